@@ -1,0 +1,210 @@
+"""The two networks that lowering knows: `FloatNet` in model units and `QuantNet` in chip integers.
+
+Both are frozen graphs of *populations* (neurons that share one equation) joined by *synapses* (one linear
+operator from one source to one population). They are different types on purpose: a value is either a
+float of the model or an integer of the chip, and `passes/quantize.py` is the only step from one to the other.
+
+Time is logical: every population handles time step `t` of a sample at step `t`. What a pipeline adds
+on a chip is kept apart, in `QuantPopulation.depth` and `QuantSynapse.balance`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
+
+# What one value on an edge can be; decides AC against MAC and is declared, never guessed from data.
+ValueClass = Literal["binary", "integer", "real"]
+
+
+@dataclass(frozen=True)
+class Conv2d:
+    """Cross-correlation as in PyTorch. Arrays are read and written flat, C-ordered.
+
+    weight `(O, I / groups, kH, kW)`, input `(I, H, W)`, output `(O, H', W')`.
+    """
+
+    weight: npt.NDArray[Any]
+    input_shape: tuple[int, int, int]
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        spans = (self.dilation[i] * (self.weight.shape[2 + i] - 1) + 1 for i in (0, 1))
+        height, width = (
+            (self.input_shape[1 + i] + 2 * self.padding[i] - span) // self.stride[i] + 1
+            for i, span in enumerate(spans)
+        )
+        return (self.weight.shape[0], height, width)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Matrix product on the flattened source. weight `(out, in)`.
+
+    delays: extra time steps of each synapse, `(out, in)`, or None where there are none.
+    """
+
+    weight: npt.NDArray[Any]
+    delays: IntArray | None = None
+
+    @property
+    def input_shape(self) -> Shape:
+        return (self.weight.shape[1],)
+
+    @property
+    def output_shape(self) -> Shape:
+        return (self.weight.shape[0],)
+
+
+Operator = Conv2d | Dense
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Where a node stands in the model, for reports. Empty strings and None where a graph does not say."""
+
+    role: str = ""
+    stage: int | None = None
+    block: int | None = None
+    modality: str = ""
+
+
+@dataclass(frozen=True)
+class InputPort:
+    """One input of the network.
+
+    scale: real value of one integer step: the chip receives `round(x / scale)`.
+    bits: width of the integer payload; 1 means a binary spike train.
+    signed: whether negative integers may be sent.
+    """
+
+    name: str
+    shape: Shape
+    value_class: ValueClass
+    scale: float = 1.0
+    bits: int = 1
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class FloatPopulation:
+    """u[t] = (1 − decay_u)·u[t−1] + I[t];  v[t] = (1 − decay_v)·v[t−1] + u[t] + bias;
+    a spike where v > threshold, then v = 0.
+
+    threshold: None for a readout, which integrates and never fires.
+    bias: scalar or an array that broadcasts to `shape`.
+    """
+
+    name: str
+    shape: Shape
+    decay_u: float
+    decay_v: float
+    threshold: float | None
+    bias: FloatArray
+    labels: Labels = field(default_factory=Labels)
+
+
+@dataclass(frozen=True)
+class FloatSynapse:
+    """One linear operator from `source` (a population or an input) to the population `target`.
+
+    delay: logical time steps. origin: NIR nodes that were fused into the operator, in order.
+    learned: whether the weights were trained; False for wiring such as identities, pools and channel sums.
+    """
+
+    source: str
+    target: str
+    operator: Operator
+    delay: int = 0
+    origin: tuple[str, ...] = ()
+    learned: bool = True
+
+
+@dataclass(frozen=True)
+class FloatNet:
+    inputs: tuple[InputPort, ...]
+    populations: tuple[FloatPopulation, ...]  # in topological order
+    synapses: tuple[FloatSynapse, ...]
+    outputs: tuple[str, ...]  # population names
+
+
+@dataclass(frozen=True)
+class QuantPopulation:
+    """A population in Loihi's fixed point; `fixed_point.py` holds the equation.
+
+    du: current decay as netx's `iDecay` (1..4096); Lava's own `du` is one less.
+    dv: membrane decay (0..4096). vth: threshold mantissa (0..131071), compared as `v > vth << 6`.
+    bias: mantissa, flattened `shape` or size 1; added as `bias << 6`.
+    spiking: False for a readout; its vth is the largest there is and must never be crossed.
+    scale: chip units (before the shift by 6) for one unit of the float model.
+    depth: synapses on the longest path from an input; the pipeline step of logical t is t + depth.
+    """
+
+    name: str
+    shape: Shape
+    du: int
+    dv: int
+    vth: int
+    bias: IntArray
+    spiking: bool
+    scale: float
+    depth: int
+    labels: Labels = field(default_factory=Labels)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class QuantSynapse:
+    """Integer weights `operator.weight << exponent` from `source` to `target`.
+
+    operator.weight: int32 mantissas in −127..127 (a stock lava-dl file may hold −256..255).
+    delay: logical steps (uniform; per-synapse delays sit in the operator).
+    balance: extra pipeline steps that make this branch arrive with the longest one; 0 in logical time.
+    origin, learned: as in `FloatSynapse`.
+    """
+
+    source: str
+    target: str
+    operator: Operator
+    exponent: int = 0
+    delay: int = 0
+    balance: int = 0
+    origin: tuple[str, ...] = ()
+    learned: bool = True
+
+
+@dataclass(frozen=True)
+class QuantNet:
+    """An integer network.
+
+    reset: whether u and v are cleared at the start of each sample.
+    provenance: plain strings (source file, its hash, versions, calibration) for reports.
+    """
+
+    inputs: tuple[InputPort, ...]
+    populations: tuple[QuantPopulation, ...]  # in topological order
+    synapses: tuple[QuantSynapse, ...]
+    outputs: tuple[str, ...]
+    reset: bool = True
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def population(self, name: str) -> QuantPopulation:
+        return next(p for p in self.populations if p.name == name)
+
+    def incoming(self, name: str) -> tuple[QuantSynapse, ...]:
+        return tuple(s for s in self.synapses if s.target == name)

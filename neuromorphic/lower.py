@@ -1,0 +1,62 @@
+"""Lowering from NIR to chip integers, read from top to bottom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from neuromorphic import emulator, fidelity
+from neuromorphic.calibrate import calibrate
+from neuromorphic.fidelity import FidelityReport
+from neuromorphic.inputs import Samples, read_samples, to_integers
+from neuromorphic.ir import QuantNet
+from neuromorphic.passes.balance_delays import pipeline_depths
+from neuromorphic.passes.check import check
+from neuromorphic.passes.discretise_time import discretise_time
+from neuromorphic.passes.fuse import fuse
+from neuromorphic.passes.quantize import quantize
+from neuromorphic.read_nir import NirSource, read_nir
+from snnergy.files import versions
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An integer network and what lowering did to each of its nodes."""
+
+    net: QuantNet
+    fidelity: FidelityReport
+
+
+def compile_nir(path: Path, *, dt: float | None = None, calibration: Path | None = None) -> Compiled:
+    """Lower the NIR graph at `path`.
+
+    Args:
+        dt: time step in the unit of the file's time constants; None takes the file's own or a stated guess.
+        calibration: input file of calibration samples; without them scales rest on worst cases and nothing is measured.
+
+    Raises:
+        UserError: the file is unsound or holds something that the chip cannot do.
+    """
+    source = read_nir(path, dt)
+    return lower(source, None if calibration is None else read_samples(calibration, source.ports()))
+
+
+def lower(source: NirSource, samples: Samples | None = None) -> Compiled:
+    """Lower a graph that has been read; see `compile_nir`."""
+    fused = fuse(source)
+    floating = discretise_time(fused)
+    depths = pipeline_depths(floating)
+    calibration = None if samples is None else calibrate(source, samples)
+    quantized = quantize(floating, depths, calibration)
+    net = check(replace(quantized.net, provenance=_provenance(source, samples)))
+    if samples is None or calibration is None:
+        return Compiled(net, fidelity.uncalibrated(quantized, source.dt, source.dt_reason))
+    records = emulator.run(net, to_integers(samples, net.inputs))
+    return Compiled(net, fidelity.measure(quantized, records, calibration, samples, source.dt, source.dt_reason))
+
+
+def _provenance(source: NirSource, samples: Samples | None) -> dict[str, str]:
+    found = {f"version {package}": version for package, version in versions().items()}
+    found |= {"source": source.name, "source sha256": source.sha256, "dt": f"{source.dt:g} ({source.dt_reason})"}
+    found["calibration samples"] = "0" if samples is None else str(len(samples))
+    return found

@@ -1,0 +1,67 @@
+"""Holds a finished integer network against the chip's registers; every violation at once.
+
+Requires: any `QuantNet`. Ensures: nothing in it would be clipped, truncated or wrapped when it is loaded.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuromorphic import limits
+from neuromorphic.ir import Dense, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.errors import UserError
+
+
+def check(net: QuantNet) -> QuantNet:
+    """Return `net` unchanged, or raise `UserError` with every register that it exceeds."""
+    violations = [v for population in net.populations for v in _population(population)]
+    violations += [v for synapse in net.synapses for v in _synapse(synapse)]
+    violations += _wiring(net)
+    if violations:
+        raise UserError(violations)
+    return net
+
+
+def _outside(what: str, value: int, low: int, high: int, advice: str) -> list[str]:
+    return [] if low <= value <= high else [f"{what} is {value}, the chip takes {low}..{high}; {advice}"]
+
+
+def _population(p: QuantPopulation) -> list[str]:
+    found = _outside(f"{p.name}: threshold", p.vth, 0, limits.THRESHOLD_MAX, "scale the layer down")
+    found += _outside(f"{p.name}: current decay", p.du, 0, limits.DECAY_ONE, "use a longer time constant")
+    found += _outside(f"{p.name}: membrane decay", p.dv, 0, limits.DECAY_ONE, "use a longer time constant")
+    peak = int(np.abs(p.bias).max(initial=0))
+    found += _outside(f"{p.name}: bias", peak, 0, limits.BIAS_MANTISSA_MAX + 1, "scale the layer down")
+    if p.bias.size not in (1, p.size):
+        found.append(f"{p.name}: bias has {p.bias.size} values for {p.size} neurons; give one or one each")
+    return found
+
+
+def _synapse(s: QuantSynapse) -> list[str]:
+    name = f"{s.source} → {s.target}"
+    low, high = limits.STOCK_WEIGHT_RANGE
+    smallest, largest = int(s.operator.weight.min(initial=0)), int(s.operator.weight.max(initial=0))
+    found = []
+    if smallest < low or largest > high:
+        found.append(f"{name}: weights {smallest}..{largest} exceed {low}..{high}; quantize to 8 bits")
+    found += _outside(f"{name}: weight exponent", s.exponent, 0, limits.WEIGHT_EXPONENT_MAX, "scale the layer down")
+    longest = s.delay + s.balance
+    if isinstance(s.operator, Dense) and s.operator.delays is not None:
+        longest += int(s.operator.delays.max())
+    found += _outside(f"{name}: delay", longest, 0, limits.DELAY_MAX, "shorten the longer branch of the pipeline")
+    return found
+
+
+def _wiring(net: QuantNet) -> list[str]:
+    sizes = {port.name: int(np.prod(port.shape)) for port in net.inputs} | {p.name: p.size for p in net.populations}
+    found = []
+    for s in net.synapses:
+        for end, shape, side in ((s.source, s.operator.input_shape, "takes"), (s.target, s.operator.output_shape, "feeds")):
+            if end not in sizes:
+                found.append(f"{s.source} → {s.target}: there is no population or input {end!r}")
+            elif sizes[end] != int(np.prod(shape)):
+                found.append(f"{s.source} → {s.target}: {side} {shape}, but {end} has {sizes[end]} neurons")
+    found += [f"output {name!r} is not a population" for name in net.outputs if name not in sizes]
+    fed = {s.target for s in net.synapses}
+    found += [f"{p.name}: no synapse leads to it; remove it" for p in net.populations if p.name not in fed]
+    return found

@@ -1,0 +1,257 @@
+"""The one step from model units to chip integers: chooses a scale for each population and rounds to it.
+
+A population with scale S holds the bias `round(b·S)`, the threshold just below `θ·S`, and in each of its synapses the
+weights `round(w·S / 2^e)` as 8-bit mantissas with one exponent e; its u and v are the float ones times S (times 64, the
+chip's alignment). A population may mix strong and weak synapses (a graded input counts in steps of 1/255, a spike in
+steps of 1): S resolves the weakest in 8 bits, and the stronger ones take larger exponents.
+
+Registers lower S where the bias, the threshold or the calibrated range of u and v would not fit. Calibration then
+tries larger scales, which clip a few outlying weights to resolve the others better, and keeps whatever reproduces the
+float spikes best.
+
+Requires: a `FloatNet` and its pipeline depths. Ensures: a `QuantNet` within the chip's registers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuromorphic.emulator.run import scan
+from neuromorphic.emulator.synapses import drive, propagate
+from neuromorphic.ir import FloatNet, FloatPopulation, FloatSynapse, InputPort, QuantNet, QuantPopulation, QuantSynapse
+from neuromorphic.limits import (
+    ALIGN_SHIFT,
+    BIAS_MANTISSA_MAX,
+    DECAY_ONE,
+    STATE_MAX,
+    THRESHOLD_MAX,
+    WEIGHT_EXPONENT_MAX,
+    WEIGHT_MANTISSA_MAX,
+)
+from neuromorphic.passes.balance_delays import balance
+from snnergy.errors import UserError
+
+# Scales tried on calibration data, as multiples of the one that clips no weight.
+_SCALE_TRIALS = (1.0, 1.15, 1.35, 1.6, 2.0)
+# Unseen data may drive a current harder than calibration did; a wrap-around of u would be silent nonsense.
+_CURRENT_HEADROOM = 2.0
+# Without calibration a readout is assumed to integrate no longer than this many steps.
+_UNCALIBRATED_STEPS = 64
+_STATE_RANGE = STATE_MAX >> ALIGN_SHIFT
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Float activity of the network on calibration samples.
+
+    values: `(N, T, neurons)` float32 of each input (real units) and each spiking population (0 or 1), and the membrane
+        of each readout.
+    """
+
+    values: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A population with its synapses in integers. error: fraction of calibration spikes that differ from the float
+    model's when it is driven by the float model's own sources (readouts: relative RMS error); NaN uncalibrated.
+    saturated: weights that were clipped to 8 bits.
+    """
+
+    population: QuantPopulation
+    synapses: tuple[QuantSynapse, ...]
+    error: float
+    saturated: int
+
+
+@dataclass(frozen=True)
+class QuantizeResult:
+    """The integer network and, for each population, how it came about."""
+
+    net: QuantNet
+    populations: dict[str, Quantized]
+
+
+def quantize(net: FloatNet, depths: dict[str, int], calibration: Calibration | None) -> QuantizeResult:
+    """Quantize every population of `net`.
+
+    Raises:
+        UserError: an analog input has no declared scale and there is no calibration data to take it from.
+    """
+    ports = tuple(_port(port, calibration) for port in net.inputs)
+    done: dict[str, Quantized] = {}
+    for population in net.populations:
+        incoming = tuple(s for s in net.synapses if s.target == population.name)
+        done[population.name] = _quantize_population(population, incoming, ports, depths, calibration)
+    quantized = QuantNet(
+        ports,
+        tuple(q.population for q in done.values()),
+        tuple(s for q in done.values() for s in q.synapses),
+        net.outputs,
+    )
+    return QuantizeResult(quantized, done)
+
+
+def _port(port: InputPort, calibration: Calibration | None) -> InputPort:
+    if port.value_class == "binary" or port.scale > 0:
+        return port
+    if calibration is None:
+        raise UserError(f"input {port.name!r}: analog and without a declared scale; pass --calibration with typical samples")
+    values = calibration.values[port.name]
+    signed = bool((values < 0).any())
+    steps = (1 << (port.bits - 1)) - 1 if signed else (1 << port.bits) - 1
+    return replace(port, scale=float(values.abs().max()) / steps or 1.0, signed=signed)
+
+
+def _quantize_population(
+    population: FloatPopulation,
+    synapses: tuple[FloatSynapse, ...],
+    ports: tuple[InputPort, ...],
+    depths: dict[str, int],
+    calibration: Calibration | None,
+) -> Quantized:
+    steps = {port.name: port.scale for port in ports}
+    # Weights for one integer step of the source.
+    weights = [s.operator.weight.astype(np.float64) * steps.get(s.source, 1.0) for s in synapses]
+    sources = None
+    if calibration is not None:
+        sources = [torch.round(calibration.values[s.source] / steps.get(s.source, 1.0)) for s in synapses]
+    peaks = [float(np.abs(w).max()) or 1.0 for w in weights]
+    ceiling = _register_ceiling(population, synapses, weights, sources, ports)
+    strongest = WEIGHT_MANTISSA_MAX * (1 << WEIGHT_EXPONENT_MAX) / max(peaks)
+    resolving = min(WEIGHT_MANTISSA_MAX / min(peaks), strongest, ceiling)
+    exponents = [max(0, int(np.ceil(np.log2(peak * resolving / WEIGHT_MANTISSA_MAX) - 1e-9))) for peak in peaks]
+    best: Quantized | None = None
+    for trial in _SCALE_TRIALS if sources is not None else _SCALE_TRIALS[:1]:
+        scale = min(trial * resolving, ceiling)
+        for candidate in _rounded(population, synapses, weights, exponents, scale, depths):
+            if sources is not None and calibration is not None:
+                error = _error(population, candidate, sources, calibration.values[population.name])
+                candidate = replace(candidate, error=error)
+            if best is None or candidate.error < best.error:
+                best = candidate
+        assert best is not None
+        if best.error == 0.0 or scale == ceiling:
+            break
+    assert best is not None
+    return best
+
+
+def _register_ceiling(
+    population: FloatPopulation,
+    synapses: tuple[FloatSynapse, ...],
+    weights: list[np.ndarray],  # type: ignore[type-arg]
+    sources: list[Tensor] | None,
+    ports: tuple[InputPort, ...],
+) -> float:
+    """The largest scale at which bias, threshold and the range of u and v fit their registers."""
+    if sources is not None:
+        current = torch.stack(
+            [propagate(s.operator, torch.from_numpy(w), x, s.delay) for s, w, x in zip(synapses, weights, sources, strict=True)]
+        ).sum(0)
+        peak_u, peak_v = _peaks(population, current)
+        peak_u *= _CURRENT_HEADROOM
+    else:
+        payload = {port.name: float((1 << port.bits) - 1) for port in ports}
+        worst = sum(
+            float(np.abs(w).reshape(w.shape[0], -1).sum(1).max()) * payload.get(s.source, 1.0)
+            for s, w in zip(synapses, weights, strict=True)
+        )
+        peak_u = worst / max(population.decay_u, 1 / _UNCALIBRATED_STEPS)
+        peak_v = (peak_u + float(np.abs(population.bias).max())) / max(population.decay_v, 1 / _UNCALIBRATED_STEPS)
+        if population.threshold is not None:
+            peak_v = 0.0  # a spike ends the rise, and v only saturates below: harmless
+    demands = [
+        (peak_u, _STATE_RANGE),
+        (peak_v, _STATE_RANGE),
+        (float(np.abs(population.bias).max()), BIAS_MANTISSA_MAX),
+        (population.threshold or 0.0, THRESHOLD_MAX),
+    ]
+    return min((limit / value for value, limit in demands if value > 0), default=float("inf"))
+
+
+def _peaks(population: FloatPopulation, current: Tensor) -> tuple[float, float]:
+    """Largest |u| and |v| over `current` `(N, T, neurons)`, in model units."""
+    bias = torch.from_numpy(np.broadcast_to(population.bias, population.shape).reshape(-1).copy())
+    u = v = torch.zeros_like(current[:, 0])
+    peak_u = peak_v = 0.0
+    for t in range(current.shape[1]):
+        u = (1 - population.decay_u) * u + current[:, t]
+        v = (1 - population.decay_v) * v + u + bias
+        peak_u, peak_v = max(peak_u, float(u.abs().max())), max(peak_v, float(v.abs().max()))
+        if population.threshold is not None:
+            v = v.masked_fill(v > population.threshold, 0.0)
+    return peak_u, peak_v
+
+
+def _rounded(
+    population: FloatPopulation,
+    synapses: tuple[FloatSynapse, ...],
+    weights: list[np.ndarray],  # type: ignore[type-arg]
+    exponents: list[int],
+    scale: float,
+    depths: dict[str, int],
+) -> list[Quantized]:
+    """The population at `scale`, once for each threshold worth trying."""
+    limit = WEIGHT_MANTISSA_MAX
+    wanted = [np.rint(w * scale / (1 << e)) for w, e in zip(weights, exponents, strict=True)]
+    saturated = sum(int((np.abs(w) > limit).sum()) for w in wanted)
+    quantized = tuple(
+        QuantSynapse(
+            s.source,
+            s.target,
+            replace(s.operator, weight=np.clip(w, -limit, limit).astype(np.int32)),
+            exponent=e,
+            delay=s.delay,
+            balance=balance(depths, s.source, s.target),
+            origin=s.origin,
+            learned=s.learned,
+        )
+        for s, w, e in zip(synapses, wanted, exponents, strict=True)
+    )
+    bias = np.clip(np.rint(population.bias * scale), -BIAS_MANTISSA_MAX, BIAS_MANTISSA_MAX).astype(np.int32)
+    return [
+        Quantized(
+            QuantPopulation(
+                population.name,
+                population.shape,
+                _rate(population.decay_u),
+                _rate(population.decay_v),
+                vth,
+                bias,
+                population.threshold is not None,
+                scale,
+                depths[population.name],
+                population.labels,
+            ),
+            quantized,
+            float("nan"),
+            saturated,
+        )
+        for vth in _thresholds(population.threshold, scale)
+    ]
+
+
+def _rate(decay: float) -> int:
+    return round(decay * DECAY_ONE)
+
+
+def _thresholds(threshold: float | None, scale: float) -> tuple[int, ...]:
+    """Mantissas to try. The chip fires strictly above, on a grid: the float threshold lies between two of them."""
+    if threshold is None:
+        return (THRESHOLD_MAX,)
+    below = int(np.ceil(threshold * scale)) - 1
+    return tuple(min(max(v, 0), THRESHOLD_MAX) for v in (below, below + 1))
+
+
+def _error(population: FloatPopulation, candidate: Quantized, sources: list[Tensor], expected: Tensor) -> float:
+    a_in = torch.stack([drive(s, x) for s, x in zip(candidate.synapses, sources, strict=True)]).sum(0)
+    done = scan(candidate.population, a_in, keep=population.threshold is None)
+    if population.threshold is not None:
+        return float((done.spikes != expected).double().mean())
+    membrane = done.v.double() / (candidate.population.scale * (1 << ALIGN_SHIFT))
+    return float((membrane - expected).square().mean().sqrt() / expected.square().mean().sqrt().clamp_min(1e-12))

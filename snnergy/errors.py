@@ -1,0 +1,42 @@
+"""The exceptions that a user can meet, and the exit code each one ends a command with.
+
+    SnnergyError            exit 1   the tool failed
+    ├── UserError           exit 2   the input is wrong: says which object, value and limit, and what to do next
+    ├── CheckFailed         exit 3   a check that was asked for did not hold (parity, --verify, limits)
+    └── BackendFailed       exit 1   a simulator died or hung; carries its own traceback
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SnnergyError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+    exit_code = 1
+
+
+class UserError(SnnergyError):
+    """The user's input is wrong.
+
+    Args:
+        violations: one line for each thing that is wrong (object, value, limit, next step); a
+            single string is one violation. All violations are reported at once.
+    """
+
+    exit_code = 2
+
+    def __init__(self, violations: str | Sequence[str]) -> None:
+        self.violations = (violations,) if isinstance(violations, str) else tuple(violations)
+        super().__init__("\n".join(self.violations))
+
+
+class CheckFailed(SnnergyError):
+    """A check that the user asked for did not hold."""
+
+    exit_code = 3
+
+
+class BackendFailed(SnnergyError):
+    """A simulator backend died, raised or exceeded its time-out."""
