@@ -1,0 +1,60 @@
+"""Random integer networks: branches, delays, graded and binary inputs, every decay."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
+
+
+def random_net(seed: int, *, delays: bool = True) -> QuantNet:
+    """A graded and a binary input, a chain of random populations with skips, a readout."""
+    rng = np.random.default_rng(seed)
+    ports = (InputPort("graded", (2, 5, 4), "real", 1 / 15, 4), InputPort("spikes", (7,), "binary"))
+    shapes: dict[str, tuple[int, ...]] = {port.name: port.shape for port in ports}
+    depth = {port.name: 0 for port in ports}
+    populations, synapses = [], []
+    for index in range(int(rng.integers(3, 6))):
+        name = f"p{index}"
+        sources = ["graded"] if index == 0 else list(rng.choice(list(shapes), size=min(2, len(shapes)), replace=False))
+        if index == 0:
+            shape: tuple[int, ...] = (4, 5, 4)
+        else:
+            shape = tuple(int(x) for x in rng.integers(2, 5, 3)) if rng.random() < 0.5 else (int(rng.integers(2, 9)),)
+        depth[name] = 1 + max(depth[s] for s in sources)
+        incoming = [_synapse(rng, s, shapes[s], name, shape, delays) for s in sources]
+        synapses += [(s, depth[name] - depth[s.source] - 1) for s in incoming]
+        populations.append(_population(rng, name, shape, depth[name], spiking=True))
+        shapes[name] = shape
+    depth["out"] = 1 + max(depth[p.name] for p in populations)
+    for p in populations[-2:]:
+        synapses.append((_synapse(rng, p.name, p.shape, "out", (3,), delays), depth["out"] - depth[p.name] - 1))
+    populations.append(_population(rng, "out", (3,), depth["out"], spiking=False))
+    balanced = tuple(QuantSynapse(**{**vars(s), "balance": b}) for s, b in synapses)
+    return QuantNet(ports, tuple(populations), balanced, ("out",))
+
+
+def _population(rng: np.random.Generator, name: str, shape: tuple[int, ...], depth: int, *, spiking: bool) -> QuantPopulation:
+    size = int(np.prod(shape))
+    bias = rng.integers(-40, 60, size if rng.random() < 0.5 else 1).astype(np.int32)
+    du, dv = int(rng.choice([4096, 4096, 1024])), int(rng.choice([0, 415, 2048, 4096]))
+    vth = int(rng.integers(20, 400)) if spiking else 131071
+    return QuantPopulation(name, shape, du, dv if spiking else 0, vth, bias, spiking, float(rng.uniform(1, 99)), depth)
+
+
+def _synapse(
+    rng: np.random.Generator, source: str, inp: tuple[int, ...], target: str, out: tuple[int, ...], delays: bool
+) -> QuantSynapse:
+    late = int(rng.choice([0, 0, 0, 1, 2])) if delays else 0
+    exponent = int(rng.choice([0, 0, 1, 3]))
+    if source == "graded" and len(out) == 3 and out[1:] == inp[1:]:
+        weight = rng.integers(-127, 128, (out[0], inp[0], 3, 3)).astype(np.int32)
+        return QuantSynapse(source, target, Conv2d(weight, (inp[0], inp[1], inp[2]), (1, 1), (1, 1)), exponent, late)
+    weight = rng.integers(-127, 128, (int(np.prod(out)), int(np.prod(inp)))).astype(np.int32)
+    each = rng.integers(0, 4, weight.shape) if delays and rng.random() < 0.3 else None
+    return QuantSynapse(source, target, Dense(weight, each), exponent, late)
+
+
+def random_inputs(net: QuantNet, samples: int, steps: int, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {p.name: rng.integers(0, 1 << p.bits, (samples, steps, *p.shape)).astype(np.int32) for p in net.inputs}

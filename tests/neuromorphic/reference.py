@@ -1,0 +1,62 @@
+"""An integer network simulated the slow and obvious way: one sample, one step, one matrix at a time, in int64."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from neuromorphic.ir import Dense, QuantNet, QuantSynapse
+from neuromorphic.operators import matrix
+
+
+def weight_matrix(synapse: QuantSynapse) -> np.ndarray:
+    operator = synapse.operator
+    if isinstance(operator, Dense):
+        return operator.weight.astype(np.int64) << synapse.exponent
+    unrolled = np.rint(matrix(replace(operator, weight=operator.weight.astype(np.float64)))).astype(np.int64)
+    return unrolled << synapse.exponent
+
+
+def arriving(synapse: QuantSynapse, weight: np.ndarray, source: np.ndarray, t: int) -> np.ndarray:
+    """Input at step t from `source` `(T, neurons)`."""
+    extra = synapse.operator.delays if isinstance(synapse.operator, Dense) else None
+    delays = np.zeros(weight.shape, int) if extra is None else extra
+    total = np.zeros(weight.shape[0], np.int64)
+    for d in np.unique(delays):
+        sent = t - synapse.delay - d
+        if sent >= 0:
+            total += np.where(delays == d, weight, 0) @ source[sent]
+    return total
+
+
+def simulate(net: QuantNet, inputs: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """`{"spikes" | "u" | "v": {population: (N, T, *shape)}}`."""
+    samples, steps = next(iter(inputs.values())).shape[:2]
+    weights = [weight_matrix(s) for s in net.synapses]
+    out = {
+        field: {p.name: np.zeros((samples, steps, *p.shape), np.int64) for p in net.populations}
+        for field in ("spikes", "u", "v")
+    }
+    for n in range(samples):
+        values = {name: array[n].reshape(steps, -1).astype(np.int64) for name, array in inputs.items()}
+        for p in net.populations:
+            u, v = np.zeros(p.size, np.int64), np.zeros(p.size, np.int64)
+            spikes = np.zeros((steps, p.size), np.int64)
+            for t in range(steps):
+                a_in = sum(
+                    arriving(s, w, values[s.source], t)
+                    for s, w in zip(net.synapses, weights, strict=True)
+                    if s.target == p.name
+                )
+                u = np.sign(u) * ((np.abs(u) * (4096 - p.du)) >> 12) + (a_in << 6)
+                u = np.where(u > 1 << 23, u - (1 << 24), u)
+                u = np.where(u <= -(1 << 23), u + (1 << 24), u)
+                v = np.sign(v) * ((np.abs(v) * (4096 - p.dv)) >> 12) + u + (p.bias.reshape(-1).astype(np.int64) << 6)
+                v = np.clip(v, -(1 << 23) + 1, (1 << 23) - 1)
+                spikes[t] = v > p.vth << 6
+                v = np.where(spikes[t] == 1, 0, v)
+                for field, value in (("spikes", spikes[t]), ("u", u), ("v", v)):
+                    out[field][p.name][n, t] = value.reshape(p.shape)
+            values[p.name] = spikes
+    return out

@@ -1,0 +1,169 @@
+"""Each pass: what it does, what it must not do, and a property that holds for every graph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import nir
+import numpy as np
+import pytest
+import torch
+
+from neuromorphic import operators
+from neuromorphic.calibrate import calibrate
+from neuromorphic.interpret import interpret
+from neuromorphic.ir import FloatNet
+from neuromorphic.passes.balance_delays import pipeline_depths
+from neuromorphic.passes.check import check
+from neuromorphic.passes.discretise_time import discretise_time
+from neuromorphic.passes.fuse import fuse
+from neuromorphic.passes.quantize import quantize
+from neuromorphic.read_nir import from_graph
+from snnergy.errors import UserError
+from tests.neuromorphic import graphs, nets
+from tests.neuromorphic.test_read_nir import chain, flat
+
+
+def lowered(seed: int = 0) -> FloatNet:
+    return discretise_time(fuse(from_graph(graphs.branched(seed))))
+
+
+def run_float(net: FloatNet, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The equations of `FloatPopulation` in float64, one sample: spikes, or the membrane of a readout."""
+    values = {name: x.reshape(x.shape[0], -1).astype(float) for name, x in inputs.items()}
+    for p in net.populations:
+        steps = next(iter(values.values())).shape[0]
+        u, v, out = 0.0, 0.0, []
+        for t in range(steps):
+            drive = sum(
+                operators.apply(s.operator, values[s.source][t - s.delay]).reshape(-1) if t >= s.delay else 0.0
+                for s in net.synapses
+                if s.target == p.name
+            )
+            u = (1 - p.decay_u) * u + drive
+            v = (1 - p.decay_v) * v + u + np.broadcast_to(p.bias, p.shape).reshape(-1)
+            fired = v > (np.inf if p.threshold is None else p.threshold)
+            out.append(v if p.threshold is None else fired.astype(float))
+            v = np.where(fired, 0.0, v)
+        values[p.name] = np.stack(out)
+    return values
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fused_and_discretised_network_equals_the_oracle(seed: int) -> None:
+    source, net = from_graph(graphs.branched(seed)), lowered(seed)
+    image = graphs.samples(3, seed).arrays["image"]
+    oracle = interpret(source, {"image": image}).values
+    for n in range(3):
+        ours = run_float(net, {"image": image[n]})
+        for p in net.populations:
+            expected = oracle[p.name][n].flatten(1).numpy()
+            if p.threshold is None:
+                np.testing.assert_allclose(ours[p.name], expected, rtol=1e-4, atol=1e-4)
+            else:
+                np.testing.assert_array_equal(ours[p.name], expected, err_msg=p.name)
+
+
+def test_fuse_keeps_branches_apart_and_says_where_they_came_from() -> None:
+    synapses = {(s.source, s.target): s for s in lowered().synapses}
+    assert synapses[("both", "out")].origin == ("alpha", "out.conv")
+    assert synapses[("deep", "out")].origin == ("out.conv",)
+    assert not synapses[("deep", "mask")].learned and synapses[("deep", "out")].learned
+    np.testing.assert_allclose(synapses[("both", "out")].operator.weight, 1.5 * synapses[("deep", "out")].operator.weight)
+
+
+def test_fuse_refuses_what_would_be_lost() -> None:
+    inp, out = flat(3)
+    ones = graphs.full((3,), 1)
+    analog = chain(inp, nir.LI(ones, ones, ones * 0), graphs.lif((3,)), out)
+    with pytest.raises(UserError, match="emits its membrane"):
+        fuse(from_graph(analog))
+    late_bias = chain(inp, nir.Affine(np.eye(3), np.ones(3)), nir.Delay(ones), graphs.lif((3,)), out)
+    with pytest.raises(UserError, match="follows a bias"):
+        fuse(from_graph(late_bias))
+
+
+def test_linear_output_becomes_a_readout() -> None:
+    inp, out = flat(3)
+    net = discretise_time(fuse(from_graph(chain(inp, graphs.lif((3,)), nir.Linear(2 * np.eye(3)), out))))
+    assert net.outputs == ("n3",)
+    assert net.populations[-1].threshold is None and net.populations[-1].decay_v == 1.0
+
+
+def test_discretise_reports_every_parameter_that_does_not_fit() -> None:
+    inp, out = flat(3)
+    node = graphs.lif((3,))
+    node.tau[0], node.v_reset[:], node.v_threshold[:] = 3.0, 0.1, -1.0
+    with pytest.raises(UserError) as caught:
+        discretise_time(fuse(from_graph(chain(inp, node, out), 4.0)))
+    text = str(caught.value)
+    for part in ("tau varies", "shorter than dt", "v_reset", "must be above 0"):
+        assert part in text
+
+
+def test_balance_makes_every_path_equally_long() -> None:
+    net = lowered()
+    depths = pipeline_depths(net)
+    quantized = quantize(net, depths, None).net
+    for s in quantized.synapses:
+        assert depths[s.source] + 1 + s.balance == depths[s.target] and s.balance >= 0
+    assert any(s.balance > 0 for s in quantized.synapses)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_quantized_registers_fit_and_weights_round_to_half_a_step(seed: int) -> None:
+    source, net = from_graph(graphs.branched(seed)), lowered(seed)
+    result = quantize(net, pipeline_depths(net), calibrate(source, graphs.samples(8)))
+    check(result.net)
+    scales = {port.name: port.scale for port in result.net.inputs}
+    for floating, integer in zip(net.synapses, result.net.synapses, strict=True):
+        population = result.net.population(integer.target)
+        exact = floating.operator.weight * scales.get(floating.source, 1.0) * population.scale / (1 << integer.exponent)
+        inside = np.abs(exact) < 127.5
+        assert np.abs(exact - integer.operator.weight)[inside].max() <= 0.5
+        assert (~inside).sum() <= result.populations[integer.target].saturated
+
+
+def test_gates_are_exact_and_calibration_never_hurts() -> None:
+    source, net = from_graph(graphs.branched()), lowered()
+    depths, calibration = pipeline_depths(net), calibrate(source, graphs.samples(16))
+    result = quantize(net, depths, calibration)
+    for gate in ("or", "mask", "and", "both"):
+        assert result.populations[gate].error == 0.0
+    assert all(q.error < 0.02 for q in result.populations.values())
+
+
+def test_undeclared_analog_input_needs_calibration() -> None:
+    inp, out = flat(3)
+    source = from_graph(chain(inp, nir.Linear(np.eye(3)), graphs.lif((3,)), out))
+    net = discretise_time(fuse(source))
+    with pytest.raises(UserError, match="--calibration"):
+        quantize(net, pipeline_depths(net), None)
+    x = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
+    port = quantize(net, pipeline_depths(net), calibrate(source, graphs.Samples({"n0": x}, None))).net.inputs[0]
+    assert port.signed and port.scale == pytest.approx(np.abs(x).max() / 127)
+
+
+def test_check_names_every_register_that_overflows() -> None:
+    net = nets.random_net(0)
+    first, synapse = net.populations[0], net.synapses[0]
+    broken = replace(
+        net,
+        populations=(replace(first, vth=1 << 17, bias=np.array([9999], np.int32)), *net.populations[1:]),
+        synapses=(replace(synapse, balance=63, exponent=8), *net.synapses[1:]),
+        outputs=("missing",),
+    )
+    with pytest.raises(UserError) as caught:
+        check(broken)
+    text = str(caught.value)
+    for part in ("threshold is 131072", "bias is 9999", "exponent is 8", "delay is", "output 'missing'"):
+        assert part in text
+    assert check(net) is net
+
+
+def test_calibration_is_the_oracle() -> None:
+    source, data = from_graph(graphs.branched()), graphs.samples(20)
+    values = calibrate(source, data).values
+    whole = interpret(source, dict(data.arrays)).values
+    for name in ("stem", "and", "head"):
+        assert torch.equal(values[name], whole[name].flatten(2))
