@@ -14,14 +14,15 @@ def logits(net: QuantNet, records: Records) -> FloatArray:
     number of spikes of a spiking output."""
     output = net.population(net.outputs[0])
     if output.spiking:
-        return records.values[output.name].sum(axis=1, dtype=np.int64).reshape(-1, output.size).astype(np.float64)
+        spikes = records.values[output.name].sum(axis=1, dtype=np.int64)
+        return np.asarray(spikes.reshape(-1, output.size), dtype=np.float64)
     final = records.v[output.name][:, -1].reshape(-1, output.size)
-    return final / (output.scale * (1 << ALIGN_SHIFT))
+    return np.asarray(final / (output.scale * (1 << ALIGN_SHIFT)), dtype=np.float64)
 
 
 def predictions(scores: FloatArray) -> IntArray:
     """Class of the largest score, the first of equals, `(N,)`."""
-    return scores.argmax(axis=1)
+    return np.asarray(scores.argmax(axis=1))
 
 
 def accuracy(scores: FloatArray, labels: IntArray) -> float:

@@ -12,7 +12,7 @@ import torch
 
 from neuromorphic import decode
 from neuromorphic.inputs import Samples
-from neuromorphic.ir import QuantNet
+from neuromorphic.ir import FloatArray, QuantNet
 from neuromorphic.limits import ALIGN_SHIFT
 from neuromorphic.passes.quantize import Calibration, QuantizeResult
 from neuromorphic.records import Records
@@ -91,10 +91,10 @@ def measure(
     )
 
 
-def _float_logits(net: QuantNet, calibration: Calibration) -> np.ndarray:  # type: ignore[type-arg]
+def _float_logits(net: QuantNet, calibration: Calibration) -> FloatArray:
     value = calibration.values[net.outputs[0]]
     output = value.sum(1) if net.population(net.outputs[0]).spiking else value[:, -1]
-    return output.double().numpy()
+    return np.asarray(output.double().numpy())
 
 
 def _agreement(net: QuantNet, name: str, records: Records, calibration: Calibration) -> float:

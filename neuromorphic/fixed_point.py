@@ -53,7 +53,8 @@ class NeuronState:
     @classmethod
     def cleared(cls, samples: int, neurons: int) -> NeuronState:
         """The state at the start of a sample."""
-        return cls(*(torch.zeros(samples, neurons, dtype=torch.float64) for _ in range(2)))
+        zeros = torch.zeros(samples, neurons, dtype=torch.float64)
+        return cls(zeros, zeros)
 
 
 def step(population: QuantPopulation, bias: Tensor, state: NeuronState, a_in: Tensor) -> Tensor:

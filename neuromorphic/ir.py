@@ -170,9 +170,10 @@ class QuantPopulation:
 
 @dataclass(frozen=True)
 class QuantSynapse:
-    """Integer weights `operator.weight << exponent` from `source` to `target`.
+    """8-bit weights from `source` to `target` with one exponent: adds `(Σ mantissa·x) · 2^exponent`, rounded down.
 
     operator.weight: int32 mantissas in −127..127 (a stock lava-dl file may hold −256..255).
+    exponent: −8..7. A negative one shifts the whole sum right; synapses with delays of their own have none such.
     delay: logical steps (uniform; per-synapse delays sit in the operator).
     balance: extra pipeline steps that make this branch arrive with the longest one; 0 in logical time.
     origin, learned: as in `FloatSynapse`.

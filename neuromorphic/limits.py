@@ -12,7 +12,7 @@ ALIGN_SHIFT = 6  # [lava] synaptic input and threshold are shifted left by 6 aga
 DECAY_ONE = 4096  # [lava] decays are 12-bit fractions; 4096 clears the state each step
 
 WEIGHT_MANTISSA_MAX = 127  # [lava] 8-bit mixed-sign synapses, kept symmetric
-WEIGHT_EXPONENT_MAX = 7  # [nengo-loihi] weight exponent −8..7
+WEIGHT_EXPONENT_MIN, WEIGHT_EXPONENT_MAX = -8, 7  # [nengo-loihi]
 STOCK_WEIGHT_RANGE = (-256, 255)  # [lava] widest effective weight of a stock file
 THRESHOLD_MAX = (1 << 17) - 1  # [lava] vth mantissa, unsigned 17 bit
 BIAS_MANTISSA_MAX = (1 << 12) - 1  # [lava] signed 13 bit, kept symmetric

@@ -16,11 +16,6 @@ from neuromorphic.ir import Conv2d, Dense, Operator, QuantSynapse
 _EXACT_FLOAT32 = 1 << 24
 
 
-def effective_weight(synapse: QuantSynapse) -> Tensor:
-    """Integer weights as they act, mantissa << exponent, int64."""
-    return torch.from_numpy(synapse.operator.weight.astype(np.int64) << synapse.exponent)
-
-
 def _exact_dtype(weight: Tensor, largest_input: float) -> torch.dtype:
     worst = weight.abs().flatten(1).sum(1).max().item() * largest_input
     return torch.float32 if worst < _EXACT_FLOAT32 else torch.float64
@@ -77,9 +72,10 @@ def drive(synapse: QuantSynapse, x: Tensor) -> Tensor:
     Returns:
         `(N, T, targets)` float64 holding integers.
     """
-    weight = effective_weight(synapse)
-    dtype = _exact_dtype(weight, float(x.abs().max()) if x.numel() else 0.0)
-    return propagate(synapse.operator, weight.to(dtype), x, synapse.delay).double()
+    mantissas = torch.from_numpy(synapse.operator.weight)
+    dtype = _exact_dtype(mantissas, float(x.abs().max()) if x.numel() else 0.0)
+    accumulated = propagate(synapse.operator, mantissas.to(dtype), x, synapse.delay).double()
+    return torch.floor(accumulated * 2.0**synapse.exponent)
 
 
 def delivered(synapse: QuantSynapse, x: Tensor) -> tuple[Tensor, Tensor]:

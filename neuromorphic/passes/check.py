@@ -44,10 +44,13 @@ def _synapse(s: QuantSynapse) -> list[str]:
     found = []
     if smallest < low or largest > high:
         found.append(f"{name}: weights {smallest}..{largest} exceed {low}..{high}; quantize to 8 bits")
-    found += _outside(f"{name}: weight exponent", s.exponent, 0, limits.WEIGHT_EXPONENT_MAX, "scale the layer down")
+    low, high = limits.WEIGHT_EXPONENT_MIN, limits.WEIGHT_EXPONENT_MAX
+    found += _outside(f"{name}: weight exponent", s.exponent, low, high, "scale the layer")
     longest = s.delay + s.balance
     if isinstance(s.operator, Dense) and s.operator.delays is not None:
         longest += int(s.operator.delays.max())
+        if s.exponent < 0:
+            found.append(f"{name}: weight exponent {s.exponent} with delays of single synapses; use 0 or more")
     found += _outside(f"{name}: delay", longest, 0, limits.DELAY_MAX, "shorten the longer branch of the pipeline")
     return found
 

@@ -1,20 +1,24 @@
 """The one step from model units to chip integers: chooses a scale for each population and rounds to it.
 
 A population with scale S holds the bias `round(b·S)`, the threshold just below `θ·S`, and in each of its synapses the
-weights `round(w·S / 2^e)` as 8-bit mantissas with one exponent e; its u and v are the float ones times S (times 64, the
-chip's alignment). A population may mix strong and weak synapses (a graded input counts in steps of 1/255, a spike in
-steps of 1): S resolves the weakest in 8 bits, and the stronger ones take larger exponents.
+weights `round(w·S / 2^e)` as 8-bit mantissas with an exponent e; its u and v are the float ones times S (times 64, the
+chip's alignment).
 
-Registers lower S where the bias, the threshold or the calibrated range of u and v would not fit. Calibration then
-tries larger scales, which clip a few outlying weights to resolve the others better, and keeps whatever reproduces the
-float spikes best.
+S is as large as bias, threshold and the calibrated range of u and v allow, up to the point where a finer grid no longer
+matters; each synapse then takes the exponent that fills its 8 bits. So a population can mix strong and weak synapses (a
+graded input counts in steps of 1/255, a spike in steps of 1). Calibration then tries larger scales, which clip a few
+outlying weights to resolve the others better, and keeps whatever reproduces the float spikes best.
+
+A sequential network must load in stock netx, whose convolutions have no exponent: there e is 0.
 
 Requires: a `FloatNet` and its pipeline depths. Ensures: a `QuantNet` within the chip's registers.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -22,7 +26,7 @@ from torch import Tensor
 
 from neuromorphic.emulator.run import scan
 from neuromorphic.emulator.synapses import drive, propagate
-from neuromorphic.ir import FloatNet, FloatPopulation, FloatSynapse, InputPort, QuantNet, QuantPopulation, QuantSynapse
+from neuromorphic.ir import FloatArray, FloatNet, FloatPopulation, FloatSynapse, InputPort, QuantNet, QuantPopulation, QuantSynapse
 from neuromorphic.limits import (
     ALIGN_SHIFT,
     BIAS_MANTISSA_MAX,
@@ -30,6 +34,7 @@ from neuromorphic.limits import (
     STATE_MAX,
     THRESHOLD_MAX,
     WEIGHT_EXPONENT_MAX,
+    WEIGHT_EXPONENT_MIN,
     WEIGHT_MANTISSA_MAX,
 )
 from neuromorphic.passes.balance_delays import balance
@@ -37,6 +42,8 @@ from snnergy.errors import UserError
 
 # Scales tried on calibration data, as multiples of the one that clips no weight.
 _SCALE_TRIALS = (1.0, 1.15, 1.35, 1.6, 2.0)
+# Exponent of the strongest synapse where registers allow: bias and threshold are then rounded 16 times finer than weights.
+_FINE_EXPONENT = 4
 # Unseen data may drive a current harder than calibration did; a wrap-around of u would be silent nonsense.
 _CURRENT_HEADROOM = 2.0
 # Without calibration a readout is assumed to integrate no longer than this many steps.
@@ -83,10 +90,11 @@ def quantize(net: FloatNet, depths: dict[str, int], calibration: Calibration | N
         UserError: an analog input has no declared scale and there is no calibration data to take it from.
     """
     ports = tuple(_port(port, calibration) for port in net.inputs)
+    stock = _is_sequential(net)
     done: dict[str, Quantized] = {}
     for population in net.populations:
         incoming = tuple(s for s in net.synapses if s.target == population.name)
-        done[population.name] = _quantize_population(population, incoming, ports, depths, calibration)
+        done[population.name] = _quantize_population(population, incoming, ports, depths, calibration, stock)
     quantized = QuantNet(
         ports,
         tuple(q.population for q in done.values()),
@@ -113,6 +121,7 @@ def _quantize_population(
     ports: tuple[InputPort, ...],
     depths: dict[str, int],
     calibration: Calibration | None,
+    stock: bool,
 ) -> Quantized:
     steps = {port.name: port.scale for port in ports}
     # Weights for one integer step of the source.
@@ -122,12 +131,12 @@ def _quantize_population(
         sources = [torch.round(calibration.values[s.source] / steps.get(s.source, 1.0)) for s in synapses]
     peaks = [float(np.abs(w).max()) or 1.0 for w in weights]
     ceiling = _register_ceiling(population, synapses, weights, sources, ports)
-    strongest = WEIGHT_MANTISSA_MAX * (1 << WEIGHT_EXPONENT_MAX) / max(peaks)
-    resolving = min(WEIGHT_MANTISSA_MAX / min(peaks), strongest, ceiling)
-    exponents = [max(0, int(np.ceil(np.log2(peak * resolving / WEIGHT_MANTISSA_MAX) - 1e-9))) for peak in peaks]
+    wanted = WEIGHT_MANTISSA_MAX * (1 << (0 if stock else _FINE_EXPONENT)) / max(peaks)
+    base = min(wanted, ceiling)
+    exponents = [0 if stock else _filling_exponent(peak * base) for peak in peaks]
     best: Quantized | None = None
     for trial in _SCALE_TRIALS if sources is not None else _SCALE_TRIALS[:1]:
-        scale = min(trial * resolving, ceiling)
+        scale = min(trial * base, ceiling)
         for candidate in _rounded(population, synapses, weights, exponents, scale, depths):
             if sources is not None and calibration is not None:
                 error = _error(population, candidate, sources, calibration.values[population.name])
@@ -141,10 +150,22 @@ def _quantize_population(
     return best
 
 
+def _filling_exponent(peak: float) -> int:
+    """The smallest exponent at which a weight of `peak` chip units has an 8-bit mantissa."""
+    needed = math.ceil(math.log2(peak / WEIGHT_MANTISSA_MAX) - 1e-9)
+    return max(WEIGHT_EXPONENT_MIN, min(needed, WEIGHT_EXPONENT_MAX))
+
+
+def _is_sequential(net: FloatNet) -> bool:
+    """Whether stock netx could hold the network: one input, and each population fed by the one before."""
+    chain = [port.name for port in net.inputs] + [p.name for p in net.populations]
+    return len(net.inputs) == 1 and [(s.source, s.target) for s in net.synapses] == list(pairwise(chain))
+
+
 def _register_ceiling(
     population: FloatPopulation,
     synapses: tuple[FloatSynapse, ...],
-    weights: list[np.ndarray],  # type: ignore[type-arg]
+    weights: list[FloatArray],
     sources: list[Tensor] | None,
     ports: tuple[InputPort, ...],
 ) -> float:
@@ -191,14 +212,14 @@ def _peaks(population: FloatPopulation, current: Tensor) -> tuple[float, float]:
 def _rounded(
     population: FloatPopulation,
     synapses: tuple[FloatSynapse, ...],
-    weights: list[np.ndarray],  # type: ignore[type-arg]
+    weights: list[FloatArray],
     exponents: list[int],
     scale: float,
     depths: dict[str, int],
 ) -> list[Quantized]:
     """The population at `scale`, once for each threshold worth trying."""
     limit = WEIGHT_MANTISSA_MAX
-    wanted = [np.rint(w * scale / (1 << e)) for w, e in zip(weights, exponents, strict=True)]
+    wanted = [np.rint(w * scale / 2.0**e) for w, e in zip(weights, exponents, strict=True)]
     saturated = sum(int((np.abs(w) > limit).sum()) for w in wanted)
     quantized = tuple(
         QuantSynapse(

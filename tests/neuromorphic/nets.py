@@ -46,13 +46,13 @@ def _synapse(
     rng: np.random.Generator, source: str, inp: tuple[int, ...], target: str, out: tuple[int, ...], delays: bool
 ) -> QuantSynapse:
     late = int(rng.choice([0, 0, 0, 1, 2])) if delays else 0
-    exponent = int(rng.choice([0, 0, 1, 3]))
+    exponent = int(rng.choice([0, 0, 1, 3, -2]))
     if source == "graded" and len(out) == 3 and out[1:] == inp[1:]:
         weight = rng.integers(-127, 128, (out[0], inp[0], 3, 3)).astype(np.int32)
         return QuantSynapse(source, target, Conv2d(weight, (inp[0], inp[1], inp[2]), (1, 1), (1, 1)), exponent, late)
     weight = rng.integers(-127, 128, (int(np.prod(out)), int(np.prod(inp)))).astype(np.int32)
     each = rng.integers(0, 4, weight.shape) if delays and rng.random() < 0.3 else None
-    return QuantSynapse(source, target, Dense(weight, each), exponent, late)
+    return QuantSynapse(source, target, Dense(weight, each), max(exponent, 0) if each is not None else exponent, late)
 
 
 def random_inputs(net: QuantNet, samples: int, steps: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -13,9 +13,8 @@ from neuromorphic.operators import matrix
 def weight_matrix(synapse: QuantSynapse) -> np.ndarray:
     operator = synapse.operator
     if isinstance(operator, Dense):
-        return operator.weight.astype(np.int64) << synapse.exponent
-    unrolled = np.rint(matrix(replace(operator, weight=operator.weight.astype(np.float64)))).astype(np.int64)
-    return unrolled << synapse.exponent
+        return operator.weight.astype(np.int64)
+    return np.rint(matrix(replace(operator, weight=operator.weight.astype(np.float64)))).astype(np.int64)
 
 
 def arriving(synapse: QuantSynapse, weight: np.ndarray, source: np.ndarray, t: int) -> np.ndarray:
@@ -27,7 +26,7 @@ def arriving(synapse: QuantSynapse, weight: np.ndarray, source: np.ndarray, t: i
         sent = t - synapse.delay - d
         if sent >= 0:
             total += np.where(delays == d, weight, 0) @ source[sent]
-    return total
+    return total << synapse.exponent if synapse.exponent >= 0 else total >> -synapse.exponent
 
 
 def simulate(net: QuantNet, inputs: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

@@ -118,7 +118,7 @@ def test_quantized_registers_fit_and_weights_round_to_half_a_step(seed: int) -> 
     scales = {port.name: port.scale for port in result.net.inputs}
     for floating, integer in zip(net.synapses, result.net.synapses, strict=True):
         population = result.net.population(integer.target)
-        exact = floating.operator.weight * scales.get(floating.source, 1.0) * population.scale / (1 << integer.exponent)
+        exact = floating.operator.weight * scales.get(floating.source, 1.0) * population.scale / 2.0**integer.exponent
         inside = np.abs(exact) < 127.5
         assert np.abs(exact - integer.operator.weight)[inside].max() <= 0.5
         assert (~inside).sum() <= result.populations[integer.target].saturated
