@@ -2,12 +2,12 @@
 
     attrs   format, version, time_steps, samples, backend, model, provenance (JSON)
     /label /prediction (samples,)   /logits (samples, classes)
-    /nodes/<name>   attrs kind, shape, value_class, role, stage, block, modality, memoryless, scale
+    /nodes/<name>   attrs kind, shape, value_class, role, stage, block, modality, memoryless, scale, biased
         values (samples, T, *shape); u, v the same where recorded
     /edges/<i>      attrs source, target, kind, origin (JSON), learned, parameters, nonzero_parameters
         fan_out, fan_out_nonzero (*source shape): targets that one event of each source neuron reaches
         delivered, delivered_nonzero (samples, T): synaptic events counted by the simulator at the targets
-Stage and block are −1 where a graph does not say.
+Stage and block are −1 where a graph does not say; biased is the number of neurons whose bias is not zero.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ def _write_nodes(group: h5py.Group, net: QuantNet, records: Records) -> None:
         value_class = "binary" if population.spiking else "integer"
         node = _node(group, population.name, kind, population.shape, value_class, population.labels, unit)
         node.attrs["memoryless"] = population.du == DECAY_ONE and population.dv == DECAY_ONE
+        node.attrs["biased"] = np.count_nonzero(np.broadcast_to(population.bias.reshape(-1), population.size))
         for field, table in (("values", records.values), ("u", records.u), ("v", records.v)):
             if population.name in table:
                 _store(node, field, table[population.name])

@@ -16,7 +16,7 @@ def random_net(seed: int, *, delays: bool = True) -> QuantNet:
     populations, synapses = [], []
     for index in range(int(rng.integers(3, 6))):
         name = f"p{index}"
-        sources = ["graded"] if index == 0 else list(rng.choice(list(shapes), size=min(2, len(shapes)), replace=False))
+        sources = ["graded"] if index == 0 else [str(s) for s in rng.choice(list(shapes), size=min(2, len(shapes)), replace=False)]
         if index == 0:
             shape: tuple[int, ...] = (4, 5, 4)
         else:

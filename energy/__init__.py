@@ -1,0 +1,32 @@
+"""Energy of a recorded spiking run: exact counts of operations, published prices, and fair counterparts.
+
+    activity.h5 ─▶ ledger (counts) ─▶ bill (picojoules) ─▶ summary (beside ANNs) ─▶ report/ (page, tables, plots)
+
+The activity file is the only input, so that any simulator can write one: `energy.read_activity` holds its layout.
+"""
+
+from energy.activity import Activity, Edge, Node
+from energy.ledger import Ledger, LedgerMismatch, count
+from energy.prices import TECHNOLOGIES, Price, Technology
+from energy.read_activity import read_activity
+from energy.report.folder import write_report
+from energy.report.terminal import print_report
+from energy.summary import ESTIMATES_ONLY, EnergyReport, summarise
+
+__all__ = [
+    "ESTIMATES_ONLY",
+    "TECHNOLOGIES",
+    "Activity",
+    "Edge",
+    "EnergyReport",
+    "Ledger",
+    "LedgerMismatch",
+    "Node",
+    "Price",
+    "Technology",
+    "count",
+    "print_report",
+    "read_activity",
+    "summarise",
+    "write_report",
+]

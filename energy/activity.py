@@ -1,0 +1,145 @@
+"""An activity file as typed records, with its large arrays streamed a few samples at a time.
+
+A *node* is an input, a population of neurons or a readout; an *edge* is one linear operator from a node to
+another. Time is logical: every node handles step t of a sample at step t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from snnergy.errors import UserError
+
+Shape = tuple[int, ...]
+IntArray = npt.NDArray[np.int64]
+NodeKind = Literal["input", "neuron", "readout"]
+ValueClass = Literal["binary", "integer", "real"]
+
+# Values held at once while streaming: 32 MB as float64, far below what one activity file can hold.
+_VALUES_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True)
+class Node:
+    """One input, population or readout.
+
+    value_class: what one value can be: a spike, a count of spikes, or an analog number (stored in integer steps).
+    stage, block: None where the graph does not say. memoryless: the membrane is cleared in each step.
+    biased: neurons whose bias is not zero, None where the file does not say.
+    """
+
+    name: str
+    kind: NodeKind
+    shape: Shape
+    value_class: ValueClass
+    role: str = ""
+    stage: int | None = None
+    block: int | None = None
+    modality: str = ""
+    memoryless: bool = False
+    biased: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One linear operator.
+
+    origin: nodes of the model's graph that were fused into it, in the order of the signal.
+    learned: whether it holds learned weights (a gate, pool or broadcast does not).
+    parameters, nonzero_parameters: weights stored, and those that are not zero.
+    taps, nonzero_taps: synapses, borders and strides included: the sum of the fan-out over all source neurons.
+    counted: whether the simulator kept a count of its own.
+    """
+
+    index: int
+    source: str
+    target: str
+    kind: Literal["conv2d", "dense"]
+    origin: tuple[str, ...]
+    learned: bool
+    parameters: int
+    nonzero_parameters: int
+    taps: int
+    nonzero_taps: int
+    counted: bool
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a simulator recorded of `samples` samples over `time_steps` steps.
+
+    labels, predictions: class of each sample, empty where not recorded.
+    """
+
+    path: Path
+    time_steps: int
+    samples: int
+    backend: str
+    model: str
+    provenance: Mapping[str, object]
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    labels: tuple[int, ...] = ()
+    predictions: tuple[int, ...] = ()
+
+    def node(self, name: str) -> Node:
+        """The node of that name."""
+        return next(node for node in self.nodes if node.name == name)
+
+    def outgoing(self, name: str) -> tuple[Edge, ...]:
+        """The edges that leave a node."""
+        return tuple(edge for edge in self.edges if edge.source == name)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Fraction of the samples predicted correctly, or None without labels or predictions."""
+        if not self.labels or not self.predictions:
+            return None
+        return float(np.mean(np.equal(self.labels, self.predictions)))
+
+    def stream(self, node: Node) -> Iterator[tuple[slice, npt.NDArray[np.integer[Any]]]]:
+        """Yield `(samples, values)` a few samples at a time, values `(samples, T, neurons)`; readouts have none.
+
+        Raises:
+            UserError: the file cannot be read to its end.
+        """
+        at_once = max(1, _VALUES_AT_ONCE // (self.time_steps * node.size))
+        try:
+            with h5py.File(self.path, "r") as file:
+                values = file["nodes"][node.name]["values"]
+                for first in range(0, self.samples, at_once):
+                    chosen = slice(first, min(first + at_once, self.samples))
+                    yield chosen, np.asarray(values[chosen]).reshape(-1, self.time_steps, node.size)
+        except OSError as error:
+            raise damaged(self.path, error) from error
+
+    def fan_out(self, edge: Edge) -> IntArray:
+        """Synapses that each source neuron reaches, `(neurons, 2)`: all, and those with a weight other than zero."""
+        columns = (self._dataset(edge, name).ravel() for name in ("fan_out", "fan_out_nonzero"))
+        return np.stack(tuple(columns), axis=1)
+
+    def delivered(self, edge: Edge) -> IntArray:
+        """Synaptic events counted by the simulator on a `counted` edge, `(samples, T, 2)`, columns as in `fan_out`."""
+        columns = (self._dataset(edge, name) for name in ("delivered", "delivered_nonzero"))
+        return np.stack(tuple(columns), axis=2)
+
+    def _dataset(self, edge: Edge, name: str) -> IntArray:
+        with h5py.File(self.path, "r") as file:
+            return np.asarray(file["edges"][str(edge.index)][name], dtype=np.int64)
+
+
+def damaged(path: Path, error: OSError) -> UserError:
+    """The error for a file that ends early or does not decompress."""
+    return UserError(f"{path}: truncated or damaged ({error}); record it again with `snnergy simulate`")

@@ -1,0 +1,208 @@
+"""The plots of a report, as SVG text.
+
+Text stays text and colours come from `PALETTE` alone, so that a page can set both in its own style.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from energy.operations import KIND, KINDS, Operation
+from energy.rates import rates_by_role_and_stage, role_title
+from energy.report.units import Unit, count_unit, energy_unit
+from energy.summary import EnergyReport, Part
+
+# Name → colour on white. Series colours keep their contrast on a dark ground too, and differ for the colour-blind.
+PALETTE = {
+    "surface": "#fffffe",
+    "ink": "#1d232b",
+    "muted": "#667080",
+    "rule": "#dfe3e8",
+    "series1": "#2f7bbf",
+    "series2": "#e08a1e",
+    "series3": "#2a9d8a",
+    "series4": "#9a6bbd",
+    "series5": "#8b95a3",
+    "series6": "#cc5a4b",
+}
+_SERIES = [color for name, color in PALETTE.items() if name.startswith("series")]
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "snnergy",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": PALETTE["ink"],
+    "axes.edgecolor": PALETTE["rule"],
+    "axes.facecolor": PALETTE["surface"],
+    "axes.labelcolor": PALETTE["muted"],
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": cycler(color=_SERIES),
+    "figure.facecolor": PALETTE["surface"],
+    "grid.color": PALETTE["rule"],
+    "legend.frameon": False,
+    "xtick.color": PALETTE["muted"],
+    "ytick.color": PALETTE["muted"],
+}
+_SIZE_INCHES = (6.4, 3.4)
+
+
+def plots(report: EnergyReport) -> dict[str, str]:
+    """Every plot by name, as a standalone SVG document.
+
+    Where a price is missing, the energy plots show counts of operations instead.
+    """
+    drawings: dict[str, Callable[[Axes, EnergyReport], None]] = {
+        "energy_by_stage": _energy_by_stage,
+        "energy_over_samples": _energy_over_samples,
+        "firing_rates": _firing_rates,
+        "spikes_over_time": _spikes_over_time,
+    }
+    return {name: _svg(draw, report) for name, draw in drawings.items()}
+
+
+def stage_title(stage: int | None) -> str:
+    """A stage as a heading."""
+    return "unplaced" if stage is None or stage < 0 else f"stage {stage}"
+
+
+def _svg(draw: Callable[[Axes, EnergyReport], None], report: EnergyReport) -> str:
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+        draw(figure.add_subplot(), report)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
+
+
+def _energy_by_stage(axes: Axes, report: EnergyReport) -> None:
+    parts = report.stages()
+    quantity = _counts if report.unpriced else _energies
+    amounts = {operation: [quantity(part).get(operation, 0.0) for part in parts.values()] for operation in KIND}
+    amounts = {operation: row for operation, row in amounts.items() if any(row) and report.technology.price(operation)}
+    unit = _unit(report, max((sum(column) for column in zip(*amounts.values(), strict=True)), default=0.0))
+    places, left = np.arange(len(parts)), np.zeros(len(parts))
+    for operation, row in amounts.items():
+        width = np.array(row) / unit.factor
+        axes.barh(places, width, left=left, height=0.62, label=KIND[operation].title, color=_operation_color(operation))
+        left += width
+    axes.set_yticks(places, [stage_title(stage) for stage in parts])
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(_quantity_label(report, unit))
+    axes.set_ylabel("stage")
+    axes.margins(x=0.02)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
+
+
+def _energy_over_samples(axes: Axes, report: EnergyReport) -> None:
+    if report.per_sample_pj is not None:
+        values = report.per_sample_pj
+    else:
+        charged = [kind.operation for kind in KINDS if report.technology.price(kind.operation)]
+        values = np.sum([report.ledger.per_sample(operation) for operation in charged], axis=0, dtype=np.float64)
+    unit = _unit(report, float(values.max()))
+    scaled = values / unit.factor
+    spread = float(np.ptp(scaled)) > 1e-9 * float(scaled.max())
+    axes.hist(scaled, bins=min(40, max(5, len(scaled) // 4)) if spread else 1, color=_SERIES[0])
+    axes.axvline(float(scaled.mean()), color=PALETTE["ink"], linewidth=1.2, label="mean")
+    if report.total.energy_pj is not None and report.total.energy_pj.ci95 is not None:
+        low, high = (bound / unit.factor for bound in report.total.energy_pj.ci95)
+        axes.axvspan(low, high, color=_SERIES[1], alpha=0.3, linewidth=0, label="95 % interval of the mean")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel(_quantity_label(report, unit))
+    axes.set_ylabel("samples")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9)
+
+
+def _firing_rates(axes: Axes, report: EnergyReport) -> None:
+    rates = rates_by_role_and_stage(report.activity, report.ledger)
+    roles = list(dict.fromkeys(role for role, _ in rates))
+    stages = sorted({stage for _, stage in rates})
+    width = 0.8 / max(1, len(stages))
+    for position, stage in enumerate(stages):
+        present = [role for role in roles if (role, stage) in rates]
+        cells = [rates[role, stage] for role in present]
+        axes.bar(
+            [roles.index(role) + (position - (len(stages) - 1) / 2) * width for role in present],
+            [100 * cell.mean for cell in cells],
+            width * 0.92,
+            yerr=[100 * (cell.std or 0.0) for cell in cells],
+            error_kw={"ecolor": PALETTE["ink"], "elinewidth": 0.9, "capsize": 2},
+            color=_SERIES[position % len(_SERIES)],
+            label=stage_title(stage),
+        )
+    crowded = len(roles) > 7
+    titles = [role_title(role) for role in roles]
+    axes.set_xticks(range(len(roles)), titles, rotation=35 if crowded else 0, ha="right" if crowded else "center")
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel("role")
+    axes.set_ylabel("firing rate (% of neurons and steps)")
+    axes.set_ylim(bottom=0)
+    if stages:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=9)
+
+
+def _spikes_over_time(axes: Axes, report: EnergyReport) -> None:
+    sent = report.ledger.where(lambda entry: entry.operation == "spike" and entry.place.value_class != "real")
+    by_stage = sent.split(lambda place: place.stage)
+    stages = sorted(by_stage, key=lambda stage: (stage is None, stage))
+    per_step = {stage: sum(entry.all for entry in by_stage[stage].entries) for stage in stages}
+    unit = count_unit(max((float(np.mean(spikes, axis=0).max()) for spikes in per_step.values()), default=0.0))
+    steps = np.arange(1, report.ledger.time_steps + 1)
+    for position, (stage, spikes) in enumerate(per_step.items()):
+        mean, std = np.mean(spikes, axis=0) / unit.factor, np.std(spikes, axis=0) / unit.factor
+        color = _SERIES[position % len(_SERIES)]
+        axes.plot(steps, mean, marker="o", markersize=4, linewidth=1.6, color=color, label=stage_title(stage))
+        axes.fill_between(steps, mean - std, mean + std, color=color, alpha=0.16, linewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("time step")
+    axes.set_ylabel(f"spikes per inference{f' ({unit.symbol})' if unit.symbol else ''}, mean ± std")
+    axes.set_ylim(bottom=0)
+    if per_step:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=9)
+
+
+def _energies(part: Part) -> dict[Operation, float]:
+    return dict(part.by_operation_pj)
+
+
+def _counts(part: Part) -> dict[Operation, float]:
+    return dict(part.counts)
+
+
+def _unit(report: EnergyReport, largest: float) -> Unit:
+    return count_unit(largest) if report.unpriced else energy_unit(largest)
+
+
+def _quantity_label(report: EnergyReport, unit: Unit) -> str:
+    if report.unpriced:
+        return f"operations per inference{f' ({unit.symbol})' if unit.symbol else ''}"
+    return f"energy per inference ({unit.symbol})"
+
+
+def _operation_color(operation: Operation) -> str:
+    colors: dict[Operation, str] = {
+        "ac": _SERIES[0],
+        "ac_weighted": _SERIES[3],
+        "graded_events": _SERIES[3],
+        "mac_dense": _SERIES[1],
+        "mac_effective": _SERIES[1],
+        "neuron_update": _SERIES[2],
+        "leak": _SERIES[5],
+        "bias_add": _SERIES[4],
+        "spike": _SERIES[4],
+    }
+    return colors[operation]
