@@ -103,9 +103,7 @@ def spike_rate(activity: Activity, ledger: Ledger) -> float | None:
     return float(events) / (taps * ledger.time_steps * ledger.samples)
 
 
-def break_even_rate(
-    activity: Activity, ledger: Ledger, technology: Technology, counterpart_pj: float
-) -> float | None:
+def break_even_rate(activity: Activity, ledger: Ledger, technology: Technology, counterpart_pj: float) -> float | None:
     """Spike rate at which the spiking network would cost `counterpart_pj`: E(r) = fixed + slope · r = counterpart.
 
     The fixed part (real-valued layers, neurons) and the slope are those of the recorded run. A rate of 0 or below: it

@@ -108,9 +108,7 @@ _LOIHI1 = Technology(
 _LOIHI2_TECHNOLOGY = Technology(
     name="loihi2",
     title="Intel Loihi 2",
-    prices=tuple(
-        Price(term, None, _LOIHI2, "unpublished") for term in dict.fromkeys(_CHIP_CHARGES.values())
-    ),
+    prices=tuple(Price(term, None, _LOIHI2, "unpublished") for term in dict.fromkeys(_CHIP_CHARGES.values())),
     charges=_CHIP_CHARGES | {"graded_events": "graded synaptic operation"},
     omitted={
         "ac_weighted": "Loihi 2 sends the integer as one graded event",

@@ -75,9 +75,7 @@ class _Reader:
         edges = tuple(self.edge(group, shapes, samples, time_steps) for group in groups)
         labels, predictions = (self.classes(file, name, samples) for name in ("label", "prediction"))
         self._stop_if_wrong()
-        return Activity(
-            self.path, time_steps, samples, backend, model, provenance, nodes, edges, labels, predictions
-        )
+        return Activity(self.path, time_steps, samples, backend, model, provenance, nodes, edges, labels, predictions)
 
     def node(self, group: h5py.Group, samples: int, time_steps: int) -> Node:
         already_wrong = len(self.violations)

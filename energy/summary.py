@@ -212,9 +212,7 @@ def _encoder_pj(run: Activity, ledger: Ledger, prices: Technology) -> float | No
 def _break_even(
     run: Activity, ledger: Ledger, prices: Technology, networks: tuple[Counterpart, ...]
 ) -> tuple[BreakEven, ...]:
-    rows = [
-        (network, passes) for network in networks for passes in sorted({network.passes, 1, run.time_steps})
-    ]
+    rows = [(network, passes) for network in networks for passes in sorted({network.passes, 1, run.time_steps})]
     return tuple(
         BreakEven(
             against=network.title,

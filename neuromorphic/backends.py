@@ -29,6 +29,7 @@ class Verification:
 
     @property
     def total_mismatches(self) -> int:
+        """Over all nodes; 0 where the simulators agree."""
         return sum(self.mismatches.values())
 
 

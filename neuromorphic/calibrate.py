@@ -23,5 +23,3 @@ def calibrate(source: NirSource, samples: Samples) -> Calibration:
         for name, value in values.items():
             parts.setdefault(name, []).append(value.flatten(2))
     return Calibration({name: torch.cat(batches) for name, batches in parts.items()})
-
-

@@ -77,12 +77,16 @@ def _load(path: Path, ports: tuple[InputPort, ...]) -> dict[str, npt.NDArray[Any
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             if len(ports) != 1:
-                raise UserError(f"{path}: one array for {len(ports)} inputs; give an .npz with {[p.name for p in ports]}")
+                raise UserError(
+                    f"{path}: one array for {len(ports)} inputs; give an .npz with {[p.name for p in ports]}"
+                )
             return {ports[0].name: loaded}
         with loaded:
             return {name: loaded[name] for name in loaded.files}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not a readable .npy or .npz file ({error}); write it again with numpy.savez") from error
+        raise UserError(
+            f"{path}: not a readable .npy or .npz file ({error}); write it again with numpy.savez"
+        ) from error
 
 
 def _with_sample_axis(array: npt.NDArray[Any], port: InputPort) -> npt.NDArray[Any]:

@@ -167,8 +167,10 @@ def delay_steps(node: nir.Delay, dt: float) -> int:
     """
     steps = np.unique(np.asarray(node.delay, dtype=np.float64) / dt)
     if steps.size != 1 or abs(steps[0] - round(steps[0])) > 1e-6 or steps[0] < 0:
-        raise UserError(f"Delay of {np.unique(node.delay)} at dt {dt:g}: must be one whole number of steps for the node")
-    return int(round(steps[0]))
+        raise UserError(
+            f"Delay of {np.unique(node.delay)} at dt {dt:g}: must be one whole number of steps for the node"
+        )
+    return round(float(steps[0]))
 
 
 def _delayed(x: Tensor, steps: int) -> Tensor:

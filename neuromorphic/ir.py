@@ -41,10 +41,10 @@ class Conv2d:
 
     @property
     def output_shape(self) -> tuple[int, int, int]:
+        """`(O, H', W')`."""
         spans = (self.dilation[i] * (self.weight.shape[2 + i] - 1) + 1 for i in (0, 1))
         height, width = (
-            (self.input_shape[1 + i] + 2 * self.padding[i] - span) // self.stride[i] + 1
-            for i, span in enumerate(spans)
+            (self.input_shape[1 + i] + 2 * self.padding[i] - span) // self.stride[i] + 1 for i, span in enumerate(spans)
         )
         return (self.weight.shape[0], height, width)
 
@@ -61,10 +61,12 @@ class Dense:
 
     @property
     def input_shape(self) -> Shape:
+        """`(in,)`."""
         return (self.weight.shape[1],)
 
     @property
     def output_shape(self) -> Shape:
+        """`(out,)`."""
         return (self.weight.shape[0],)
 
 
@@ -134,6 +136,8 @@ class FloatSynapse:
 
 @dataclass(frozen=True)
 class FloatNet:
+    """A network in model units. outputs: names of populations."""
+
     inputs: tuple[InputPort, ...]
     populations: tuple[FloatPopulation, ...]  # in topological order
     synapses: tuple[FloatSynapse, ...]
@@ -165,6 +169,7 @@ class QuantPopulation:
 
     @property
     def size(self) -> int:
+        """Number of neurons."""
         return int(np.prod(self.shape))
 
 
@@ -205,7 +210,9 @@ class QuantNet:
     provenance: dict[str, str] = field(default_factory=dict)
 
     def population(self, name: str) -> QuantPopulation:
+        """The population called `name`."""
         return next(p for p in self.populations if p.name == name)
 
     def incoming(self, name: str) -> tuple[QuantSynapse, ...]:
+        """The synapses into the population `name`."""
         return tuple(s for s in self.synapses if s.target == name)

@@ -41,7 +41,9 @@ def convolution(node: Any, shape: Shape | None) -> Conv2d:
         weight = np.full((shape[0], 1, *kernel), value, dtype=np.float32)
         groups, stride, dilation, padding = shape[0], pair(node.stride), (1, 1), pair(node.padding)
     if weight.shape[1] * groups != shape[0]:
-        raise ValueError(f"weight {weight.shape} with {groups} groups takes {weight.shape[1] * groups} channels, got {shape}")
+        raise ValueError(
+            f"weight {weight.shape} with {groups} groups takes {weight.shape[1] * groups} channels, got {shape}"
+        )
     operator = Conv2d(weight, (shape[0], shape[1], shape[2]), stride, padding, dilation, groups)
     if min(operator.output_shape) < 1:
         raise ValueError(f"kernel {weight.shape[2:]} is larger than the padded input {shape}")

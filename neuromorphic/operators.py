@@ -141,8 +141,12 @@ def _regrouped(operator: Conv2d) -> Conv2d:
     for groups in range(int(np.gcd(outputs, inputs)), 1, -1):
         if outputs % groups or inputs % groups:
             continue
-        blocks = operator.weight.reshape(groups, outputs // groups, groups, inputs // groups, *operator.weight.shape[2:])
+        blocks = operator.weight.reshape(
+            groups, outputs // groups, groups, inputs // groups, *operator.weight.shape[2:]
+        )
         diagonal = blocks[np.arange(groups), :, np.arange(groups)]
         if np.count_nonzero(diagonal) == np.count_nonzero(operator.weight):
-            return replace(operator, weight=diagonal.reshape(outputs, inputs // groups, *operator.weight.shape[2:]), groups=groups)
+            return replace(
+                operator, weight=diagonal.reshape(outputs, inputs // groups, *operator.weight.shape[2:]), groups=groups
+            )
     return operator

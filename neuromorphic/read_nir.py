@@ -148,7 +148,9 @@ def _structure_violations(nodes: dict[str, Any], edges: list[tuple[str, str]]) -
     found = []
     for a, b in edges:
         found += [f"edge {a!r} → {b!r} is dangling: there is no node {end!r}" for end in (a, b) if end not in nodes]
-    found += [f"edge {a!r} → {b!r} appears twice; use a Scale of 2" for a, b in sorted(set(edges)) if edges.count((a, b)) > 1]
+    found += [
+        f"edge {a!r} → {b!r} appears twice; use a Scale of 2" for a, b in sorted(set(edges)) if edges.count((a, b)) > 1
+    ]
     targets, sources = {b for _, b in edges}, {a for a, _ in edges}
     for name, node in nodes.items():
         if isinstance(node, nir.NIRGraph):
@@ -156,7 +158,9 @@ def _structure_violations(nodes: dict[str, Any], edges: list[tuple[str, str]]) -
         elif not isinstance(node, nir.Input) and name not in targets:
             found.append(f"node {name!r} ({type(node).__name__}) has no input; connect it to an Input node")
         elif not isinstance(node, nir.Output) and name not in sources:
-            found.append(f"node {name!r} ({type(node).__name__}) leads nowhere; connect it to an Output node or remove it")
+            found.append(
+                f"node {name!r} ({type(node).__name__}) leads nowhere; connect it to an Output node or remove it"
+            )
     kinds = [type(node) for node in nodes.values()]
     found += [f"the graph has no {kind.__name__} node" for kind in (nir.Input, nir.Output) if kind not in kinds]
     return found
@@ -168,7 +172,9 @@ def _parameter_violations(nodes: dict[str, Any]) -> list[str]:
         for field, value in vars(node).items():
             if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
                 bad = int((~np.isfinite(value)).sum())
-                found.append(f"node {name!r}: {field} holds {bad} NaN or infinite values of {value.size}; export it again")
+                found.append(
+                    f"node {name!r}: {field} holds {bad} NaN or infinite values of {value.size}; export it again"
+                )
     return found
 
 

@@ -1,9 +1,9 @@
 """The exceptions that a user can meet, and the exit code each one ends a command with.
 
-    SnnergyError            exit 1   the tool failed
-    ├── UserError           exit 2   the input is wrong: says which object, value and limit, and what to do next
-    ├── CheckFailed         exit 3   a check that was asked for did not hold (parity, --verify, limits)
-    └── BackendFailed       exit 1   a simulator died or hung; carries its own traceback
+SnnergyError            exit 1   the tool failed
+├── UserError           exit 2   the input is wrong: says which object, value and limit, and what to do next
+├── CheckFailed         exit 3   a check that was asked for did not hold (parity, --verify, limits)
+└── BackendFailed       exit 1   a simulator died or hung; carries its own traceback
 """
 
 from __future__ import annotations

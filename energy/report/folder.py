@@ -1,10 +1,10 @@
 """Writes the report folder, whole or not at all.
 
-    report.html         everything, in one file that needs no other
-    energy.json         everything, for machines
-    energy.csv          every operation at every place
-    firing_rates.csv    every node that sends values
-    plots/*.svg
+report.html         everything, in one file that needs no other
+energy.json         everything, for machines
+energy.csv          every operation at every place
+firing_rates.csv    every node that sends values
+plots/*.svg
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ from energy.summary import EnergyReport, summarise
 from snnergy.files import refuse_overwrite, written_whole
 
 
-def write_report(
-    activity: Path, output: Path, *, technology: str = "45nm-fp32", force: bool = False
-) -> EnergyReport:
+def write_report(activity: Path, output: Path, *, technology: str = "45nm-fp32", force: bool = False) -> EnergyReport:
     """Count and price a recorded run and write its report folder.
 
     Args:

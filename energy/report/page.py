@@ -206,9 +206,7 @@ def _edges(report: EnergyReport) -> tuple[Row, ...]:
     synaptic = report.ledger.where(lambda entry: entry.place.kind == "edge").split(lambda place: place)
     parts = report.parts(lambda place: place)
     ordered = sorted(synaptic, key=lambda place: place.index)
-    return tuple(
-        Row(place.name, parts[place], _share(parts[place], report.energy_snn_pj), place) for place in ordered
-    )
+    return tuple(Row(place.name, parts[place], _share(parts[place], report.energy_snn_pj), place) for place in ordered)
 
 
 def _share(part: Part, total_pj: float | None) -> float | None:

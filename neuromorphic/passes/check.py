@@ -59,7 +59,10 @@ def _wiring(net: QuantNet) -> list[str]:
     sizes = {port.name: int(np.prod(port.shape)) for port in net.inputs} | {p.name: p.size for p in net.populations}
     found = []
     for s in net.synapses:
-        for end, shape, side in ((s.source, s.operator.input_shape, "takes"), (s.target, s.operator.output_shape, "feeds")):
+        for end, shape, side in (
+            (s.source, s.operator.input_shape, "takes"),
+            (s.target, s.operator.output_shape, "feeds"),
+        ):
             if end not in sizes:
                 found.append(f"{s.source} → {s.target}: there is no population or input {end!r}")
             elif sizes[end] != int(np.prod(shape)):

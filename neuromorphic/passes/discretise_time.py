@@ -76,7 +76,9 @@ def _neuron(node: Any, dt: float, shape: tuple[int, ...]) -> _Neuron:
     def uniform(field: str) -> float:
         values = np.unique(np.asarray(getattr(node, field), dtype=np.float64))
         if values.size != 1:
-            violations.append(f"{field} varies from {values[0]:g} to {values[-1]:g}; a population has one: split the node")
+            violations.append(
+                f"{field} varies from {values[0]:g} to {values[-1]:g}; a population has one: split the node"
+            )
         return float(values[0])
 
     def rate(field: str) -> float:
@@ -93,7 +95,9 @@ def _neuron(node: Any, dt: float, shape: tuple[int, ...]) -> _Neuron:
     if isinstance(node, nir.Threshold):
         return _Neuron(1.0, 1.0, full(1.0), full(0.0), uniform("threshold"))
     if hasattr(node, "v_reset") and np.any(node.v_reset):
-        violations.append(f"v_reset {np.unique(node.v_reset)}: Loihi resets to 0; shift the membrane so that v_reset is 0")
+        violations.append(
+            f"v_reset {np.unique(node.v_reset)}: Loihi resets to 0; shift the membrane so that v_reset is 0"
+        )
     decay_u, decay_v, gain, leak = 1.0, 0.0, full(node.r) * dt, full(0.0)
     if isinstance(node, nir.CubaLIF | nir.CubaLI):
         decay_u, decay_v = rate("tau_syn"), rate("tau_mem")

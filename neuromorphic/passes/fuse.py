@@ -101,7 +101,9 @@ def _summed(name: str, incoming: list[Arrival]) -> Arrival:
     for branch in (branch for arrival in incoming for branch in arrival.branches):
         key = (branch.source, branch.delay, branch.origin)
         if key in merged:
-            raise UserError(f"node {name!r}: {branch.source!r} reaches it twice through the same nodes; use a Scale of 2")
+            raise UserError(
+                f"node {name!r}: {branch.source!r} reaches it twice through the same nodes; use a Scale of 2"
+            )
         merged[key] = branch
     return Arrival(tuple(merged.values()), np.sum([arrival.bias for arrival in incoming], axis=0))
 
@@ -117,8 +119,8 @@ def _output(name: str, source: NirSource, arrival: Arrival, arrivals: dict[str, 
 
 def _refuse_analog_readouts(source: NirSource, arrivals: dict[str, Arrival]) -> None:
     violations = [
-        f"node {branch.source!r} ({type(source.nodes[branch.source]).__name__}) emits its membrane into {name!r}; a chip "
-        "sends spikes: put a spiking neuron there, or read it out only"
+        f"node {branch.source!r} ({type(source.nodes[branch.source]).__name__}) emits its membrane into {name!r}; a "
+        "chip sends spikes: put a spiking neuron there, or read it out only"
         for name, arrival in arrivals.items()
         for branch in arrival.branches
         if isinstance(source.nodes[branch.source], READOUTS)

@@ -26,7 +26,16 @@ from torch import Tensor
 
 from neuromorphic.emulator.run import scan
 from neuromorphic.emulator.synapses import drive, propagate
-from neuromorphic.ir import FloatArray, FloatNet, FloatPopulation, FloatSynapse, InputPort, QuantNet, QuantPopulation, QuantSynapse
+from neuromorphic.ir import (
+    FloatArray,
+    FloatNet,
+    FloatPopulation,
+    FloatSynapse,
+    InputPort,
+    QuantNet,
+    QuantPopulation,
+    QuantSynapse,
+)
 from neuromorphic.limits import (
     ALIGN_SHIFT,
     BIAS_MANTISSA_MAX,
@@ -42,7 +51,7 @@ from snnergy.errors import UserError
 
 # Scales tried on calibration data, as multiples of the one that clips no weight.
 _SCALE_TRIALS = (1.0, 1.15, 1.35, 1.6, 2.0)
-# Exponent of the strongest synapse where registers allow: bias and threshold are then rounded 16 times finer than weights.
+# Exponent of the strongest synapse where registers allow; bias and threshold are then 16 times finer than its weights.
 _FINE_EXPONENT = 4
 # Unseen data may drive a current harder than calibration did; a wrap-around of u would be silent nonsense.
 _CURRENT_HEADROOM = 2.0
@@ -108,7 +117,9 @@ def _port(port: InputPort, calibration: Calibration | None) -> InputPort:
     if port.value_class == "binary" or port.scale > 0:
         return port
     if calibration is None:
-        raise UserError(f"input {port.name!r}: analog and without a declared scale; pass --calibration with typical samples")
+        raise UserError(
+            f"input {port.name!r}: analog and without a declared scale; pass --calibration with typical samples"
+        )
     values = calibration.values[port.name]
     signed = bool((values < 0).any())
     steps = (1 << (port.bits - 1)) - 1 if signed else (1 << port.bits) - 1
@@ -172,7 +183,10 @@ def _register_ceiling(
     """The largest scale at which bias, threshold and the range of u and v fit their registers."""
     if sources is not None:
         current = torch.stack(
-            [propagate(s.operator, torch.from_numpy(w), x, s.delay) for s, w, x in zip(synapses, weights, sources, strict=True)]
+            [
+                propagate(s.operator, torch.from_numpy(w), x, s.delay)
+                for s, w, x in zip(synapses, weights, sources, strict=True)
+            ]
         ).sum(0)
         peak_u, peak_v = _peaks(population, current)
         peak_u *= _CURRENT_HEADROOM

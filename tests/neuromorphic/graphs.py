@@ -32,7 +32,9 @@ def gate(shape: tuple[int, ...], threshold: float) -> nir.LIF:
     return lif(shape, tau=1.0, threshold=threshold)
 
 
-def conv(rng: np.random.Generator, shape: tuple[int, int], out: int, inp: int, gain: float, **kwargs: object) -> nir.Conv2d:
+def conv(
+    rng: np.random.Generator, shape: tuple[int, int], out: int, inp: int, gain: float, **kwargs: object
+) -> nir.Conv2d:
     options: dict = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1} | kwargs
     weight = rng.normal(0, gain, (out, inp // options["groups"], 3, 3)).astype(np.float32)
     return nir.Conv2d(input_shape=shape, weight=weight, bias=rng.normal(0, 0.1, out).astype(np.float32), **options)
@@ -46,9 +48,7 @@ def branched(seed: int = 0) -> nir.NIRGraph:
     """Stem with OR-pool and shortcut, mask and gate, mean over space and broadcast, residual, integrating head."""
     rng = np.random.default_rng(seed)
     nodes = {
-        "image": nir.Input(
-            {"input": np.array(SHAPE)}, metadata={"value_class": "real", "scale": 1 / 255, "bits": 8}
-        ),
+        "image": nir.Input({"input": np.array(SHAPE)}, metadata={"value_class": "real", "scale": 1 / 255, "bits": 8}),
         "stem.conv": conv(rng, (8, 8), 4, 2, 0.9),
         "stem": lif((4, 8, 8), role="stem", stage=1),
         "or.sum": pool(nir.SumPool2d, 2, 2),

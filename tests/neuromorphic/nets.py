@@ -16,7 +16,11 @@ def random_net(seed: int, *, delays: bool = True) -> QuantNet:
     populations, synapses = [], []
     for index in range(int(rng.integers(3, 6))):
         name = f"p{index}"
-        sources = ["graded"] if index == 0 else [str(s) for s in rng.choice(list(shapes), size=min(2, len(shapes)), replace=False)]
+        sources = (
+            ["graded"]
+            if index == 0
+            else [str(s) for s in rng.choice(list(shapes), size=min(2, len(shapes)), replace=False)]
+        )
         if index == 0:
             shape: tuple[int, ...] = (4, 5, 4)
         else:
@@ -34,7 +38,9 @@ def random_net(seed: int, *, delays: bool = True) -> QuantNet:
     return QuantNet(ports, tuple(populations), balanced, ("out",))
 
 
-def _population(rng: np.random.Generator, name: str, shape: tuple[int, ...], depth: int, *, spiking: bool) -> QuantPopulation:
+def _population(
+    rng: np.random.Generator, name: str, shape: tuple[int, ...], depth: int, *, spiking: bool
+) -> QuantPopulation:
     size = int(np.prod(shape))
     bias = rng.integers(-40, 60, size if rng.random() < 0.5 else 1).astype(np.int32)
     du, dv = int(rng.choice([4096, 4096, 1024])), int(rng.choice([0, 415, 2048, 4096]))

@@ -46,7 +46,10 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
     [
         ({"video": np.full((1, 1, 1, 4, 4), np.inf), "audio": np.zeros((1, 1, 3))}, "NaN or infinity"),
         ({"video": np.zeros((1, 2, 1, 4, 4)), "audio": np.zeros((1, 1, 3))}, "differ in samples or time steps"),
-        ({"video": np.zeros((1, 1, 1, 4, 4)), "audio": np.zeros((1, 1, 3)), "label": np.zeros(2)}, "one label a sample"),
+        (
+            {"video": np.zeros((1, 1, 1, 4, 4)), "audio": np.zeros((1, 1, 3)), "label": np.zeros(2)},
+            "one label a sample",
+        ),
         ({"video": np.array([["a"]]), "audio": np.zeros((1, 1, 3))}, "shape"),
     ],
 )

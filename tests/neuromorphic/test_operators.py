@@ -44,7 +44,9 @@ def test_composition_equals_succession(index: int) -> None:
     first, second = chains(rng)[index]
     x = rng.normal(size=input_shape(first))
     step_by_step = operators.apply(second, operators.apply(first, x).reshape(input_shape(second)))
-    composed = operators.apply(operators.compose(first, second), x.reshape(input_shape(operators.compose(first, second))))
+    composed = operators.apply(
+        operators.compose(first, second), x.reshape(input_shape(operators.compose(first, second)))
+    )
     np.testing.assert_allclose(composed.reshape(-1), step_by_step.reshape(-1), rtol=1e-9, atol=1e-9)
 
 

@@ -69,7 +69,9 @@ def test_fuse_keeps_branches_apart_and_says_where_they_came_from() -> None:
     assert synapses[("both", "out")].origin == ("alpha", "out.conv")
     assert synapses[("deep", "out")].origin == ("out.conv",)
     assert not synapses[("deep", "mask")].learned and synapses[("deep", "out")].learned
-    np.testing.assert_allclose(synapses[("both", "out")].operator.weight, 1.5 * synapses[("deep", "out")].operator.weight)
+    np.testing.assert_allclose(
+        synapses[("both", "out")].operator.weight, 1.5 * synapses[("deep", "out")].operator.weight
+    )
 
 
 def test_fuse_refuses_what_would_be_lost() -> None:

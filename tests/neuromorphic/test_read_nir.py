@@ -92,7 +92,11 @@ def test_files_that_are_not_nir(tmp_path: Path) -> None:
     other = tmp_path / "other.nir"
     with h5py.File(other, "w") as file:
         file["data"] = 1
-    for path, message in ((text, "not a NIR file"), (other, "not a NIR graph"), (tmp_path / "none.nir", "no such file")):
+    for path, message in (
+        (text, "not a NIR file"),
+        (other, "not a NIR graph"),
+        (tmp_path / "none.nir", "no such file"),
+    ):
         with pytest.raises(UserError, match=message):
             read_nir(path)
 

@@ -1,0 +1,45 @@
+# `make demo` and `make test` need git, make and python3 (any version from 3.8): uv is installed into .tools, and uv
+# finds or fetches Python 3.10 and installs what uv.lock names into .venv. A second call starts at once.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format clean
+
+UV := .tools/uv/bin/uv
+VENV := .venv
+SYNCED := $(VENV)/.synced
+BIN := $(VENV)/bin
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(SYNCED) ## Train, export, compile, simulate, verify in Lava and price a small network on embedded data
+	"$(BIN)/snnergy" demo
+
+# Tests run in parallel processes: one thread of torch's in each is enough, and more fight for the cores.
+test: export OMP_NUM_THREADS = 1
+test: check ## Run the checks and the tests
+	"$(BIN)/pytest"
+
+check: $(SYNCED) ## Check format, lint, types and import arrows
+	"$(BIN)/ruff" format --check
+	"$(BIN)/ruff" check
+	"$(BIN)/mypy"
+	"$(BIN)/lint-imports"
+
+format: $(SYNCED) ## Format the code
+	"$(BIN)/ruff" format
+	"$(BIN)/ruff" check --fix
+
+clean: ## Remove environments and caches; runs/ stays
+	rm -rf "$(VENV)" .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# `make UV=uv` takes a uv that is installed already.
+$(SYNCED): $(filter .tools/%,$(UV)) pyproject.toml uv.lock
+	"$(UV)" sync --locked
+	@touch "$@"
+
+.tools/uv/bin/uv: .ci/install-uv
+	./.ci/install-uv .tools/uv
+	@touch "$@"

@@ -1,0 +1,180 @@
+"""Accuracy of audio alone, video alone and both together, in float and in 8 bits, over several seeds.
+
+    python -m benchmarks.modalities configs/grid.yaml --seeds 0 1 2 -o benchmarks/results/grid.json
+
+Each row trains one network (a single modality is the same network with the other one blanked in training as well),
+exports it, compiles it and simulates the whole test split in the emulator; the rows of both modalities together also
+run a few samples in Lava. A finished row is kept, so that a broken-off set goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shlex
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, cpu_count, delayed
+
+from export import export_nir
+from neuromorphic import backends, decode
+from neuromorphic.inputs import read_samples, to_integers
+from neuromorphic.lower import compile_nir
+from neuromorphic.netx import write_netx
+from snnergy.files import git_revision, versions, written_whole
+from snnergy.model_inputs import model_inputs, write_inputs
+from training.config import Config, load_config
+from training.train import train
+
+BLANKED = {"audio": "video", "video": "audio", "both": "none"}
+_CALIBRATION_SAMPLES = 80
+_PARITY_SAMPLES = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trained network. seconds: by step. lava_*: None where no sample was run in Lava."""
+
+    modality: str
+    seed: int
+    accuracy_float: float
+    accuracy_8bit: float
+    accuracy_validation: float
+    best_epoch: int
+    parity_values: int
+    parity_mismatches: int
+    parity_ties: int
+    lava_samples: int | None
+    lava_values_compared: int | None
+    lava_mismatches: int | None
+    seconds: dict[str, float]
+
+
+def measure(config: Config, modality: str, folder: Path, lava_samples: int, threads: int) -> Row:
+    """Take one network from data to the emulator; artefacts stay in `folder`, a trained checkpoint there is reused."""
+    seconds: dict[str, float] = {}
+    begun = time.perf_counter()
+
+    def lap(step: str) -> None:
+        nonlocal begun
+        now = time.perf_counter()
+        seconds[step], begun = round(now - begun, 1), now
+
+    metrics_file = folder / config.name / "metrics.json"
+    if not (folder / config.name / "checkpoint.pt").is_file():
+        train(config, folder, progress=False, threads=threads)
+    metrics = json.loads(metrics_file.read_text())
+    begun = time.perf_counter()
+    seconds["train"] = metrics["train_seconds"]
+    run = folder / config.name
+    write_inputs(run / "calibration.npz", model_inputs(config, "val", _CALIBRATION_SAMPLES), force=True)
+    write_inputs(run / "test.npz", model_inputs(config, "test"), force=True)
+    parity_inputs = model_inputs(config, "val", _PARITY_SAMPLES)
+    parity_inputs.pop("label")
+    parity = export_nir(run / "checkpoint.pt", run / "model.nir", parity_inputs, force=True).parity
+    assert parity is not None  # inputs were given
+    compared = parity.total
+    lap("export")
+    net = compile_nir(run / "model.nir", calibration=run / "calibration.npz").net
+    write_netx(net, run / "model.net", force=True)
+    lap("compile")
+    samples = read_samples(run / "test.npz", net.inputs)
+    assert samples.labels is not None  # written above
+    records = backends.simulate(net, to_integers(samples, net.inputs))
+    accuracy = decode.accuracy(decode.logits(net, records), samples.labels)
+    lap("simulate")
+    verified = None
+    if lava_samples:
+        verified = backends.verify(net, to_integers(samples.first(lava_samples), net.inputs), timeout_s=1800.0)
+        lap("lava")
+    return Row(
+        modality,
+        config.seed,
+        metrics["test_accuracy"],
+        accuracy,
+        metrics["val_accuracy"],
+        metrics["best_epoch"],
+        compared.values,
+        compared.mismatches,
+        compared.ties,
+        None if verified is None else verified.samples,
+        None if verified is None else verified.values_compared,
+        None if verified is None else verified.total_mismatches,
+        seconds,
+    )
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Mean and sample standard deviation over the seeds of each modality."""
+    table = {}
+    for modality in BLANKED:
+        chosen = [row for row in rows if row["modality"] == modality]
+        if chosen:
+            table[modality] = {
+                f"{figure}_{name}": round(function([row[figure] for row in chosen]), 4)
+                for figure in ("accuracy_float", "accuracy_8bit")
+                for name, function in (("mean", statistics.fmean), ("std", _deviation))
+            } | {"seeds": len(chosen)}
+    return table
+
+
+def _deviation(values: list[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def _write(path: Path, rows: list[dict[str, Any]], config: Path) -> None:
+    rows = sorted(rows, key=lambda row: (list(BLANKED).index(row["modality"]), row["seed"]))
+    machine = f"{platform.machine()}, {cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    result = {
+        "command": shlex.join(["python", "-m", "benchmarks.modalities", *sys.argv[1:]]),
+        "config": config.read_text(),
+        "machine": machine,
+        "versions": versions(),
+        "git_revision": git_revision(),
+        "summary": summary(rows),
+        "rows": rows,
+    }
+    with written_whole(path, force=True) as scratch:
+        scratch.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def main() -> None:
+    """Run what is missing of the set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--modalities", nargs="+", choices=sorted(BLANKED), default=sorted(BLANKED))
+    parser.add_argument("--lava-samples", type=int, default=2, help="run in Lava for each network of both modalities")
+    parser.add_argument("--jobs", type=int, default=1, help="networks at a time, each with its share of the cores")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints and artefacts")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+
+    rows = json.loads(arguments.output.read_text())["rows"] if arguments.output.is_file() else []
+    finished = {(row["modality"], row["seed"]) for row in rows}
+    wanted = [(m, s) for s in arguments.seeds for m in arguments.modalities if (m, s) not in finished]
+    tasks = []
+    for modality, seed in wanted:
+        stem = load_config(arguments.config).name
+        overrides = [f"name={stem}-{modality}-{seed}", f"seed={seed}", f"model.blank={BLANKED[modality]}"]
+        config = load_config(arguments.config, overrides)
+        lava_samples = arguments.lava_samples if modality == "both" else 0
+        threads = max(1, cpu_count() // arguments.jobs)
+        tasks.append(delayed(measure)(config, modality, arguments.runs, lava_samples, threads))
+    for row in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
+        rows.append(asdict(row))
+        _write(arguments.output, rows, arguments.config)
+        print(
+            f"{row.modality} seed {row.seed}: float {row.accuracy_float:.4f}, 8 bit {row.accuracy_8bit:.4f}", flush=True
+        )
+    print(json.dumps(summary(rows), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""Writes the network as a graph of standard NIR nodes: a walk over its blocks, one function a block.
+
+Nothing is traced: what a block computes is written here once more in NIR's terms, and `parity` proves both equal.
+
+    projection        Conv2d with the BatchNorm folded in
+    LIF               LIF, dt = 1, r = 1, threshold one float below (NIR fires on >, the network on >=)
+    AND               both edges into a memoryless LIF, threshold 1.5
+    OR over a window  SumPool2d into a memoryless LIF, threshold 0.5
+    sum over a head   Conv2d of ones, C → heads; spread back by one of ones, heads → C. Zeros stand off the blocks
+                      because the type check of nir 1.0.8 rejects grouped convolutions
+    mean over space   AvgPool2d of the whole map; spread back by SumPool2d of the whole map padded by its side − 1,
+                      under which each position sees the single value once
+    alpha, gains      Scale
+    residual stream   several edges into one consumer, which NIR sums
+    head              AvgPool2d → Flatten → Affine of each modality, both into an I node with r = 1 / T: after T steps
+                      its membrane is the mean over time
+"""
+
+from __future__ import annotations
+
+import nir
+import numpy as np
+
+from export import fold
+from export.graph import GraphBuilder, Metadata, Stream, lif, memoryless
+from export.refusals import refuse_inexpressible
+from neuromorphic.ir import Shape
+from training.attention import CMQKA, MLP, Fusion, QueryKeyPath
+from training.layers import OrPool, Projection
+from training.network import Head, SNNergy, Stage
+from training.neurons import LIF
+from training.spds import SPDS, StemSPDS
+
+INPUTS = ("video", "audio")
+OUTPUT = "logits"
+
+
+def to_nir(network: SNNergy, metadata: Metadata) -> nir.NIRGraph:
+    """The graph of `network` in evaluation mode: inputs `video` and `audio`, output `logits`.
+
+    Args:
+        network: trained; it is read, not changed. A blank modality is a matter of the data, so nothing here shows it.
+        metadata: added to the graph's, which gives dt, time_steps, classes and profile.
+
+    Raises:
+        UserError: with everything in the network that NIR cannot express.
+    """
+    refuse_inexpressible(network)
+    config = network.config
+    graph = GraphBuilder(lambda path: _labels(network, path))
+    side = config.image_size
+    video = graph.input("video", (config.video_channels, side, side))
+    audio = graph.input("audio", (1, side, side))
+    for name in ("stage1", "stage2", "stage3"):
+        video, audio = stage(graph, name, network.get_submodule(name), video, audio)
+    logits = head(graph, "head", network.head, video, audio, config.time_steps)
+    graph.output(OUTPUT, logits)
+    about = {"time_steps": config.time_steps, "classes": config.classes, "profile": config.profile}
+    return graph.build({**metadata, **about})
+
+
+def _labels(network: SNNergy, path: str) -> dict[str, int | str | None]:
+    owner, _, modality = path.partition(".")
+    return {"role": "head", "modality": modality} if owner == "head" else network.labels(path)
+
+
+def stage(graph: GraphBuilder, path: str, module: Stage, video: Stream, audio: Stream) -> tuple[Stream, Stream]:
+    """Downsampling, then the blocks; both directions of a block see the same inputs."""
+    down = stem_spds if isinstance(module.video.spds, StemSPDS) else spds
+    video = down(graph, f"{path}.video.spds", module.video.spds, video)
+    audio = down(graph, f"{path}.audio.spds", module.audio.spds, audio)
+    for index, block in enumerate(module.blocks):
+        at = f"{path}.block{index}"
+        video, audio = (
+            cmqka(graph, f"{at}.video", block.video, video, audio),
+            cmqka(graph, f"{at}.audio", block.audio, audio, video),
+        )
+    return video, audio
+
+
+def stem_spds(graph: GraphBuilder, path: str, module: StemSPDS, image: Stream) -> Stream:
+    """`(inputs, H, W)` to spikes `(C, H / 4, W / 4)`."""
+    spikes = _lif(graph, f"{path}.lif0", module.lif0, _conv(graph, f"{path}.lif0.conv", module.conv0, image))
+    spikes = or_pool(graph, f"{path}.pool0", module.pool0, spikes)
+    spikes = _lif(graph, f"{path}.lif1", module.lif1, _conv(graph, f"{path}.lif1.conv", module.conv1, spikes))
+    spikes = or_pool(graph, f"{path}.pool1", module.pool1, spikes)
+    deep = _conv(graph, f"{path}.out.conv", module.conv2, spikes)
+    return _lif(graph, f"{path}.out", module.out, deep + _conv(graph, f"{path}.out.shortcut", module.shortcut, image))
+
+
+def spds(graph: GraphBuilder, path: str, module: SPDS, stream: Stream) -> Stream:
+    """A stream `(inputs, H, W)` to spikes `(C, H / 2, W / 2)`."""
+    spikes = _lif(graph, f"{path}.lif0", module.lif0, _conv(graph, f"{path}.lif0.conv", module.conv0, stream))
+    spikes = or_pool(graph, f"{path}.pool0", module.pool0, spikes)
+    deep = _conv(graph, f"{path}.out.conv", module.conv1, spikes)
+    return _lif(graph, f"{path}.out", module.out, deep + _conv(graph, f"{path}.out.shortcut", module.shortcut, stream))
+
+
+def or_pool(graph: GraphBuilder, path: str, module: OrPool, spikes: Stream) -> Stream:
+    """Spikes `(C, H, W)` to spikes `(C, H / size, W / size)`."""
+    window = np.array([module.size, module.size])
+    channels, height, width = spikes.shape
+    shape = (channels, height // module.size, width // module.size)
+    count = graph.linear(f"{path}.sum", nir.SumPool2d(window, window, np.zeros_like(window)), spikes, shape)
+    return graph.neurons(path, memoryless(0.5, shape), count)
+
+
+def cmqka(graph: GraphBuilder, path: str, module: CMQKA, asking: Stream, asked: Stream) -> Stream:
+    """One direction of a block: two streams `(C, H, W)` to the asking stream plus alpha · F plus its MLP."""
+    attended = _attend(graph, path, module, asking, asked)
+    (source,) = attended.sources
+    stream = asking + _scale(graph, f"{source}.alpha", module.alpha.item(), attended)
+    return stream + mlp(graph, f"{path}.mlp", module.mlp, stream)
+
+
+def _attend(graph: GraphBuilder, path: str, module: CMQKA, asking: Stream, asked: Stream) -> Stream:
+    if module.variant == "spatial":
+        return query_key_path(graph, f"{path}.spatial", module.spatial, asking, asked)
+    if module.variant == "temporal":
+        return query_key_path(graph, f"{path}.temporal", module.temporal, asking, asked)
+    spatial = query_key_path(graph, f"{path}.spatial", module.spatial, asking, asked)
+    temporal = query_key_path(graph, f"{path}.temporal", module.temporal, asking, asked)
+    return fusion(graph, f"{path}.fusion", module.fusion, spatial, temporal)
+
+
+def query_key_path(graph: GraphBuilder, path: str, module: QueryKeyPath, asking: Stream, asked: Stream) -> Stream:
+    """Two streams `(C, H, W)` to the spikes of `attn` `(C, H, W)`."""
+    q = _lif(graph, f"{path}.q", module.q, _conv(graph, f"{path}.q.conv", module.q_proj, asking))
+    k = _lif(graph, f"{path}.k", module.k, _conv(graph, f"{path}.k.conv", module.k_proj, asked))
+    channels, height, width = q.shape
+    members = np.kron(np.eye(module.heads), np.ones((1, channels // module.heads)))  # (heads, channels)
+    count = _wiring(graph, f"{path}.mask.sum", members, q, (module.heads, height, width))
+    mask = _lif(graph, f"{path}.mask", module.mask, count)
+    return _and(graph, f"{path}.attn", _wiring(graph, f"{path}.attn.spread", members.T, mask, k.shape), k)
+
+
+def fusion(graph: GraphBuilder, path: str, module: Fusion, spatial: Stream, temporal: Stream) -> Stream:
+    """The `attn` spikes `(C, H, W)` of both paths to the spikes of `gate` `(C, H, W)`."""
+    mean = _mean_over_space(graph, f"{path}.space.mean", spatial)
+    space = _lif(graph, f"{path}.space", module.space, _scale(graph, f"{path}.space.gain", module.gain_space, mean))
+    time = _lif(graph, f"{path}.time", module.time, _scale(graph, f"{path}.time.gain", module.gain_time, temporal))
+    side = np.array(time.shape[1:])
+    spread = nir.SumPool2d(kernel_size=side, stride=np.array([1, 1]), padding=side - 1)
+    return _and(graph, f"{path}.gate", graph.linear(f"{path}.gate.spread", spread, space, time.shape), time)
+
+
+def mlp(graph: GraphBuilder, path: str, module: MLP, stream: Stream) -> Stream:
+    """A stream `(C, H, W)` to spikes `(C, H, W)`."""
+    hidden = _conv(graph, f"{path}.hidden.conv", module.hidden_proj, stream)
+    spikes = _lif(graph, f"{path}.hidden", module.hidden, hidden)
+    return _lif(graph, f"{path}.out", module.out, _conv(graph, f"{path}.out.conv", module.out_proj, spikes))
+
+
+def head(graph: GraphBuilder, path: str, module: Head, video: Stream, audio: Stream, time_steps: int) -> Stream:
+    """Two streams `(C, H, W)` to a readout `(classes,)` that holds the logits after `time_steps` steps.
+
+    NIR cannot concatenate: each modality has the columns of the linear layer that read it, the video side the bias.
+    """
+    weight, bias = fold.norm_linear(module.norm, module.linear)
+    columns = np.split(weight, [video.shape[0]], axis=1)
+    logits = [
+        _readout(graph, f"{path}.{name}", part, offset, stream)
+        for name, stream, part, offset in zip(
+            ("video", "audio"), (video, audio), columns, (bias, np.zeros_like(bias)), strict=True
+        )
+    ]
+    return graph.neurons(path, nir.I(r=np.full(bias.shape, 1 / time_steps, dtype=np.float32)), logits[0] + logits[1])
+
+
+def _readout(graph: GraphBuilder, path: str, weight: np.ndarray, bias: np.ndarray, stream: Stream) -> Stream:
+    mean = _mean_over_space(graph, f"{path}.mean", stream)
+    # NIR's shapes have no batch dimension: the channels are dimension 0.
+    flatten = nir.Flatten({"input": np.array(mean.shape)}, start_dim=0)
+    flat = graph.linear(f"{path}.flatten", flatten, mean, mean.shape[:1])
+    return graph.linear(f"{path}.linear", nir.Affine(weight, bias), flat, bias.shape, learned=True)
+
+
+def _lif(graph: GraphBuilder, path: str, module: LIF, current: Stream) -> Stream:
+    return graph.neurons(path, lif(module, current.shape), current)
+
+
+def _and(graph: GraphBuilder, path: str, a: Stream, b: Stream) -> Stream:
+    return graph.neurons(path, memoryless(1.5, b.shape), a + b)
+
+
+def _conv(graph: GraphBuilder, name: str, module: Projection, source: Stream) -> Stream:
+    weight, bias = fold.conv_norm(module.conv, module.norm)
+    node = nir.Conv2d(
+        input_shape=source.shape[1:],
+        weight=weight,
+        stride=module.conv.stride,
+        padding=module.conv.padding,
+        dilation=module.conv.dilation,
+        groups=module.conv.groups,
+        bias=bias,
+    )
+    shape = tuple(int(size) for size in node.output_type["output"])
+    return graph.linear(name, node, source, shape, learned=True)
+
+
+def _wiring(graph: GraphBuilder, name: str, matrix: np.ndarray, source: Stream, shape: Shape) -> Stream:
+    """The same constant `matrix` `(channels out, channels in)` at every position."""
+    weight = matrix.astype(np.float32)[:, :, None, None]
+    bias = np.zeros(shape[0], dtype=np.float32)
+    node = nir.Conv2d(source.shape[1:], weight, stride=1, padding=0, dilation=1, groups=1, bias=bias)
+    return graph.linear(name, node, source, shape)
+
+
+def _mean_over_space(graph: GraphBuilder, name: str, source: Stream) -> Stream:
+    side = np.array(source.shape[1:])
+    return graph.linear(name, nir.AvgPool2d(side, side, np.zeros_like(side)), source, (source.shape[0], 1, 1))
+
+
+def _scale(graph: GraphBuilder, name: str, gain: float, source: Stream) -> Stream:
+    return graph.linear(name, nir.Scale(np.full(source.shape, gain, dtype=np.float32)), source, source.shape)

@@ -1,0 +1,186 @@
+"""Runs an integer network in stock Lava: job folder, child, watchdog, records, and nothing left behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from neuromorphic.inputs import check_integers
+from neuromorphic.ir import IntArray, QuantNet
+from neuromorphic.lava.group import end_group
+from neuromorphic.lava.job import Job, create_array, input_columns
+from neuromorphic.lava.schedule import schedule_of
+from neuromorphic.lava.synapses import held_form, unrolled_nonzeros
+from neuromorphic.netx import write_netx
+from neuromorphic.records import Records
+from snnergy.errors import BackendFailed, UserError
+
+_POLL_S = 0.05
+_OUTPUT_TAIL = 2000  # characters of the child's output that a report of its death carries
+# An entry of an unrolled matrix: int32 value and column, held by builder, process and the stock model's copies.
+_BYTES_PER_WEIGHT = 8 * 4
+
+
+def run(
+    net: QuantNet,
+    inputs: dict[str, IntArray],
+    *,
+    record_state: bool = True,
+    timeout_s: float = 3600.0,
+    progress: Callable[[int], None] | None = None,
+) -> Records:
+    """Simulate `net` in Lava's bit-accurate fixed point.
+
+    Args:
+        inputs: integers of each input port, `(N, T, *shape)`; one sample only for a network without reset.
+        record_state: also keep u and v of every population (of readouts they are kept always).
+        timeout_s: wall time after which the run is given up.
+        progress: called with the number of samples finished since the last call.
+
+    Returns:
+        Records in logical time; delivered events are not counted here.
+
+    Raises:
+        UserError: Lava cannot run here, or the network or an input does not fit it.
+        BackendFailed: the simulation raised, died or took longer than `timeout_s`; carries its traceback.
+    """
+    _require_lava()
+    check_integers(net, inputs)
+    _check_fits(net)
+    schedule = schedule_of(net, inputs)
+    with tempfile.TemporaryDirectory(prefix="snnergy-lava-", ignore_cleanup_errors=True) as root:
+        job = Job(Path(root), schedule, record_state, segments=f"s{secrets.token_hex(3)}_")
+        prepare(job, net, inputs)
+        execute(job, timeout_s=timeout_s, progress=progress)
+        return _collect(job, net, inputs)
+
+
+def _require_lava() -> None:
+    version = sys.version_info[:2]
+    if version != (3, 10) or importlib.util.find_spec("lava.magma") is None:
+        raise UserError(
+            f"the Lava backend needs Python 3.10 with lava-nc 0.10.0, this is Python {version[0]}.{version[1]}; "
+            "run `uv sync --python 3.10`, or use the emulator, which is held to Lava bit for bit"
+        )
+
+
+def _check_fits(net: QuantNet) -> None:
+    """Refuse weights that Lava would change and matrices that do not fit into memory."""
+    violations: list[str] = []
+    for synapse in net.synapses:
+        try:
+            held_form(synapse)
+        except UserError as error:
+            violations += error.violations
+    needed = sum(unrolled_nonzeros(synapse.operator) for synapse in net.synapses) * _BYTES_PER_WEIGHT
+    available = _available_bytes()
+    if needed > available:
+        violations.append(
+            f"Lava needs about {needed >> 20} MiB for {len(net.synapses)} synapses, {available >> 20} MiB are free; "
+            "use the emulator, or a smaller input resolution"
+        )
+    if violations:
+        raise UserError(violations)
+
+
+def _available_bytes() -> int:
+    """Memory that Linux could hand out without swapping."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+
+
+def prepare(job: Job, net: QuantNet, inputs: dict[str, IntArray]) -> None:
+    """Fill the job folder."""
+    job.save()
+    write_netx(net, job.net)
+    rows = job.schedule.samples * job.schedule.steps
+    columns = input_columns(net)
+    frames = create_array(job.inputs, np.int32, (rows, max(column.stop for column in columns.values())))
+    for name, column in columns.items():
+        frames[:, column] = inputs[name].reshape(rows, -1)
+    frames.flush()
+
+
+def execute(job: Job, *, timeout_s: float, progress: Callable[[int], None] | None = None) -> None:
+    """Run a prepared job in a child of its own and end the child's whole process group, whatever happens.
+
+    Raises:
+        BackendFailed: as `run`.
+    """
+    # A process group of its own, so that no process of Lava's can outlive the run; the pipe tells it of our death.
+    with job.output.open("wb") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "neuromorphic.lava.child", str(job.root)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=_child_environment(),
+        )
+    try:
+        _watch(child, job, timeout_s, progress)
+    finally:
+        end_group(child.pid, job.segments)
+        child.communicate()
+
+
+def _child_environment() -> dict[str, str]:
+    """Ours, with this package on the path and one thread a process: there are as many processes as populations."""
+    here = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    return {**os.environ, **threads, "PYTHONPATH": path}
+
+
+def _watch(child: subprocess.Popen[bytes], job: Job, timeout_s: float, progress: Callable[[int], None] | None) -> None:
+    deadline = time.monotonic() + timeout_s
+    reported = 0
+    while (code := child.poll()) is None and not job.failure.exists():
+        if time.monotonic() > deadline:
+            raise BackendFailed(
+                f"Lava did not finish {job.schedule.lava_steps} steps within {timeout_s:g} s, it reached step "
+                f"{_played(job)}; run fewer samples or raise the time-out"
+            )
+        if progress is not None and (finished := _finished(job)) > reported:
+            progress(finished - reported)
+            reported = finished
+        time.sleep(_POLL_S)
+    if job.failure.exists():
+        raise BackendFailed(f"the Lava simulation failed:\n{job.failure.read_text()}")
+    if code != 0:
+        tail = job.output.read_text(errors="replace")[-_OUTPUT_TAIL:]
+        raise BackendFailed(f"the Lava simulation ended with exit code {code}; its last output:\n{tail}")
+    if progress is not None and reported < job.schedule.samples:
+        progress(job.schedule.samples - reported)
+
+
+def _finished(job: Job) -> int:
+    """Samples that have left the deepest population."""
+    return max(0, _played(job) - job.schedule.depth) // job.schedule.steps
+
+
+def _played(job: Job) -> int:
+    """Lava steps begun so far."""
+    try:
+        return int(np.load(job.clock)[0])
+    except (FileNotFoundError, EOFError, ValueError):  # not there yet, or being created
+        return 0
+
+
+def _collect(job: Job, net: QuantNet, inputs: dict[str, IntArray]) -> Records:
+    values = {port.name: np.ascontiguousarray(inputs[port.name]) for port in net.inputs}
+    state: dict[str, dict[str, IntArray]] = {"s": values, "u": {}, "v": {}}
+    for index, population in enumerate(net.populations):
+        shape = (job.schedule.samples, job.schedule.steps, *population.shape)
+        for quantity in job.quantities(population):
+            state[quantity][population.name] = np.load(job.record(index, quantity)).reshape(shape)
+    return Records(values, state["u"], state["v"])

@@ -1,0 +1,65 @@
+"""Integer networks as netx files: HDF5 that stock lava-dl reads where the network is a chain of layers.
+
+`/layer/<i>` holds each synapse with its neurons in netx's own form (`netx_layers.py`), `/graph` everything that a
+branched network adds (`netx_graph.py`). A file without `/graph` comes from lava-dl and is read as the chain that netx
+would build (`netx_stock.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import h5py
+
+from neuromorphic.ir import QuantNet
+from neuromorphic.netx_check import require_sound
+from neuromorphic.netx_graph import read_graph, write_graph
+from neuromorphic.netx_layers import stock_obstacles, write_layers
+from neuromorphic.netx_stock import read_chain
+from snnergy.errors import UserError
+from snnergy.files import written_whole
+
+__all__ = ["read_netx", "stock_obstacles", "write_netx"]
+
+
+def write_netx(net: QuantNet, path: Path | str, *, force: bool = False) -> None:
+    """Write `net` to `path`, whole or not at all.
+
+    Raises:
+        UserError: `path` exists and `force` is false, or a value does not fit the chip's registers.
+    """
+    require_sound(net, str(path))
+    with written_whole(Path(path), force=force) as scratch, h5py.File(scratch, "w") as file:
+        write_graph(file, net, write_layers(file, net))
+
+
+def read_netx(path: Path | str, *, num_layers: int | None = None) -> QuantNet:
+    """Read a `.net` file, ours or lava-dl's.
+
+    Args:
+        num_layers: read the first layers of a lava-dl file only, as the argument of netx's `Network` does.
+
+    Returns:
+        The network. A lava-dl file has one input: `input` (spikes), or `drive` (integers, `round(x / scale)`) where
+        its input layer has neurons; its populations are `layer<index>`, and state is not reset between samples.
+
+    Raises:
+        UserError: not a netx file, damaged, or holding something that netx cannot build; all violations at once.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give a .net file written by `snnergy compile` or lava-dl")
+    if num_layers is not None and num_layers < 1:
+        raise UserError(f"num_layers {num_layers}: at least 1 layer is needed; raise it or leave it out")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise UserError(f"{path}: not a readable HDF5 file ({error}); write or copy it again") from error
+    with file:
+        if "graph" not in file:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            return read_chain(file, str(path), num_layers, {"source": path.name, "source_sha256": digest})
+        if num_layers is not None:
+            raise UserError(f"{path}: holds a graph, which num_layers cannot cut; leave num_layers out")
+        return read_graph(file, str(path))

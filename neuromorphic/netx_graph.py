@@ -1,0 +1,222 @@
+"""The group `/graph` of a `.net` file: what a branched integer network has and a chain of netx layers cannot say.
+
+    /graph               attributes format, version, reset, outputs; dataset provenance (JSON)
+    /graph/inputs/<i>        attributes of an `InputPort`
+    /graph/populations/<i>   attributes of a `QuantPopulation` and its `Labels`; dataset bias
+    /graph/synapses/<i>      attributes of a `QuantSynapse`, and layer: the index in /layer that holds its operator
+
+Weights and kernels stay in `/layer`, in netx's form (see `netx_layers.py`), so that they are stored once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import h5py
+import numpy as np
+
+from neuromorphic.ir import (
+    Conv2d,
+    Dense,
+    InputPort,
+    IntArray,
+    Labels,
+    Operator,
+    Pair,
+    QuantNet,
+    QuantPopulation,
+    QuantSynapse,
+    Shape,
+    ValueClass,
+)
+from neuromorphic.netx_check import require_sound
+from neuromorphic.netx_fields import Fields
+from snnergy.errors import UserError
+
+_FORMAT = "snnergy-graph"
+_VERSION = 1
+_VALUE_CLASSES = ("binary", "integer", "real")
+
+
+def write_graph(file: h5py.File, net: QuantNet, layers: list[int]) -> None:
+    """Write `/graph`; `layers` gives the index in `/layer` of each synapse of `net`, in order."""
+    graph = file.create_group("graph")
+    graph.attrs.update(format=_FORMAT, version=_VERSION, reset=net.reset, outputs=_texts(net.outputs))
+    graph["provenance"] = json.dumps(net.provenance, sort_keys=True)
+    inputs, populations, synapses = (graph.create_group(name) for name in ("inputs", "populations", "synapses"))
+    for index, port in enumerate(net.inputs):
+        inputs.create_group(str(index)).attrs.update({**_plain(port, "shape"), "shape": _shape(port.shape)})
+    for index, population in enumerate(net.populations):
+        group = populations.create_group(str(index))
+        group["bias"] = population.bias
+        plain = _plain(population, "bias", "labels", "shape")
+        group.attrs.update({**plain, **_plain(population.labels), "shape": _shape(population.shape)})
+    for index, (synapse, layer) in enumerate(zip(net.synapses, layers, strict=True)):
+        operator = synapse.operator
+        own: dict[str, Any] = {"layer": layer, "origin": _texts(synapse.origin)}
+        if isinstance(operator, Conv2d):
+            own["input_shape"] = _shape(operator.input_shape)
+        else:
+            own["has_delays"] = operator.delays is not None
+        synapses.create_group(str(index)).attrs.update({**_plain(synapse, "operator", "origin"), **own})
+
+
+def read_graph(file: h5py.File, name: str) -> QuantNet:
+    """The network of a file that `write_graph` wrote.
+
+    Raises:
+        UserError: every missing field, wrong type, value out of range and dangling edge.
+    """
+    violations: list[str] = []
+    root = Fields(file, f"{name}: ", violations)
+    attributes = root.group("graph", attributes=True)
+    graph = root.group("graph")
+    if attributes is None or graph is None:
+        raise UserError(violations)
+    if attributes.text("format") != _FORMAT or attributes.integer("version") != _VERSION:
+        attributes.refuse("version", f"this version reads {_FORMAT} {_VERSION}; compile the network again")
+        raise UserError(violations)
+    inputs = [_read_input(Fields(g.attrs, where, violations)) for g, where in _entries(graph, file, "inputs", name)]
+    populations = [
+        _read_population(Fields(g.attrs, where, violations), Fields(g, where, violations))
+        for g, where in _entries(graph, file, "populations", name)
+    ]
+    layers = root.group("layer")
+    synapses = [
+        _read_synapse(Fields(g.attrs, where, violations), layers)
+        for g, where in _entries(graph, file, "synapses", name)
+    ]
+    net = QuantNet(
+        inputs=tuple(inputs),
+        populations=tuple(populations),
+        synapses=tuple(s for s in synapses if s is not None),
+        outputs=attributes.texts("outputs"),
+        reset=attributes.flag("reset"),
+        provenance=_read_provenance(graph),
+    )
+    if violations:
+        raise UserError(violations)
+    return require_sound(net, name)
+
+
+def _entries(graph: Fields, file: h5py.File, kind: str, name: str) -> list[tuple[h5py.Group, str]]:
+    """The numbered groups of one kind, each with the name that messages call it by."""
+    group = graph.group(kind)
+    count = 0 if group is None else group.numbered()
+    paths = [f"/graph/{kind}/{index}" for index in range(count)]
+    return [(file[path], f"{name}: {path}") for path in paths]
+
+
+def _read_input(attributes: Fields) -> InputPort:
+    value_class = attributes.text("value_class")
+    if value_class not in _VALUE_CLASSES and not attributes.broken:
+        attributes.refuse("value_class", f"{value_class!r}; expected one of {_VALUE_CLASSES}")
+    return InputPort(
+        name=attributes.text("name"),
+        shape=_read_shape(attributes, "shape"),
+        value_class=cast(ValueClass, value_class),
+        scale=attributes.real("scale"),
+        bits=attributes.integer("bits"),
+        signed=attributes.flag("signed"),
+    )
+
+
+def _read_population(attributes: Fields, datasets: Fields) -> QuantPopulation:
+    return QuantPopulation(
+        name=attributes.text("name"),
+        shape=_read_shape(attributes, "shape"),
+        du=attributes.integer("du"),
+        dv=attributes.integer("dv"),
+        vth=attributes.integer("vth"),
+        bias=datasets.integers("bias").astype(np.int32),
+        spiking=attributes.flag("spiking"),
+        scale=attributes.real("scale"),
+        depth=attributes.integer("depth"),
+        labels=Labels(
+            role=attributes.text("role"),
+            stage=attributes.integer("stage") if attributes.has("stage") else None,
+            block=attributes.integer("block") if attributes.has("block") else None,
+            modality=attributes.text("modality"),
+        ),
+    )
+
+
+def _read_synapse(attributes: Fields, layers: Fields | None) -> QuantSynapse | None:
+    """One synapse, or None where its operator cannot be read."""
+    exponent, delay = attributes.integer("exponent"), attributes.integer("delay")
+    layer = layers.group(str(attributes.integer("layer"))) if layers is not None and not attributes.broken else None
+    operator = _read_operator(attributes, layer, exponent, delay) if layer is not None else None
+    if operator is None:
+        return None
+    return QuantSynapse(
+        source=attributes.text("source"),
+        target=attributes.text("target"),
+        operator=operator,
+        exponent=exponent,
+        delay=delay,
+        balance=attributes.integer("balance"),
+        origin=attributes.texts("origin"),
+        learned=attributes.flag("learned"),
+    )
+
+
+def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int) -> Operator | None:
+    kind = layer.text("type")
+    weight = layer.integers("weight")
+    if not layer.broken and kind not in ("conv", "dense"):
+        layer.refuse("type", f"{kind!r} holds no synapse; expected conv or dense")
+    if not layer.broken and (weight & ((1 << max(exponent, 0)) - 1)).any():
+        layer.refuse("weight", f"not multiples of 2^{exponent}, the exponent in {attributes.where}; compile again")
+    if layer.broken:
+        return None
+    mantissa = (weight >> max(exponent, 0)).astype(np.int32)
+    if kind == "dense":
+        delays = (layer.integers("delay") - delay).astype(np.int32) if attributes.flag("has_delays") else None
+        return None if layer.broken else Dense(mantissa, delays)
+    channels, height, width = (*_read_shape(attributes, "input_shape"), 0, 0, 0)[:3]
+    stride, padding, dilation = (layer.integers(key).reshape(-1) for key in ("stride", "padding", "dilation"))
+    if not layer.broken and not stride.size == padding.size == dilation.size == 2:
+        layer.refuse("stride", "stride, padding and dilation need a value for height and one for width; compile again")
+    groups = layer.integer("groups")
+    if layer.broken or attributes.broken:
+        return None
+    return Conv2d(mantissa, (channels, height, width), _pair(stride), _pair(padding), _pair(dilation), groups)
+
+
+def _pair(values: IntArray) -> Pair:
+    return int(values[0]), int(values[1])
+
+
+def _read_shape(attributes: Fields, name: str) -> Shape:
+    shape = tuple(int(extent) for extent in attributes.integers(name).reshape(-1))
+    if not attributes.broken and (not shape or min(shape) < 1):
+        attributes.refuse(name, f"{shape}; expected positive extents")
+    return shape
+
+
+def _read_provenance(graph: Fields) -> dict[str, str]:
+    text = graph.text("provenance")
+    try:
+        stored = json.loads(text) if text else {}
+    except json.JSONDecodeError as error:
+        graph.refuse("provenance", f"not JSON ({error}); compile the network again")
+        return {}
+    if not isinstance(stored, dict) or not all(isinstance(value, str) for value in stored.values()):
+        graph.refuse("provenance", "not an object of texts; compile the network again")
+        return {}
+    return stored
+
+
+def _plain(record: object, *without: str) -> dict[str, Any]:
+    """Fields of a dataclass that are one number or text, by name; None is left out."""
+    found = {name: value for name, value in vars(record).items() if name not in without and value is not None}
+    return {name: str(value) if isinstance(value, str) else value for name, value in found.items()}
+
+
+def _texts(values: tuple[str, ...]) -> Any:
+    return np.array(values, dtype=h5py.string_dtype())
+
+
+def _shape(shape: Shape) -> IntArray:
+    return np.asarray(shape, np.int64)

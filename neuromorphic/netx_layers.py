@@ -1,0 +1,136 @@
+"""Writes the group `/layer` of a `.net` file in the form that netx 0.6.0 reads: one layer a synapse.
+
+A layer carries the neurons of its synapse's target; where several synapses end at one population, its bias stands on
+the first. Weights are effective integers, mantissa << exponent, because netx derives or ignores exponents; with a
+negative exponent, which netx cannot express, they are the mantissas.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from neuromorphic.ir import Conv2d, IntArray, QuantNet, QuantPopulation, QuantSynapse, Shape
+from neuromorphic.limits import DELAY_MAX
+from neuromorphic.netx_weights import stock_dense_weight
+
+
+def write_layers(file: h5py.File, net: QuantNet) -> list[int]:
+    """Write `/layer` and return the index of each synapse's layer, in the order of `net.synapses`."""
+    layers = file.create_group("layer")
+    maps = _map_nodes(net)
+    for port in net.inputs:
+        _new_layer(layers, "input", port.shape)
+    order = {population.name: rank for rank, population in enumerate(net.populations)}
+    ranked = sorted(range(len(net.synapses)), key=lambda i: order[net.synapses[i].target])
+    indices = [0] * len(net.synapses)
+    begun: set[str] = set()
+    for i in ranked:
+        synapse = net.synapses[i]
+        if not isinstance(synapse.operator, Conv2d) and synapse.source in maps:
+            _new_layer(layers, "flatten", synapse.operator.input_shape)
+        indices[i] = len(layers)
+        layer = _write_synapse(layers, synapse)
+        population = net.population(synapse.target)
+        _write_neurons(layer, population)
+        if synapse.target not in begun:
+            _write_bias(layer, population, synapse)
+        begun.add(synapse.target)
+    return indices
+
+
+def stock_obstacles(net: QuantNet) -> tuple[str, ...]:
+    """Why stock `lava.lib.dl.netx.hdf5.Network` would not reproduce `net`; empty where it gives the same spikes."""
+    chain = [port.name for port in net.inputs] + [p.name for p in net.populations]
+    if len(net.inputs) != 1 or [(s.source, s.target) for s in net.synapses] != list(pairwise(chain)):
+        return ("the network branches, netx reads a chain of layers",)
+    maps = _map_nodes(net)
+    found = []
+    for synapse in net.synapses:
+        named = f"{synapse.source} → {synapse.target}"
+        population = net.population(synapse.target)
+        weight = _stored_weight(synapse)
+        if synapse.exponent < 0:
+            found.append(f"{named}: netx has no exponent {synapse.exponent}")
+        if isinstance(synapse.operator, Conv2d):
+            if synapse.delay:
+                found.append(f"{named}: netx has no delays in a conv layer")
+            if maps.get(synapse.source) != synapse.operator.input_shape:
+                found.append(f"{named}: netx needs an input of {synapse.operator.input_shape}, as (C, H, W) maps")
+            if _channel_bias(population, synapse.operator) is None:
+                found.append(f"{population.name}: bias differs within a channel, netx has one a channel")
+            continue
+        if synapse.delay + (0 if synapse.operator.delays is None else int(synapse.operator.delays.max())) > DELAY_MAX:
+            found.append(f"{named}: netx clips delays to {DELAY_MAX}")
+        try:
+            if (stock_dense_weight(weight) != weight).any():
+                found.append(f"{named}: netx clips or truncates weights {weight.min()}..{weight.max()}")
+        except ValueError as error:
+            found.append(f"{named}: {error}")
+    return tuple(found)
+
+
+def _map_nodes(net: QuantNet) -> dict[str, Shape]:
+    """Nodes that netx holds as (C, H, W) maps, each with that shape: inputs of rank 3 and targets of a convolution."""
+    maps: dict[str, Shape] = {port.name: port.shape for port in net.inputs if len(port.shape) == 3}
+    maps.update({s.target: s.operator.output_shape for s in net.synapses if isinstance(s.operator, Conv2d)})
+    return maps
+
+
+def _new_layer(layers: h5py.Group, kind: str, shape: Shape) -> h5py.Group:
+    layer = layers.create_group(str(len(layers)))
+    layer["type"] = np.array([kind], "S10")
+    layer["shape"] = np.asarray(shape, np.int64)
+    return layer
+
+
+def _write_synapse(layers: h5py.Group, synapse: QuantSynapse) -> h5py.Group:
+    operator = synapse.operator
+    weight = _stored_weight(synapse).astype(np.float32)
+    if isinstance(operator, Conv2d):
+        layer = _new_layer(layers, "conv", operator.output_shape)
+        layer["inChannels"], layer["outChannels"] = operator.input_shape[0], weight.shape[0]
+        layer["kernelSize"] = np.asarray(weight.shape[2:], np.int64)
+        for name in ("stride", "padding", "dilation"):
+            layer[name] = np.asarray(getattr(operator, name), np.int64)
+        layer["groups"] = operator.groups
+    else:
+        layer = _new_layer(layers, "dense", operator.output_shape)
+        layer["outFeatures"], layer["inFeatures"] = weight.shape
+        if synapse.delay or operator.delays is not None:
+            own = np.zeros(weight.shape, np.int64) if operator.delays is None else operator.delays.astype(np.int64)
+            layer.create_dataset("delay", data=own + synapse.delay, compression="gzip", shuffle=True)
+    layer.create_dataset("weight", data=weight, compression="gzip", shuffle=True)
+    return layer
+
+
+def _stored_weight(synapse: QuantSynapse) -> npt.NDArray[np.int64]:
+    return synapse.operator.weight.astype(np.int64) << max(synapse.exponent, 0)
+
+
+def _write_neurons(layer: h5py.Group, population: QuantPopulation) -> None:
+    neuron = layer.create_group("neuron")
+    neuron["type"] = np.bytes_("CUBA")
+    neuron["iDecay"], neuron["vDecay"], neuron["vThMant"] = population.du, population.dv, population.vth
+    neuron["refDelay"], neuron["gradedSpike"] = 1, False
+
+
+def _write_bias(layer: h5py.Group, population: QuantPopulation, synapse: QuantSynapse) -> None:
+    """Bias as netx reads it; one that differs within a conv channel stands in `/graph` only."""
+    operator = synapse.operator
+    bias = _channel_bias(population, operator) if isinstance(operator, Conv2d) else _spread(population)
+    if bias is not None and bias.any():
+        layer["bias"] = bias
+
+
+def _spread(population: QuantPopulation) -> IntArray:
+    return np.broadcast_to(population.bias.reshape(-1), (population.size,))
+
+
+def _channel_bias(population: QuantPopulation, operator: Conv2d) -> IntArray | None:
+    """One bias a channel, `(C,)`, or None where neurons of a channel differ."""
+    maps = _spread(population).reshape(operator.output_shape[0], -1)
+    return maps[:, 0] if (maps == maps[:, :1]).all() else None

@@ -1,0 +1,114 @@
+"""The command line: puts the commands together, and ends each with the exit code that its outcome means.
+
+0 done   1 the tool failed   2 the input is wrong   3 a check that was asked for did not hold   130 interrupted
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import version
+from types import TracebackType
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from snnergy.commands import compile as compile_nir
+from snnergy.commands import demo, energy, export, samples, simulate, train
+from snnergy.errors import SnnergyError, UserError
+from snnergy.terminal import Terminal
+
+_COMMANDS = {
+    "demo": demo,
+    "train": train,
+    "samples": samples,
+    "export": export,
+    "compile": compile_nir,
+    "simulate": simulate,
+    "energy": energy,
+}
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+app = typer.Typer(
+    help="Spiking networks from PyTorch through NIR to a bit-exact Loihi model, with an exact ledger of operations.",
+    epilog="Example: snnergy demo",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _name, _module in _COMMANDS.items():
+    app.command(_name, epilog=f"Example: {_module.EXAMPLE}")(_module.command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"snnergy {version('snnergy')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _group(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None: ...
+
+
+def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | None = None) -> int:
+    """Run one command line and return its exit code; our own errors become lines on standard error.
+
+    Args:
+        arguments: without the program's name.
+        prog_name: that name, as help and errors show it.
+        only: command that `arguments` belong to; None takes it from `arguments`.
+    """
+    group = typer.main.get_command(app)
+    command = group if only is None else group.commands[only]
+    terminal = Terminal()
+    try:
+        code = command.main(
+            args=list(arguments) or ["--help"], prog_name=prog_name, standalone_mode=False, obj=terminal
+        )
+    except TyperException as error:
+        return _explain_usage(error, prog_name)
+    except SystemExit as stop:
+        # Lightning cleans up after Ctrl-C and then exits with code 1.
+        code = _INTERRUPTED if isinstance(stop.__context__, KeyboardInterrupt) else 1
+    except SnnergyError as error:
+        if terminal.debug:
+            traceback.print_exc()
+        violations = error.violations if isinstance(error, UserError) else (str(error),)
+        for violation in violations:
+            print(f"{prog_name}: {violation}", file=sys.stderr)
+        return error.exit_code
+    if code == _INTERRUPTED:
+        print(f"{prog_name}: interrupted", file=sys.stderr)
+    return code or 0
+
+
+def main() -> int:
+    """Entry point of `snnergy`."""
+    sys.excepthook = _explain_bug
+    return run(sys.argv[1:])
+
+
+def export_nir_main() -> int:
+    """Entry point of `export-nir`, which is `snnergy export`."""
+    sys.excepthook = _explain_bug
+    return run(sys.argv[1:], prog_name="export-nir", only="export")
+
+
+def _explain_usage(error: TyperException, prog_name: str) -> int:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else prog_name
+    print(f"{path}: {error.format_message()}; see {path} --help", file=sys.stderr)
+    return UserError.exit_code
+
+
+def _explain_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What the interpreter calls before it exits with code 1: an error that nobody foresaw."""
+    if "--debug" in sys.argv:
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print(f"snnergy: internal error, {kind.__name__}: {error}; --debug shows the traceback", file=sys.stderr)

@@ -1,0 +1,33 @@
+"""`snnergy demo`: the whole toolchain on embedded data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snnergy.commands.options import Debug, Json
+from snnergy.errors import CheckFailed
+from snnergy.terminal import Terminal
+
+EXAMPLE = "snnergy demo -o runs/demo"
+
+
+def command(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("runs/demo"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a folder that no demo wrote.")] = False,
+    _json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Train, export, compile, simulate, verify in Lava and price a small network, in minutes, without downloads."""
+    from snnergy.demo import demo
+
+    terminal: Terminal = context.obj
+    summary = demo(output, terminal, force=force)
+    terminal.result(summary)
+    if summary["lava_mismatches"]:
+        raise CheckFailed(
+            f"{output}: emulator and Lava differ in {summary['lava_mismatches']} values; please report it"
+        )

@@ -1,0 +1,77 @@
+"""`snnergy export`, also `export-nir`: a trained network to a NIR graph, checked spike by spike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snnergy.commands.options import Debug, Force, Json, Output
+from snnergy.terminal import Terminal
+
+if TYPE_CHECKING:
+    from export import Parity
+
+EXAMPLE = "export-nir runs/digits/checkpoint.pt -o model.nir"
+
+
+def command(
+    context: typer.Context,
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint.pt of a training run.", show_default=False)],
+    output: Output = None,
+    samples: Annotated[int, typer.Option(min=1, help="Validation samples that parity is checked on.")] = 64,
+    force: Force = False,
+    _json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Write the network as standard NIR (model.nir), and check every spike of every node against PyTorch."""
+    from export import export_nir
+    from snnergy.files import refuse_overwrite
+    from snnergy.model_inputs import parity_inputs
+
+    terminal: Terminal = context.obj
+    target = output or checkpoint.with_name("model.nir")
+    refuse_overwrite(target, force)
+    inputs, origin = parity_inputs(checkpoint, samples)
+    terminal.say(f"parity is checked on {samples} {origin}")
+    with terminal.progress(f"exporting {checkpoint}"):
+        result = export_nir(checkpoint, target, inputs, force=force)
+    terminal.say(f"{result.path}: {result.nodes} nodes, {result.edges} edges, {result.populations} populations")
+    if result.parity is not None:
+        terminal.say(describe_parity(result.parity))
+    terminal.result(
+        {
+            "nir": result.path,
+            "sha256": result.sha256,
+            "nodes": result.nodes,
+            "edges": result.edges,
+            "populations": result.populations,
+            "parity": result.parity and parity_fields(result.parity) | {"inputs": origin},
+        }
+    )
+
+
+def describe_parity(parity: Parity) -> str:
+    """One line that says what was compared and what differed."""
+    total = parity.total
+    return (
+        f"parity with PyTorch: {total.values} values of {len(parity.nodes)} nodes on {parity.samples} samples, "
+        f"{total.mismatches} mismatches, {total.ties} ties at a threshold; same prediction end to end: "
+        f"{parity.end_to_end_agreement:.2%}"
+    )
+
+
+def parity_fields(parity: Parity) -> dict[str, Any]:
+    """A comparison as plain types."""
+    total = parity.total
+    return {
+        "samples": parity.samples,
+        "values_compared": total.values,
+        "mismatches": total.mismatches,
+        "ties": total.ties,
+        "after_tie": total.after_tie,
+        "prediction_agreement": parity.prediction_agreement,
+        "end_to_end_agreement": parity.end_to_end_agreement,
+        "worst_logit_difference": parity.worst_logit_difference,
+    }

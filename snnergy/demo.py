@@ -1,0 +1,213 @@
+"""The whole toolchain on embedded data: train → export → compile → simulate → verify in Lava → energy.
+
+OUTPUT/training/ checkpoint.pt, metrics   calibration.npz test.npz   model.nir model.net model.fidelity.json
+       activity.h5   report/report.html   summary.json: the figures, written again after each step
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from energy import write_report
+from energy.report import units
+from export import export_nir
+from neuromorphic import backends, decode
+from neuromorphic.activity import write_activity
+from neuromorphic.inputs import Samples, read_samples, to_integers
+from neuromorphic.ir import QuantNet
+from neuromorphic.lower import compile_nir
+from neuromorphic.netx import write_netx
+from snnergy.commands.compile import show_fidelity
+from snnergy.commands.export import describe_parity
+from snnergy.commands.simulate import describe_verification
+from snnergy.errors import UserError
+from snnergy.files import git_revision, refuse_overwrite, versions, written_whole
+from snnergy.model_inputs import model_inputs, parity_inputs, write_inputs
+from snnergy.terminal import Terminal
+from training.config import Config, load_config
+from training.train import train
+
+CONFIG = Path(__file__).parents[1] / "configs" / "digits.yaml"
+_PARITY_SAMPLES = 64
+_CALIBRATION_SAMPLES = 128
+_LAVA_SAMPLES = 4
+_LAVA_TIMEOUT_S = 600.0
+_LAVA_ENDS = (3, 11)  # the first Python that lava-nc 0.10.0 does not run on
+_COMMAND = "snnergy demo"
+
+Summary = dict[str, Any]
+
+
+@dataclass
+class _Run:
+    """A demo under way: its folder, its terminal, and the summary so far."""
+
+    folder: Path
+    terminal: Terminal
+    summary: Summary
+
+    @contextmanager
+    def step(self, name: str, text: str) -> Iterator[None]:
+        """Announce a step, time it, and keep what it found."""
+        self.terminal.say(f"\n[{len(self.summary['seconds']) + 1}/6] {text}")
+        begun = time.perf_counter()
+        yield
+        self.summary["seconds"][name] = round(time.perf_counter() - begun, 2)
+        self.write()
+
+    def write(self) -> None:
+        """Write summary.json anew."""
+        with written_whole(self.folder / "summary.json", force=True) as scratch:
+            scratch.write_text(json.dumps(self.summary, indent=2) + "\n")
+
+
+def demo(output: Path, terminal: Terminal, *, config: Path = CONFIG, force: bool = False) -> Summary:
+    """Run every step on the experiment `config`, into the folder `output`.
+
+    Args:
+        output: a folder that an earlier demo wrote is replaced; any other needs `force`.
+
+    Returns:
+        What summary.json holds: accuracies (0..1), parity and Lava comparisons, energies (pJ an inference), seconds
+        by step, versions. `lava_*` are None where Lava cannot run.
+
+    Raises:
+        CheckFailed: the exported graph differs from the network.
+    """
+    experiment = load_config(config, ["name=training"])
+    _clear(output, force)
+    run = _Run(output, terminal, _empty_summary())
+    run.write()
+    _train(run, experiment)
+    _export(run)
+    net = _compile(run)
+    samples = read_samples(output / "test.npz", net.inputs)
+    _simulate(run, net, samples)
+    _verify(run, net, samples)
+    _energy(run)
+    run.summary["finished"] = True
+    run.write()
+    _show(run)
+    return run.summary
+
+
+def _clear(output: Path, force: bool) -> None:
+    """Remove an earlier demo, so that no artefact of it stands beside this one's."""
+    if Path.cwd().is_relative_to(output.resolve()):
+        raise UserError(
+            f"{output}: is replaced as a whole, and holds the working directory; pass -o with another folder"
+        )
+    refuse_overwrite(output, force or _is_demo(output))
+    if output.is_dir():
+        shutil.rmtree(output)
+
+
+def _is_demo(folder: Path) -> bool:
+    summary = folder / "summary.json"
+    return summary.is_file() and f'"command": "{_COMMAND}"' in summary.read_text(errors="replace")
+
+
+def _empty_summary() -> Summary:
+    figures = (
+        "accuracy_float", "accuracy_8bit", "parity_mismatches", "lava_samples", "lava_nodes", "lava_values_compared",
+        "lava_mismatches", "energy_snn_pj", "energy_ann_pj", "energy_quantized_ann_pj",
+    )  # fmt: skip
+    start: Summary = {"command": _COMMAND, "finished": False}
+    end = {"seconds": {}, "versions": versions(), "git_revision": git_revision()}
+    return start | dict.fromkeys(figures) | end
+
+
+def _train(run: _Run, experiment: Config) -> None:
+    with run.step("train", f"training: {experiment.train.epochs} epochs on {experiment.data.name}"):
+        metrics = train(experiment, run.folder, progress=run.terminal.shows_progress).metrics
+        write_inputs(run.folder / "calibration.npz", model_inputs(experiment, "val", _CALIBRATION_SAMPLES))
+        write_inputs(run.folder / "test.npz", model_inputs(experiment, "test"))
+        run.summary["accuracy_float"] = metrics["test_accuracy"]
+    run.terminal.say(f"accuracy {metrics['test_accuracy']:.2%} on {metrics['test_samples']} test samples")
+
+
+def _export(run: _Run) -> None:
+    with run.step("export", "exporting to NIR, and comparing every spike of every node with PyTorch"):
+        checkpoint = run.folder / "training" / "checkpoint.pt"
+        inputs, _ = parity_inputs(checkpoint, _PARITY_SAMPLES)
+        parity = export_nir(checkpoint, run.folder / "model.nir", inputs).parity
+        assert parity is not None  # inputs were given
+        run.summary["parity_mismatches"] = parity.mismatches
+    run.terminal.say(describe_parity(parity))
+
+
+def _compile(run: _Run) -> QuantNet:
+    with run.step("compile", f"quantizing to 8-bit weights, calibrated on {_CALIBRATION_SAMPLES} validation samples"):
+        compiled = compile_nir(run.folder / "model.nir", calibration=run.folder / "calibration.npz")
+        write_netx(compiled.net, run.folder / "model.net")
+        compiled.fidelity.write(run.folder / "model.fidelity.json")
+    show_fidelity(run.terminal, compiled.fidelity)
+    return compiled.net
+
+
+def _simulate(run: _Run, net: QuantNet, samples: Samples) -> None:
+    with (
+        run.step("simulate", f"simulating {len(samples)} test samples in the bit-exact emulator"),
+        run.terminal.progress("simulating", total=len(samples)) as advance,
+    ):
+        records = backends.simulate(net, to_integers(samples, net.inputs), progress=advance)
+        path = run.folder / "activity.h5"
+        write_activity(path, net, records, backend="emulator", model="model.net", labels=samples.labels)
+        assert samples.labels is not None  # written by this demo
+        accuracy = decode.accuracy(decode.logits(net, records), samples.labels)
+        run.summary["accuracy_8bit"] = accuracy
+    run.terminal.say(f"accuracy {accuracy:.2%} in 8 bits, {run.summary['accuracy_float']:.2%} in float")
+
+
+def _verify(run: _Run, net: QuantNet, samples: Samples) -> None:
+    with run.step("verify", f"comparing the emulator with Intel's Lava, {_LAVA_SAMPLES} samples, every node and step"):
+        if sys.version_info >= _LAVA_ENDS:
+            run.terminal.say(f"left out: Lava runs on Python 3.10 only, this is {platform.python_version()}")
+            return
+        inputs = to_integers(samples.first(_LAVA_SAMPLES), net.inputs)
+        with run.terminal.progress("simulating in Lava"):
+            verification = backends.verify(net, inputs, timeout_s=_LAVA_TIMEOUT_S)
+        run.summary["lava_samples"] = verification.samples
+        run.summary["lava_nodes"] = verification.nodes
+        run.summary["lava_values_compared"] = verification.values_compared
+        run.summary["lava_mismatches"] = verification.total_mismatches
+    run.terminal.say(describe_verification(verification))
+
+
+def _energy(run: _Run) -> None:
+    with run.step("energy", "counting every operation, and pricing it"):
+        report = write_report(run.folder / "activity.h5", run.folder / "report")
+        for figure in ("energy_snn_pj", "energy_ann_pj", "energy_quantized_ann_pj"):
+            run.summary[figure] = getattr(report, figure)
+
+
+def _show(run: _Run) -> None:
+    """Print the table that a reader of the demo looks for, and where the page is."""
+    found = run.summary
+    rows = [
+        ("accuracy, PyTorch float32", f"{found['accuracy_float']:.2%}"),
+        ("accuracy, 8-bit integers", f"{found['accuracy_8bit']:.2%}"),
+        ("spikes that NIR and PyTorch differ in", str(found["parity_mismatches"])),
+    ]
+    if found["lava_samples"] is not None:
+        rows += [
+            ("values compared, emulator against Lava", f"{found['lava_values_compared']:,}"),
+            ("values that differ", str(found["lava_mismatches"])),
+        ]
+    rows += [
+        ("energy of this network", units.energy(found["energy_snn_pj"])),
+        ("energy of the same-shape fp32 ANN", units.energy(found["energy_ann_pj"])),
+        ("energy of the same-shape quantized ANN", units.energy(found["energy_quantized_ann_pj"])),
+        ("seconds in all", f"{sum(found['seconds'].values()):.0f}"),
+    ]
+    run.terminal.table("\nResult (energies are estimates, for one inference)", ("figure", "value"), rows)
+    run.terminal.say(f"the report: {run.folder / 'report' / 'report.html'}")

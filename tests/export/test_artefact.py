@@ -1,0 +1,97 @@
+"""checkpoint.pt → model.nir, and that nothing is written where a check fails."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+
+import export
+from export import artefact, export_nir
+from export.graph import Metadata
+from export.to_nir import to_nir
+from neuromorphic.read_nir import read_nir
+from snnergy.errors import CheckFailed, UserError
+from tests.export.networks import SMALL, network, pixels
+from training import checkpoint
+from training.config import from_dict
+from training.network import SNNergy
+
+
+@pytest.fixture(scope="module")
+def model() -> SNNergy:
+    return network()
+
+
+@pytest.fixture(scope="module")
+def trained(model: SNNergy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    audio = {"snr_db": 0, "window_s": 0.5, "mel_low_hz": 60, "mel_high_hz": 3000, "floor_db": -20, "ceiling_db": 10}
+    fields = {
+        "name": "tiny",
+        "data": {"name": "digits", "audio": audio},
+        "model": SMALL,
+        "train": {"epochs": 1, "batch_size": 2, "learning_rate": 1e-3},
+    }
+    path = tmp_path_factory.mktemp("trained") / "checkpoint.pt"
+    checkpoint.save(path, model, from_dict(fields, "test"), {"val_accuracy": 0.1})
+    return path
+
+
+def test_export_writes_a_graph_with_its_provenance(trained: Path, model: SNNergy, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "model.nir"
+    result = export_nir(trained, output, pixels(4, model))
+    assert result.path == output
+    assert result.parity is not None and result.parity.mismatches == 0 and result.parity.samples == 4
+    assert result.populations == len(model.populations())
+    assert result.sha256 == hashlib.sha256(output.read_bytes()).hexdigest()
+    graph = nir.read(output)
+    assert (result.nodes, result.edges) == (len(graph.nodes), len(graph.edges))
+    assert graph.metadata["checkpoint_sha256"] == hashlib.sha256(trained.read_bytes()).hexdigest()
+    assert json.loads(graph.metadata["config"])["model"]["base_dim"] == SMALL["base_dim"]
+    assert json.loads(graph.metadata["versions"])["nir"] == "1.0.8"
+    assert graph.metadata["git_revision"]
+    assert read_nir(output).dt_reason == "from the file's metadata"
+
+
+def test_without_samples_there_is_no_comparison(trained: Path, tmp_path: Path) -> None:
+    assert export_nir(trained, tmp_path / "model.nir", None).parity is None
+
+
+def test_an_existing_file_is_kept_unless_forced(trained: Path, tmp_path: Path) -> None:
+    output = tmp_path / "model.nir"
+    output.write_text("mine")
+    with pytest.raises(UserError, match="exists already"):
+        export_nir(trained, output, None)
+    assert output.read_text() == "mine"
+    export_nir(trained, output, None, force=True)
+    assert read_nir(output).name == "model.nir"
+
+
+def test_a_graph_that_differs_is_not_written(
+    trained: Path, model: SNNergy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(network: SNNergy, metadata: Metadata) -> nir.NIRGraph:
+        graph = to_nir(network, metadata)
+        graph.nodes["stage1.video.spds.lif1.conv"].weight[:] *= 0.5
+        return graph
+
+    monkeypatch.setattr(artefact, "to_nir", broken)
+    with pytest.raises(CheckFailed, match=r"not written.*stage1\.video\.spds\.lif1 \d+ of \d+"):
+        export_nir(trained, tmp_path / "model.nir", pixels(2, model))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_that_do_not_fit_leave_no_file(trained: Path, tmp_path: Path) -> None:
+    samples = {name: np.zeros((1, 4, 1, 16, 16), np.float32) for name in ("video", "audio")}
+    with pytest.raises(UserError, match=r"'video' has shape"):
+        export_nir(trained, tmp_path / "model.nir", samples)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_public_names_are_sorted() -> None:
+    assert export.__all__ == sorted(export.__all__)
+    assert all(hasattr(export, name) for name in export.__all__)

@@ -1,0 +1,156 @@
+"""Each block function against the PyTorch block, through the float interpreter, on random spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from export.graph import GraphBuilder, Stream
+from export.to_nir import cmqka, fusion, head, mlp, or_pool, query_key_path, spds, stage, stem_spds
+from neuromorphic.interpret import interpret
+from neuromorphic.read_nir import from_graph
+from tests.export.networks import network, pixels
+from training import neurons
+from training.network import SNNergy
+
+SAMPLES, STEPS = 6, 5
+# Real-valued streams and logits agree to float32 rounding; a spike that differs would be off by at least alpha or 1.
+CLOSE = {"rtol": 0.0, "atol": 2e-6}
+
+
+@pytest.fixture(scope="module")
+def model() -> SNNergy:
+    return network()
+
+
+def _spikes(channels: int, side: int, seed: int, rate: float = 0.4) -> Tensor:
+    """Binary `(T, B, C, H, W)`."""
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(STEPS, SAMPLES, channels, side, side, generator=generator) < rate).float()
+
+
+def _run(build: Callable[[GraphBuilder, list[Stream]], Stream], *inputs: Tensor) -> Tensor:
+    """What the built graph emits for `inputs` `(T, B, …)`, `(T, B, …)` again."""
+    graph = GraphBuilder(lambda path: {})
+    streams = [graph.input(f"input{i}", tuple(x.shape[2:])) for i, x in enumerate(inputs)]
+    graph.output("out", build(graph, streams))
+    arrays = {f"input{i}": x.transpose(0, 1).numpy() for i, x in enumerate(inputs)}
+    return interpret(from_graph(graph.build({})), arrays).values["out"].transpose(0, 1)
+
+
+def _torch(model: SNNergy, path: str, *inputs: Tensor) -> Tensor:
+    neurons.reset(model)
+    with torch.no_grad():
+        return model.get_submodule(path)(*inputs)
+
+
+def _assert_active(spikes: Tensor) -> None:
+    assert 0 < spikes.mean() < 1, "the comparison would be empty"
+
+
+def test_stem_spds(model: SNNergy) -> None:
+    path = "stage1.video.spds"
+    image = torch.from_numpy(pixels(SAMPLES, model)["video"]).transpose(0, 1)
+    expected = _torch(model, path, image)
+    _assert_active(expected)
+    found = _run(lambda g, s: stem_spds(g, path, model.get_submodule(path), s[0]), image)
+    assert torch.equal(found, expected)
+
+
+def test_spds_on_a_stream_of_several_populations(model: SNNergy) -> None:
+    path = "stage2.audio.spds"
+    a, b = _spikes(8, 8, 0), _spikes(8, 8, 1)
+    expected = _torch(model, path, a + b)
+    _assert_active(expected)
+    found = _run(lambda g, s: spds(g, path, model.get_submodule(path), s[0] + s[1]), a, b)
+    assert torch.equal(found, expected)
+
+
+def test_or_pool(model: SNNergy) -> None:
+    path = "stage1.video.spds.pool0"
+    spikes = _spikes(4, 6, 0)
+    expected = _torch(model, path, spikes)
+    _assert_active(expected)
+    found = _run(lambda g, s: or_pool(g, path, model.get_submodule(path), s[0]), spikes)
+    assert torch.equal(found, expected)
+
+
+def test_query_key_path(model: SNNergy) -> None:
+    path = "stage1.block0.video.spatial"
+    asking, asked = _spikes(8, 8, 0), _spikes(8, 8, 1)
+    expected = _torch(model, path, asking, asked)
+    _assert_active(expected)
+    found = _run(lambda g, s: query_key_path(g, path, model.get_submodule(path), *s), asking, asked)
+    assert torch.equal(found, expected)
+
+
+def test_the_mask_of_a_head_covers_its_own_channels(model: SNNergy) -> None:
+    """Head i reads and gates the i-th run of channels, not every i-th channel."""
+    path = "stage1.block0.video.spatial"
+    graph = GraphBuilder(model.labels)
+    streams = [graph.input(name, (8, 8, 8)) for name in ("a", "b")]
+    graph.output("out", query_key_path(graph, path, model.get_submodule(path), *streams))
+    nodes = graph.build({}).nodes
+    members = [[1, 1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1, 1, 1]]
+    assert nodes[f"{path}.mask.sum"].weight[:, :, 0, 0].tolist() == members
+    assert nodes[f"{path}.attn.spread"].weight[:, :, 0, 0].T.tolist() == members
+
+
+@pytest.mark.parametrize(("index", "channels", "side"), [(1, 8, 8), (3, 32, 2), (3, 32, 1)])
+def test_fusion(model: SNNergy, index: int, channels: int, side: int) -> None:
+    path = f"stage{index}.block0.video.fusion"
+    spatial, temporal = _spikes(channels, side, 0, 0.2), _spikes(channels, side, 1, 0.8)
+    expected = _torch(model, path, spatial, temporal)
+    _assert_active(expected)
+    found = _run(lambda g, s: fusion(g, path, model.get_submodule(path), *s), spatial, temporal)
+    assert torch.equal(found, expected)
+
+
+def test_mlp(model: SNNergy) -> None:
+    path = "stage1.block0.video.mlp"
+    stream = _spikes(8, 8, 0)
+    expected = _torch(model, path, stream)
+    _assert_active(expected)
+    found = _run(lambda g, s: mlp(g, path, model.get_submodule(path), s[0]), stream)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("variant", ["spatial", "temporal", "spatiotemporal"])
+def test_cmqka(variant: str) -> None:
+    model = network(variant=variant, alpha_init=0.7)
+    path = "stage2.block0.audio"
+    asking, asked = _spikes(16, 4, 0), _spikes(16, 4, 1)
+    expected = _torch(model, path, asking, asked)
+    found = _run(lambda g, s: cmqka(g, path, model.get_submodule(path), *s), asking, asked)
+    torch.testing.assert_close(found, expected, **CLOSE)
+    assert (expected > 1.6).any(), "alpha · F is in the stream"
+
+
+def test_both_directions_of_a_block_see_the_same_inputs() -> None:
+    model = network(depths=(2, 1, 1))
+    video, audio = _spikes(8, 16, 0), _spikes(8, 16, 1)
+    module = model.get_submodule("stage2")
+    neurons.reset(model)
+    with torch.no_grad():
+        expected = module(video, audio)
+    for which in (0, 1):
+        # A stream that leads nowhere is dropped from the graph by an Output of its own.
+        def both(graph: GraphBuilder, streams: list[Stream], which: int = which) -> Stream:
+            out = stage(graph, "stage2", module, *streams)
+            graph.output("unread", out[1 - which])
+            return out[which]
+
+        torch.testing.assert_close(_run(both, video, audio), expected[which], **CLOSE)
+
+
+def test_head(model: SNNergy) -> None:
+    video, audio = _spikes(32, 2, 0), _spikes(32, 2, 1)
+    expected = _torch(model, "head", video, audio)
+    found = _run(lambda g, s: head(g, "head", model.head, *s, STEPS), video, audio)
+    assert found.shape == (STEPS, SAMPLES, 10)
+    torch.testing.assert_close(found[-1], expected, rtol=0.0, atol=1e-5)
+    assert np.ptp(expected.numpy()) > 0.1

@@ -1,0 +1,150 @@
+"""The whole graph: nodes, names, metadata, what nir itself says of it, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from export.to_nir import to_nir
+from neuromorphic.read_nir import NEURONS, from_graph, read_nir
+from snnergy.errors import UserError
+from tests.export.networks import SMALL, network
+from training.config import ModelConfig
+from training.network import SNNergy
+
+
+@pytest.fixture(scope="module")
+def model() -> SNNergy:
+    return network(depths=(1, 2, 1))
+
+
+@pytest.fixture(scope="module")
+def graph(model: SNNergy) -> nir.NIRGraph:
+    return to_nir(model, {"git_revision": "abc"})
+
+
+def test_nir_reads_the_file_with_its_type_check_on(graph: nir.NIRGraph, tmp_path: Path) -> None:
+    path = tmp_path / "model.nir"
+    nir.write(path, graph)
+    again = nir.read(path, type_check=True)
+    assert again.nodes.keys() == graph.nodes.keys()
+    assert sorted(again.edges) == sorted(graph.edges)
+    assert read_nir(path).dt == 1.0
+
+
+def test_every_population_is_a_neuron_node_of_its_own_name(model: SNNergy, graph: nir.NIRGraph) -> None:
+    neurons = {name for name, node in graph.nodes.items() if isinstance(node, NEURONS)}
+    assert neurons == set(model.populations())
+    others = {name.rpartition(".")[0] for name in graph.nodes.keys() - neurons - {"video", "audio", "head", "logits"}}
+    assert others - {"head.video", "head.audio"} <= neurons
+
+
+def test_only_plain_nodes_under_readable_names(graph: nir.NIRGraph) -> None:
+    plain = (nir.Input, nir.Output, nir.LIF, nir.I, nir.Conv2d, nir.Affine, nir.Scale, nir.Flatten)
+    assert all(isinstance(node, (*plain, nir.AvgPool2d, nir.SumPool2d)) for node in graph.nodes.values())
+    assert all(node.groups == 1 for node in graph.nodes.values() if isinstance(node, nir.Conv2d))
+    assert not any("/" in name for name in graph.nodes)
+
+
+def test_a_population_node_has_the_shape_that_its_module_emits(model: SNNergy, graph: nir.NIRGraph) -> None:
+    shapes = from_graph(graph).shapes
+    found = {}
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, out, name=name: found.update({name: tuple(out.shape[2:])}))
+        for name, module in model.populations().items()
+    ]
+    with torch.no_grad():
+        model(torch.zeros(4, 1, 1, 32, 32), torch.zeros(4, 1, 1, 32, 32))
+    for hook in hooks:
+        hook.remove()
+    assert {name: shapes[name] for name in found} == found
+
+
+def test_metadata_labels_every_node(model: SNNergy, graph: nir.NIRGraph) -> None:
+    for path in model.populations():
+        wanted = {key: value for key, value in model.labels(path).items() if value is not None}
+        assert graph.nodes[path].metadata == wanted
+    for name in ("stage2.block1.audio.temporal.q.conv", "stage2.block1.audio.temporal.mask.sum"):
+        population = graph.nodes[name.rpartition(".")[0]].metadata
+        assert graph.nodes[name].metadata == population | {"learned": int(name.endswith("conv"))}
+    assert "block" not in graph.nodes["stage1.video.spds.out"].metadata
+    assert graph.nodes["head.audio.linear"].metadata == {"role": "head", "modality": "audio", "learned": 1}
+
+
+def test_trained_weights_are_told_from_wiring(model: SNNergy, graph: nir.NIRGraph) -> None:
+    learned = {name for name, node in graph.nodes.items() if node.metadata.get("learned") == 1}
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in model.modules())
+    assert len(learned) == convolutions + 2  # the linear layer is split by modality
+    assert all(isinstance(graph.nodes[name], nir.Conv2d | nir.Affine) for name in learned)
+
+
+def test_metadata_of_inputs_and_graph(graph: nir.NIRGraph) -> None:
+    for name in ("video", "audio"):
+        metadata = graph.nodes[name].metadata
+        assert (metadata["value_class"], metadata["scale"], metadata["bits"]) == ("real", 1 / 255, 8)
+    assert graph.metadata == {
+        "git_revision": "abc", "dt": 1.0, "time_steps": 4, "classes": 10, "profile": "loihi",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", ["spatial", "temporal"])
+def test_a_variant_has_one_path_and_no_fusion(variant: str) -> None:
+    nodes = to_nir(SNNergy(ModelConfig(**SMALL, variant=variant)), {}).nodes
+    other = {"spatial": "temporal", "temporal": "spatial"}[variant]
+    assert f"stage1.block0.video.{variant}.attn.alpha" in nodes
+    assert not any(f".{other}." in name or ".fusion." in name for name in nodes)
+
+
+def test_colour_video_has_three_channels() -> None:
+    nodes = to_nir(SNNergy(ModelConfig(**SMALL, video_channels=3)), {}).nodes
+    assert nodes["video"].input_type["input"].tolist() == [3, 32, 32]
+    assert nodes["audio"].input_type["input"].tolist() == [1, 32, 32]
+
+
+def test_a_blank_modality_changes_nothing() -> None:
+    plain, blank = (to_nir(network(blank=blank), {}) for blank in ("none", "video"))
+    assert plain.nodes.keys() == blank.nodes.keys()
+    assert np.array_equal(
+        plain.nodes["stage1.video.spds.lif0.conv"].weight, blank.nodes["stage1.video.spds.lif0.conv"].weight
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "path"),
+    [
+        ("profile", "paper", "stage1.block0"),
+        ("stage3", "ssa", "stage3.block0"),
+        ("temporal_kernel", 3, "stage1.block0.video.temporal"),
+    ],
+)
+def test_options_without_a_form_in_nir_are_refused_by_name(option: str, value: object, path: str) -> None:
+    model = network()
+    object.__setattr__(model.config, option, value)  # a config of a later release
+    with pytest.raises(UserError, match=rf"{path}: model\.{option} = {value!r}.*train with model\.{option}="):
+        to_nir(model, {})
+
+
+class _Doubled(nn.Conv2d):
+    """A subclass that computes something else."""
+
+
+def test_all_unknown_modules_and_bad_weights_are_refused_at_once() -> None:
+    model = network()
+    model.stage3.block0 = nn.MultiheadAttention(8, 2)
+    model.stage3.depth = 1
+    model.stage1.video.spds.conv0.conv = _Doubled(1, 4, 3, padding=1, bias=False)
+    model.stage2.block0.video.mlp.out_proj.norm.running_var[2] = float("nan")
+    with pytest.raises(UserError) as refusal:
+        to_nir(model, {})
+    lines = refusal.value.violations
+    assert len(lines) == 3
+    assert any(line.startswith("stage3.block0: MultiheadAttention") and "stage3=cmqka" in line for line in lines)
+    assert any(line.startswith("stage1.video.spds.conv0.conv: _Doubled") and "profile=loihi" in line for line in lines)
+    assert any(
+        line.startswith("stage2.block0.video.mlp.out_proj.norm.running_var: holds 1 NaN or infinite") for line in lines
+    )

@@ -1,0 +1,137 @@
+"""What the Lava backend is made of, without Lava: timing, matrices, process groups, and what it refuses."""
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neuromorphic.ir import Conv2d, Dense, QuantSynapse
+from neuromorphic.lava import runner
+from neuromorphic.lava.group import end_group, members
+from neuromorphic.lava.job import Job, input_columns
+from neuromorphic.lava.schedule import Schedule, schedule_of
+from neuromorphic.lava.synapses import Form, Tap, held_form, matrix_of, taps_of, unrolled_nonzeros
+from neuromorphic.netx_weights import as_lava_holds
+from snnergy.errors import UserError
+from tests.neuromorphic.nets import random_inputs, random_net
+from tests.neuromorphic.reference import weight_matrix
+
+GEOMETRIES = [
+    Conv2d(np.ones((4, 2, 3, 3)), (2, 6, 5), padding=(1, 1)),
+    Conv2d(np.ones((4, 1, 2, 3)), (4, 7, 5), stride=(2, 1), padding=(0, 2), groups=4),
+    Conv2d(np.ones((6, 2, 3, 2)), (4, 8, 8), stride=(3, 2), dilation=(2, 3), groups=2),
+    Conv2d(np.ones((3, 1, 4, 4)), (3, 1, 1), padding=(3, 3), groups=3),
+]
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("doublings", [0, 1])
+def test_a_convolution_unrolls_to_its_matrix(geometry, doublings):
+    rng = np.random.default_rng(1)
+    operator = replace(geometry, weight=rng.integers(-4, 5, geometry.weight.shape).astype(np.int32))
+    matrix = matrix_of(operator, Form(doublings, 8))
+    assert matrix.dtype == np.int32
+    assert (matrix.toarray() == weight_matrix(QuantSynapse("a", "b", operator)) << doublings).all()
+    assert matrix.nnz <= unrolled_nonzeros(operator)
+
+
+def test_a_delayed_matrix_has_columns_for_each_tap():
+    operator = Dense(np.array([[1, 2], [3, 4]], np.int32), np.array([[0, 3], [3, 1]]))
+    assert taps_of(QuantSynapse("a", "b", operator, delay=1, balance=2)) == (Tap(3, 1), Tap(4, 2), Tap(6, 4))
+    assert matrix_of(operator, Form(0, 8)).toarray().tolist() == [[1, 0, 0, 0, 0, 2], [0, 0, 0, 4, 3, 0]]
+
+
+@pytest.mark.parametrize(
+    ("weights", "form"),
+    [
+        ([127, -127], Form(1, 8)),
+        ([126, -126], Form(0, 8)),
+        ([255, 0], Form(0, 8)),
+        ([-255, -1], Form(0, 8)),
+        ([-256, 254], Form(0, 8)),
+        ([-256, 255], Form(0, 9)),
+    ],
+)
+def test_the_form_of_a_weight_holds_it_exactly(weights, form):
+    synapse = QuantSynapse("a", "b", Dense(np.array([weights], np.int32)))
+    assert held_form(synapse) == form
+    held = np.array(weights) << form.doublings
+    assert (as_lava_holds(held, 8 - form.bits) == held).all()
+
+
+@pytest.mark.parametrize("weights", [[256, 0], [-256, 0], [-300, 5]])
+def test_a_weight_that_lava_would_change_is_refused(weights):
+    with pytest.raises(UserError, match="a → b: weights"):
+        held_form(QuantSynapse("a", "b", Dense(np.array([weights], np.int32))))
+
+
+def test_every_step_of_every_sample_is_handled_within_the_run():
+    plan = Schedule(samples=3, steps=4, depth=5, reset=True)
+    assert plan.lava_steps == 17
+    for depth in range(6):
+        starts = [1 + n * 4 + depth for n in range(3)]
+        assert all(start % plan.reset_interval == plan.reset_offset(depth) for start in starts)
+        assert max(starts) + 3 <= plan.lava_steps
+    once = Schedule(samples=1, steps=4, depth=5, reset=False)
+    clears = [t for t in range(1, once.lava_steps + 1) if t % once.reset_interval == once.reset_offset(5)]
+    assert clears == [6]
+
+
+def test_a_schedule_refuses_what_cannot_be_streamed():
+    net = random_net(0)
+    inputs = random_inputs(net, 2, 3)
+    assert schedule_of(net, inputs).samples == 2
+    with pytest.raises(UserError, match="without reset"):
+        schedule_of(replace(net, reset=False), inputs)
+    with pytest.raises(UserError, match="balance the network"):
+        early = replace(net.synapses[-1], balance=net.synapses[-1].balance + 1)
+        schedule_of(replace(net, synapses=(*net.synapses[:-1], early)), inputs)
+    with pytest.raises(UserError, match="differ"):
+        schedule_of(net, {**inputs, "spikes": inputs["spikes"][:, :2]})
+    with pytest.raises(UserError, match="0 samples"):
+        schedule_of(net, {name: array[:0] for name, array in inputs.items()})
+
+
+def test_a_job_survives_its_folder(tmp_path):
+    job = Job(tmp_path, Schedule(3, 4, 5, True), True, "s01_")
+    job.save()
+    assert Job.load(tmp_path) == job
+    assert input_columns(random_net(0)) == {"graded": slice(0, 40), "spikes": slice(40, 47)}
+
+
+def test_another_python_is_told_what_to_do(monkeypatch):
+    monkeypatch.setattr(runner.sys, "version_info", (3, 12, 1))
+    net = random_net(0)
+    with pytest.raises(UserError, match=r"Python 3\.10 .* this is Python 3\.12; run `uv sync"):
+        runner.run(net, random_inputs(net, 1, 2))
+
+
+def test_a_matrix_larger_than_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(runner, "_require_lava", lambda: None)
+    monkeypatch.setattr(runner, "_available_bytes", lambda: 1000)
+    net = random_net(0)
+    with pytest.raises(UserError, match="use the emulator"):
+        runner.run(net, random_inputs(net, 1, 2))
+
+
+def test_ending_a_group_spares_every_other_process_and_segment():
+    command = [sys.executable, "-c", "import os, time; os.fork(); time.sleep(60)"]
+    doomed, spared = (subprocess.Popen(command, start_new_session=True) for _ in range(2))
+    names = [Path("/dev/shm") / name for name in ("stest1_a", "stest1_b", "stest2_a")]
+    try:
+        for name in names:
+            name.touch()
+        while len(members(doomed.pid)) < 2 or len(members(spared.pid)) < 2:
+            time.sleep(0.01)
+        end_group(doomed.pid, "stest1_")
+        assert members(doomed.pid) == []
+        assert len(members(spared.pid)) == 2
+        assert [name.exists() for name in names] == [False, False, True]
+    finally:
+        for child in (doomed, spared):
+            end_group(child.pid, "stest")
+            child.wait()

@@ -1,0 +1,276 @@
+"""Our own `.net` files: what is written is read, whatever a file holds instead is refused by name."""
+
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass, replace
+from importlib.util import find_spec
+
+import h5py
+import numpy as np
+import pytest
+
+from neuromorphic import emulator
+from neuromorphic.ir import Conv2d, Dense, InputPort, Labels, QuantNet, QuantPopulation, QuantSynapse
+from neuromorphic.lava.group import end_group
+from neuromorphic.netx import read_netx, stock_obstacles, write_netx
+from snnergy.errors import UserError
+from tests.neuromorphic.nets import random_inputs, random_net
+
+
+def differences(a, b, where="net"):
+    """Paths of the fields in which two networks differ."""
+    if isinstance(a, np.ndarray):
+        return [] if a.shape == b.shape and (a == b).all() else [where]
+    if is_dataclass(a):
+        if type(a) is not type(b):
+            return [where]
+        return [d for f in fields(a) for d in differences(getattr(a, f.name), getattr(b, f.name), f"{where}.{f.name}")]
+    if isinstance(a, tuple) and any(is_dataclass(item) for item in a):
+        if len(a) != len(b):
+            return [where]
+        return [d for i, pair in enumerate(zip(a, b, strict=True)) for d in differences(*pair, f"{where}[{i}]")]
+    return [] if a == b else [where]
+
+
+def labelled(net):
+    """`net` with every optional field filled."""
+    populations = [replace(p, labels=Labels("attn", i, None, "audio")) for i, p in enumerate(net.populations)]
+    synapses = [replace(s, origin=("a.conv", f"b.{i}"), learned=bool(i % 2)) for i, s in enumerate(net.synapses)]
+    provenance = {"a/b": "ü", "hash": "0f"}
+    return replace(net, populations=tuple(populations), synapses=tuple(synapses), reset=False, provenance=provenance)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_read_returns_what_was_written(seed, tmp_path):
+    net = random_net(seed)
+    for index, written in enumerate((net, labelled(net))):
+        write_netx(written, tmp_path / f"{index}.net")
+        assert differences(written, read_netx(tmp_path / f"{index}.net")) == []
+
+
+def test_differences_sees_a_difference():
+    net = random_net(0)
+    assert differences(net, replace(net, reset=False)) == ["net.reset"]
+    assert differences(net, replace(net, populations=net.populations[:1])) == ["net.populations"]
+
+
+def test_an_existing_file_is_kept_unless_forced(tmp_path):
+    path = tmp_path / "m.net"
+    write_netx(random_net(0), path)
+    with pytest.raises(UserError, match="--force"):
+        write_netx(random_net(1), path)
+    assert differences(random_net(0), read_netx(path)) == []
+    write_netx(random_net(1), path, force=True)
+    assert differences(random_net(1), read_netx(path)) == []
+
+
+def test_layers_are_netx_layers(tmp_path):
+    write_netx(sequential(), tmp_path / "m.net")
+    with h5py.File(tmp_path / "m.net") as file:
+        kinds = [file[f"layer/{i}/type"][0].decode() for i in range(len(file["layer"]))]
+        assert kinds == ["input", "conv", "conv", "flatten", "dense", "dense"]
+        assert "neuron" not in file["layer/0"]
+        assert file["layer/1/weight"].dtype == np.float32
+        assert set(file["layer/1/neuron"]) >= {"type", "iDecay", "vDecay", "vThMant"}
+
+
+def test_bias_within_a_channel_stays_in_the_graph(tmp_path):
+    net = sequential()
+    first = replace(net.populations[0], bias=np.arange(net.populations[0].size, dtype=np.int32))
+    net = replace(net, populations=(first, *net.populations[1:]))
+    write_netx(net, tmp_path / "m.net")
+    with h5py.File(tmp_path / "m.net") as file:
+        assert "bias" not in file["layer/1"]
+    assert differences(net, read_netx(tmp_path / "m.net")) == []
+    assert any("bias" in obstacle for obstacle in stock_obstacles(net))
+
+
+def sequential(seed=0):
+    """conv → conv → dense with delays → readout, biased, weights over the whole 8 bits."""
+    rng = np.random.default_rng(seed)
+
+    def weight(*shape):
+        return rng.integers(-127, 128, shape).astype(np.int32)
+
+    def population(name, shape, depth, vth, bias):
+        return QuantPopulation(name, shape, 1800, 900, vth, bias.astype(np.int32), vth < 131071, 1.0, depth)
+
+    channels = np.repeat(np.array([30, -20, 0, 5]), 16)
+    return QuantNet(
+        (InputPort("spikes", (2, 6, 6), "binary"),),
+        (
+            population("a", (4, 4, 4), 1, 300, channels),
+            population("b", (4, 2, 2), 2, 150, np.zeros(1)),
+            population("c", (9,), 3, 100, rng.integers(-9, 30, 9)),
+            population("d", (4,), 4, 131071, np.zeros(1)),
+        ),
+        (
+            QuantSynapse("spikes", "a", Conv2d(weight(4, 2, 3, 3), (2, 6, 6))),
+            QuantSynapse("a", "b", Conv2d(weight(4, 2, 3, 3), (4, 4, 4), (2, 2), (1, 1), (1, 1), 2)),
+            QuantSynapse("b", "c", Dense(weight(9, 16), rng.integers(0, 3, (9, 16)))),
+            QuantSynapse("c", "d", Dense(abs(weight(4, 9))), exponent=1),
+        ),
+        ("d",),
+    )
+
+
+SEGMENTS = "stock_"
+STOCK_RUN = f"""
+import multiprocessing.shared_memory, os, sys, types, numpy as np
+multiprocessing.shared_memory._SHM_NAME_PREFIX = "/{SEGMENTS}"
+# netx imports torch for its torch modules and for one function of resonant neurons. It takes long and can hang the
+# processes that Lava forks; what builds a network from a file does without.
+sys.modules["torch"] = None
+sys.modules["lava.lib.dl.netx.sequential_modules"] = types.ModuleType("sequential_modules")
+rf = sys.modules["lava.lib.dl.slayer.neuron.rf"] = types.ModuleType("rf")
+rf.neuron_params = None
+from lava.lib.dl.netx.hdf5 import Network, PyNetworkModel
+from lava.proc import io
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.core.run_conditions import RunSteps
+path, frames, out, steps = sys.argv[1], np.load(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+net = Network(net_config=path, reset_interval=steps, reset_offset=1)  # the first neurons are one synapse away
+total = frames.shape[-1] + len(net)
+source = io.source.RingBuffer(data=np.concatenate([frames, np.zeros((*frames.shape[:-1], len(net)), int)], -1))
+sinks = [io.sink.RingBuffer(shape=layer.out.shape, buffer=total) for layer in net.layers]
+source.s_out.connect(net.inp)
+for layer, sink in zip(net.layers, sinks):
+    layer.out.connect(sink.a_in)
+configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={{net: PyNetworkModel}})
+net.run(condition=RunSteps(num_steps=total), run_cfg=configuration)
+np.savez(out, *[sink.data.get() for sink in sinks])
+os.killpg(0, 9)
+"""
+
+
+@pytest.mark.skipif(find_spec("lava") is None, reason="lava-dl runs on Python 3.10 only")
+def test_stock_netx_loads_a_sequential_file_and_gives_its_spikes(tmp_path):
+    net, steps, samples = sequential(), 7, 3
+    spikes = random_inputs(net, samples, steps)["spikes"]
+    # Stock Lava's delays carry spikes over into the next sample, which ours are independent of.
+    net = replace(net, synapses=tuple(undelayed(s) for s in net.synapses))
+    assert stock_obstacles(net) == ()
+    write_netx(net, tmp_path / "m.net")
+    frames = spikes.reshape(samples * steps, 2, 6, 6).transpose(3, 2, 1, 0)  # netx orders (W, H, C, time)
+    np.save(tmp_path / "frames.npy", frames)
+    command = [sys.executable, "-W", "ignore", "-c", STOCK_RUN, "m.net", "frames.npy", "out.npz", str(steps)]
+    stock_run(command, tmp_path)
+    expected = emulator.run(net, {"spikes": spikes})
+    with np.load(tmp_path / "out.npz") as stock:
+        for index, population in enumerate(p for p in net.populations if p.spiking):
+            streamed = np.moveaxis(stock[f"arr_{index}"], -1, 0)[1 + index :][: samples * steps]
+            maps = streamed.transpose(0, *range(streamed.ndim - 1, 0, -1))
+            found = maps.reshape(samples, steps, *population.shape)
+            assert expected.values[population.name].any()
+            assert (found == expected.values[population.name]).all(), population.name
+
+
+def stock_run(command, folder):
+    """Run the script in a process group of its own, which it ends itself or loses at the time-out."""
+    output = folder / "output.txt"
+    with output.open("w") as file:
+        child = subprocess.Popen(command, cwd=folder, stdout=file, stderr=file, start_new_session=True)
+    try:
+        child.wait(timeout=300)
+    finally:
+        end_group(child.pid, SEGMENTS)
+        child.wait()
+    assert (folder / "out.npz").is_file(), output.read_text()
+
+
+def undelayed(synapse):
+    operator = synapse.operator
+    return replace(synapse, operator=replace(operator, delays=None)) if isinstance(operator, Dense) else synapse
+
+
+def test_stock_obstacles_name_what_netx_would_change():
+    net = sequential()
+    strong = replace(net.synapses[2], exponent=3)
+    found = "\n".join(stock_obstacles(replace(net, synapses=(*net.synapses[:2], strong, net.synapses[3]))))
+    assert "b → c" in found and "clips" in found
+    assert "branches" in stock_obstacles(random_net(0))[0]
+    late = replace(net.synapses[0], delay=1)
+    assert "delays" in stock_obstacles(replace(net, synapses=(late, *net.synapses[1:])))[0]
+
+
+def damaged(tmp_path, change):
+    """The violations of a sound file after `change(file)`."""
+    path = tmp_path / "m.net"
+    write_netx(random_net(1), path, force=True)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(UserError) as caught:
+        read_netx(path)
+    assert all(violation.startswith(str(path)) for violation in caught.value.violations)
+    return caught.value.violations
+
+
+def set_attribute(path, name, value):
+    def change(file):
+        file[path].attrs[name] = value
+
+    return change
+
+
+def overwrite(path, value):
+    def change(file):
+        file[path][...] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_attribute("graph", "version", 99), "version"),
+        (set_attribute("graph/synapses/0", "source", "nowhere"), "nowhere"),
+        (set_attribute("graph/synapses/0", "target", "nowhere"), "nowhere"),
+        (set_attribute("graph/synapses/0", "layer", 999), "999"),
+        (set_attribute("graph/synapses/0", "exponent", 70), "70"),
+        (set_attribute("graph/synapses/0", "balance", -1), "negative"),
+        (set_attribute("graph/populations/0", "du", 5000), "5000"),
+        (set_attribute("graph/populations/0", "vth", -3), "-3"),
+        (set_attribute("graph/populations/0", "vth", "high"), "store numbers"),
+        (set_attribute("graph/populations/0", "name", "p1"), "p1"),
+        (set_attribute("graph/populations/0", "shape", [0, 3]), "positive"),
+        (set_attribute("graph/inputs/0", "value_class", "fuzzy"), "fuzzy"),
+        (set_attribute("graph", "outputs", np.array(["gone"], h5py.string_dtype())), "gone"),
+        (lambda file: file["graph/populations/1"].attrs.__delitem__("dv"), "dv: missing"),
+        (lambda file: file.__delitem__("graph/populations/0"), "/graph/populations/0: missing"),
+        (lambda file: file.__delitem__("graph/inputs"), "inputs"),
+        (lambda file: file.__delitem__("layer"), "layer"),
+        (overwrite("layer/2/weight", np.nan), "NaN"),
+        (overwrite("layer/2/weight", 0.5), "whole"),
+        (overwrite("layer/2/weight", 1e6), "255"),
+        (overwrite("graph/provenance", "{"), "JSON"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_name(change, message, tmp_path):
+    assert any(message in violation for violation in damaged(tmp_path, change))
+
+
+def test_all_violations_come_at_once(tmp_path):
+    def change(file):
+        del file["graph/populations/0"].attrs["du"]
+        file["graph/populations/1"].attrs["vth"] = 0.5
+        file["layer/2/weight"][...] = np.inf
+
+    assert len(damaged(tmp_path, change)) == 3
+
+
+def test_what_is_not_hdf5_is_refused(tmp_path):
+    text, cut = tmp_path / "text.net", tmp_path / "cut.net"
+    text.write_text("hello")
+    write_netx(random_net(0), cut)
+    cut.write_bytes(cut.read_bytes()[:-2000])
+    for path in (text, cut, tmp_path / "absent.net", tmp_path):
+        with pytest.raises(UserError, match=path.name):
+            read_netx(path)
+
+
+def test_a_network_out_of_range_is_not_written(tmp_path):
+    net = random_net(0)
+    loud = replace(net.populations[0], bias=np.array([40_000]))
+    with pytest.raises(UserError, match="bias"):
+        write_netx(replace(net, populations=(loud, *net.populations[1:])), tmp_path / "m.net")
+    assert list(tmp_path.iterdir()) == []

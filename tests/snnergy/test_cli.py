@@ -1,0 +1,105 @@
+"""Exit codes, streams and help of the command line."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from snnergy import cli as module
+from snnergy.errors import BackendFailed, CheckFailed, SnnergyError, UserError
+
+COMMANDS = ("demo", "train", "samples", "export", "compile", "simulate", "energy")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command_has_an_example(cli, command):
+    outcome = cli(command, "--help")
+    assert outcome.code == 0
+    assert re.search(rf"Example: (snnergy {command}|export-nir) ", outcome.out)
+    assert "--json" in outcome.out and "--debug" in outcome.out and "--force" in outcome.out
+
+
+def test_every_command_is_listed(cli):
+    outcome = cli()
+    assert outcome.code == 0
+    assert all(f" {command} " in outcome.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["frobnicate"], "snnergy: No such command 'frobnicate'"),
+        (["compile"], "snnergy compile: Missing"),
+        (["compile", "m.nir", "--nope"], "snnergy compile: No such option"),
+        (["simulate", "m.net", "--input", "x.npz", "--backend", "gpu"], "snnergy simulate: Invalid value"),
+        (["simulate", "m.net", "--input", "x.npz", "--count", "0"], "snnergy simulate: Invalid value"),
+        (["train", "c.yaml", "--seed", "one"], "snnergy train: Invalid value"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(cli, arguments, message):
+    outcome = cli(*arguments)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith(message)
+    assert outcome.err.count("\n") == 1 and "--help" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SnnergyError("lost"), 1),
+        (BackendFailed("lost"), 1),
+        (UserError(["lost", "found"]), 2),
+        (CheckFailed("lost"), 3),
+    ],
+)
+def test_our_errors_end_with_their_code_and_a_line_each(cli, monkeypatch, error, code):
+    def fail(_path, _changes):
+        raise error
+
+    monkeypatch.setattr("training.config.load_config", fail)
+    outcome = cli("train", "c.yaml")
+    assert outcome.code == code
+    expected = ["lost", "found"] if isinstance(error, UserError) else ["lost"]
+    assert outcome.err.splitlines() == [f"snnergy: {line}" for line in expected]
+    assert "Traceback" in cli("train", "c.yaml", "--debug").err
+
+
+@pytest.mark.parametrize("stop", ["plain", "lightning"])
+def test_ctrl_c_exits_130(cli, monkeypatch, stop):
+    def interrupt(_path, _changes):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if stop == "plain":
+                raise
+            sys.exit(1)  # what Lightning's trainer does after its own clean-up
+
+    monkeypatch.setattr("training.config.load_config", interrupt)
+    outcome = cli("train", "c.yaml")
+    assert outcome.code == 130
+    assert outcome.err.endswith("snnergy: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [([], "snnergy: internal error, ZeroDivisionError: "), (["--debug"], "Traceback")],
+)
+def test_a_bug_is_one_line_and_exit_1_in_the_real_program(arguments, start):
+    code = "import sys; from snnergy import cli; cli.run = lambda _: 1 // 0; sys.exit(cli.main())"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith(start)
+    assert arguments or done.stderr.count("\n") == 1
+
+
+def test_export_nir_is_the_export_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["export-nir", "--help"])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    assert module.export_nir_main() == 0
+    assert "Usage: export-nir" in capsys.readouterr().out
+
+
+def test_version_is_printed(cli):
+    assert re.fullmatch(r"snnergy \d+\.\d+\.\d+\n", cli("--version").out)

@@ -1,0 +1,90 @@
+"""The demo on a tiny experiment: its steps in order, its summary, and what it may replace."""
+
+import json
+
+import pytest
+
+from neuromorphic import backends
+from neuromorphic.inputs import read_samples
+from neuromorphic.netx import read_netx
+from snnergy import demo as module
+from snnergy.errors import UserError
+from snnergy.terminal import Terminal
+
+
+@pytest.fixture
+def verified(monkeypatch):
+    """Lava's place taken: the comparison itself is tested where the backends are."""
+    calls = []
+
+    def verify(net, inputs, *, timeout_s):
+        calls.append({name: len(array) for name, array in inputs.items()})
+        return backends.Verification(4, len(net.populations), 1000, {})
+
+    monkeypatch.setattr(backends, "verify", verify)
+    return calls
+
+
+def test_the_demo_leaves_every_artefact_and_its_figures(tiny, tmp_path, verified, monkeypatch, capsys):
+    monkeypatch.setattr(module, "_LAVA_ENDS", (99, 0))
+    monkeypatch.setattr(module, "_PARITY_SAMPLES", 4)
+    monkeypatch.setattr(module, "_CALIBRATION_SAMPLES", 8)
+    output = tmp_path / "runs" / "demo"
+    summary = module.demo(output, Terminal(), config=tiny.config_file)
+    assert summary == json.loads((output / "summary.json").read_text())
+    assert summary["finished"]
+    assert list(summary["seconds"]) == ["train", "export", "compile", "simulate", "verify", "energy"]
+    assert summary["parity_mismatches"] == 0
+    assert 0 <= summary["accuracy_float"] <= 1 and 0 <= summary["accuracy_8bit"] <= 1
+    assert verified == [{"video": 4, "audio": 4}]
+    assert (summary["lava_samples"], summary["lava_values_compared"], summary["lava_mismatches"]) == (4, 1000, 0)
+    assert summary["energy_snn_pj"] > 0 and summary["energy_ann_pj"] > 0
+    assert summary["versions"]["snnergy"]
+    for artefact in ("training/checkpoint.pt", "model.nir", "model.net", "activity.h5", "report/report.html"):
+        assert (output / artefact).is_file(), artefact
+    words = capsys.readouterr().out
+    assert "[6/6]" in words and "1,000" in words and str(output / "report" / "report.html") in words
+
+
+def test_where_lava_cannot_run_the_demo_says_so(tiny, tmp_path, verified, monkeypatch, capsys):
+    monkeypatch.setattr(module, "_LAVA_ENDS", (3, 0))
+    run = module._Run(tmp_path, Terminal(), module._empty_summary())
+    net = read_netx(tiny.net)
+    module._verify(run, net, read_samples(tiny.samples, net.inputs))
+    assert verified == []
+    assert run.summary["lava_samples"] is None and run.summary["lava_mismatches"] is None
+    assert "Lava runs on Python 3.10 only" in capsys.readouterr().out
+
+
+def test_a_demo_replaces_an_earlier_one_whole_even_an_unfinished_one(tmp_path):
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    module._Run(folder, Terminal(), module._empty_summary()).write()
+    (folder / "stale.net").write_text("of the first demo")
+    module._clear(folder, force=False)
+    assert not folder.exists()
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(tiny, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years")
+    (tmp_path / "summary.json").write_text('{"command": "write"}')
+    with pytest.raises(UserError, match="exists already"):
+        module.demo(tmp_path, Terminal(), config=tiny.config_file)
+    assert (tmp_path / "thesis.tex").read_text() == "years"
+
+
+@pytest.mark.parametrize("target", [".", ".."])
+def test_the_working_directory_is_never_replaced(tiny, tmp_path, monkeypatch, target):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UserError, match="working directory"):
+        module.demo(module.Path(target), Terminal(), config=tiny.config_file, force=True)
+    assert (tmp_path / "here").is_dir()
+
+
+def test_lava_that_disagrees_fails_the_demo_after_its_summary(cli, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "demo", lambda *_, **__: {"lava_mismatches": 2, "finished": True})
+    outcome = cli("demo", "-o", tmp_path / "demo", "--json")
+    assert outcome.code == 3
+    assert outcome.json["lava_mismatches"] == 2
+    assert "2 values" in outcome.err

@@ -1,0 +1,143 @@
+"""Each command on a tiny network: what it prints, what it writes, what a machine reads."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from snnergy.commands import export as export_command
+from snnergy.commands import simulate as simulate_command
+
+
+def test_samples_of_a_config_and_of_its_checkpoint_are_the_same(cli, tiny, tmp_path):
+    a, b = tmp_path / "a.npz", tmp_path / "b.data"
+    first = cli("samples", tiny.config_file, "--split", "val", "--count", 3, "-o", a, "--json")
+    assert first.code == 0
+    assert first.json == {
+        "samples": str(a),
+        "split": "val",
+        "shapes": {"video": [3, 2, 1, 16, 16], "audio": [3, 2, 1, 16, 16], "label": [3]},
+    }
+    assert cli("samples", tiny.checkpoint, "--split", "val", "--count", 3, "-o", b).code == 0
+    with np.load(a) as one, np.load(b) as other:
+        for name in ("video", "audio", "label"):
+            np.testing.assert_array_equal(one[name], other[name])
+        assert one["video"].dtype == np.float32
+        # Pixels of 8 bits: the chip's integers hold them without loss.
+        np.testing.assert_array_equal(one["audio"], np.rint(one["audio"] * 255).astype(np.float32) / np.float32(255))
+
+
+def test_export_reports_parity(cli, tiny, tmp_path):
+    target = tmp_path / "model.nir"
+    outcome = cli("export", tiny.checkpoint, "-o", target, "--samples", 2, "--json")
+    assert outcome.code == 0, outcome.err
+    assert target.is_file()
+    parity = outcome.json["parity"]
+    assert parity["mismatches"] == 0 and parity["samples"] == 2 and parity["values_compared"] > 1000
+    assert parity["inputs"] == "validation samples of digits"
+
+
+def test_export_says_so_where_the_data_set_is_missing(tiny, tmp_path):
+    from snnergy.model_inputs import parity_inputs
+    from training import checkpoint, config
+
+    fields = config.to_dict(tiny.config)
+    fields["data"] = {"name": "grid", "root": str(tmp_path), "audio": fields["data"]["audio"]}
+    loaded = checkpoint.load(tiny.checkpoint)
+    away = tmp_path / "away.pt"
+    checkpoint.save(away, loaded.network, config.from_dict(fields, "away"), {})
+    inputs, origin = parity_inputs(away, 3)
+    assert {name: array.shape for name, array in inputs.items()} == {
+        "video": (3, 2, 1, 16, 16),
+        "audio": (3, 2, 1, 16, 16),
+    }
+    assert origin.startswith("samples of random pixels (") and "grid" in origin
+    assert inputs["video"].min() == 0 and inputs["video"].max() == 1
+
+
+def test_compile_writes_the_network_and_its_fidelity(cli, tiny, tmp_path):
+    target = tmp_path / "model.net"
+    outcome = cli("compile", tiny.nir, "-o", target, "--calibration", tiny.samples)
+    assert outcome.code == 0, outcome.err
+    assert "6 calibration samples" in outcome.out and "time step 1 (from the file's metadata)" in outcome.out
+    report = json.loads((tmp_path / "model.fidelity.json").read_text())
+    assert report["samples"] == 6 and len(report["nodes"]) > 40
+    assert cli("compile", tiny.nir, "-o", target).code == 2
+    assert cli("compile", tiny.nir, "-o", target, "--force", "--json").json["calibration_samples"] == 0
+
+
+def test_simulate_and_energy_default_beside_their_input(cli, tiny):
+    outcome = cli("simulate", tiny.net, "--input", tiny.samples, "--count", 4, "--json")
+    assert outcome.code == 0, outcome.err
+    activity = tiny.net.with_name("activity.h5")
+    assert outcome.json["activity"] == str(activity)
+    with h5py.File(activity) as file:
+        accuracy = np.mean(file["prediction"][:] == file["label"][:])
+        spikes = sum(int(node["values"][:].sum()) for node in file["nodes"].values() if node.attrs["kind"] == "neuron")
+    assert outcome.json["accuracy"] == pytest.approx(accuracy)
+    assert outcome.json["spikes"] == spikes > 0
+
+    again = cli("simulate", tiny.net, "--input", tiny.samples)
+    assert again.code == 2 and "--force" in again.err
+
+    outcome = cli("energy", activity, "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["energy_snn_pj"] > 0 and outcome.json["technology"] == "45nm-fp32"
+    assert (tiny.net.with_name("report") / "report.html").is_file()
+    words = cli("energy", activity, "--force")
+    assert words.code == 0 and "report.html" in words.out
+
+
+def test_a_verification_that_fails_exits_3_and_leaves_no_activity(cli, tiny, tmp_path, monkeypatch):
+    from neuromorphic import backends
+
+    found = backends.Verification(samples=2, nodes=9, values_compared=100, mismatches={"stage1.video.spds.out": 7})
+    asked = {}
+
+    def verify(_net, inputs, *, timeout_s):
+        asked.update({name: len(array) for name, array in inputs.items()}, timeout_s=timeout_s)
+        return found
+
+    monkeypatch.setattr(backends, "verify", verify)
+    target = tmp_path / "activity.h5"
+    outcome = cli(
+        "simulate", tiny.net, "--input", tiny.samples, "--verify", "--verify-samples", 2, "--timeout", 9, "-o", target,
+        "--json",
+    )  # fmt: skip
+    assert outcome.code == 3
+    assert asked == {"video": 2, "audio": 2, "timeout_s": 9.0}
+    assert outcome.json["verification"]["mismatches"] == {"stage1.video.spds.out": 7}
+    assert "emulator and Lava differ in stage1.video.spds.out" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_verification_that_holds_is_said(cli, tiny, tmp_path, monkeypatch):
+    from neuromorphic import backends
+
+    monkeypatch.setattr(backends, "verify", lambda *_, **__: backends.Verification(2, 9, 100, {}))
+    outcome = cli("simulate", tiny.net, "--input", tiny.samples, "--verify", "-o", tmp_path / "activity.h5")
+    assert outcome.code == 0
+    assert "100 values (spikes, u, v) of 9 nodes on 2 samples, 0 mismatches" in outcome.out
+
+
+def test_train_writes_a_run_and_refuses_to_replace_it(cli, tiny, tmp_path):
+    arguments = ("train", tiny.config_file, "train.epochs=1", "--seed", 3, "-o", tmp_path)
+    outcome = cli(*arguments, "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["checkpoint"] == str(tmp_path / "tiny" / "checkpoint.pt")
+    assert 0 <= outcome.json["metrics"]["test_accuracy"] <= 1
+    assert "seed: 3" in (tmp_path / "tiny" / "config.yaml").read_text()
+    again = cli(*arguments)
+    assert again.code == 2 and "--force" in again.err
+
+
+def test_the_words_of_results_hold_their_figures():
+    from export.parity import NodeParity, Parity
+    from neuromorphic.backends import Verification
+
+    parity = Parity((NodeParity("a", 10, 0, ties=2), NodeParity("b", 5, 1)), 3, 1.0, 1e-6, 0.5)
+    text = export_command.describe_parity(parity)
+    assert "15 values of 2 nodes on 3 samples, 1 mismatches, 2 ties" in text and "50.00%" in text
+    verification = Verification(4, 2, 99, {"a": 3})
+    assert "3 mismatches" in simulate_command.describe_verification(verification)

@@ -1,0 +1,48 @@
+"""Small experiments, and networks whose every population has something to say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from training.config import AudioConfig, Config, DigitsConfig, GridConfig, ModelConfig, TrainConfig
+
+GRID_ROOT = Path(__file__).parents[2] / "../shared/data"
+
+TINY = ModelConfig(time_steps=3, image_size=16, classes=10, base_dim=4, heads=2, mlp_ratio=2)
+
+DIGIT_AUDIO = AudioConfig(
+    snr_db=0.0, window_s=0.3, mel_low_hz=500.0, mel_high_hz=1700.0, floor_db=-20.0, ceiling_db=20.0
+)
+GRID_AUDIO = AudioConfig(
+    snr_db=-12.0, window_s=0.48, mel_low_hz=60.0, mel_high_hz=7800.0, floor_db=-20.0, ceiling_db=12.0
+)
+
+
+def digits(**fields) -> DigitsConfig:
+    return DigitsConfig(name="digits", audio=DIGIT_AUDIO, **fields)
+
+
+def grid(**fields) -> GridConfig:
+    return GridConfig(name="grid", audio=GRID_AUDIO, **{"root": GRID_ROOT} | fields)
+
+
+def tiny_config(name: str = "tiny", **model) -> Config:
+    train = TrainConfig(epochs=1, batch_size=256, learning_rate=1e-3)
+    return Config(name=name, data=digits(), model=replace(TINY, **model), train=train)
+
+
+def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Give every BatchNorm statistics and scales of its own, so that folding mistakes show; evaluation mode."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            size = module.running_mean.shape
+            module.running_mean.copy_(0.3 * torch.randn(size, generator=generator))
+            module.running_var.copy_(0.5 + torch.rand(size, generator=generator))
+            module.weight.data.copy_(1.0 + torch.rand(size, generator=generator))
+            module.bias.data.copy_(0.5 + 0.5 * torch.rand(size, generator=generator))
+    return network.eval()

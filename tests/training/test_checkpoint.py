@@ -1,0 +1,137 @@
+"""checkpoint.pt: what is written comes back, and each way in which a file can be wrong is one clear refusal."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+import torch
+
+from snnergy.errors import UserError
+from tests.training.helpers import randomise, tiny_config
+from training import checkpoint
+from training.network import SNNergy
+
+
+class Code:
+    """A pickle of this runs code when it is read."""
+
+    def __reduce__(self):
+        return (print, ("code ran",))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(0)
+    config = tiny_config()
+    network = randomise(SNNergy(config.model))
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, network, config, {"val_accuracy": 0.5})
+    return path, network, config
+
+
+def change(path, **changes):
+    """Rewrite a checkpoint with other values; None removes a key."""
+    content = torch.load(path, weights_only=True) | changes
+    torch.save({key: value for key, value in content.items() if value is not None}, path)
+
+
+def refusal(path) -> str:
+    with pytest.raises(UserError) as caught:
+        checkpoint.load(path)
+    return str(caught.value)
+
+
+def test_round_trip(saved):
+    path, network, config = saved
+    loaded = checkpoint.load(path)
+    assert (loaded.config, loaded.seed, loaded.metrics) == (config, config.seed, {"val_accuracy": 0.5})
+    assert "torch" in loaded.versions
+    assert loaded.git_revision
+    assert not loaded.network.training
+    inputs = [torch.rand(3, 2, 1, 16, 16, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+    with torch.no_grad():
+        assert torch.equal(loaded.network(*inputs), network(*inputs))
+
+
+def test_is_not_overwritten_unasked(saved):
+    path, network, config = saved
+    with pytest.raises(UserError, match="exists already"):
+        checkpoint.save(path, network, config, {})
+    checkpoint.save(path, network, config, {"val_accuracy": 0.75}, force=True)
+    assert checkpoint.load(path).metrics == {"val_accuracy": 0.75}
+
+
+def test_missing(tmp_path):
+    assert "no such file" in refusal(tmp_path / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_truncated(saved, share):
+    path, _, _ = saved
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert "truncated" in refusal(path)
+
+
+def test_damaged_inside(saved):
+    path, _, _ = saved
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    assert "is damaged" in refusal(path)
+
+
+def test_another_archive(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme", "not a network")
+    assert "is damaged" in refusal(path)
+
+
+def test_code_is_refused_and_not_run(saved, capsys):
+    path, _, _ = saved
+    change(path, metrics=Code())
+    assert "could run code when read: refused" in refusal(path)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("version", [2, "1", None])
+def test_other_format(saved, version):
+    path, _, _ = saved
+    change(path, format_version=version)
+    assert f"format_version is {version!r}" in refusal(path)
+
+
+def test_something_else(saved):
+    path, _, _ = saved
+    torch.save([1, 2], path)
+    assert "format_version is None" in refusal(path)
+
+
+def test_keys(saved):
+    path, _, _ = saved
+    change(path, seed=None, metrics=None, extra=1)
+    assert refusal(path).count("\n") == 2
+    assert "lacks 'seed'" in refusal(path)
+    assert "'extra' is not part" in refusal(path)
+
+
+def test_weights_that_do_not_fit(saved):
+    path, network, _ = saved
+    weights = network.state_dict()
+    weights["head.linear.weight"] = torch.zeros(3, 3)
+    weights["stranger"] = weights.pop("head.linear.bias")
+    change(path, state_dict=weights)
+    message = refusal(path)
+    assert "head.linear.weight has shape (3, 3), its config asks for (10, 32)" in message
+    assert "head.linear.bias is missing" in message
+    assert "stranger is not in the network" in message
+
+
+def test_config_inside_is_validated(saved):
+    path, _, _config = saved
+    content = torch.load(path, weights_only=True)["config"]
+    content["model"]["heads"] = 3
+    change(path, config=content)
+    assert "model.heads = 3: must divide base_dim = 4" in refusal(path)

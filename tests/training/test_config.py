@@ -1,0 +1,114 @@
+"""Experiments: what is read, what is refused, and that everything wrong is said at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from snnergy.errors import UserError
+from tests.training.helpers import tiny_config
+from training.config import GridConfig, ModelConfig, from_dict, load_config, to_dict, to_yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def write(folder: Path, **changes) -> Path:
+    """The tiny experiment as a file, with `section__field=value` changes."""
+    fields = to_dict(tiny_config())
+    for name, value in changes.items():
+        *sections, field = name.split("__")
+        target = fields
+        for section in sections:
+            target = target[section]
+        target[field] = value
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+def violations(path: Path, *overrides: str) -> tuple[str, ...]:
+    with pytest.raises(UserError) as caught:
+        load_config(path, overrides)
+    return caught.value.violations
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_experiments_are_valid(path):
+    config = load_config(path)
+    assert config.name == path.stem
+    assert from_dict(yaml.safe_load(to_yaml(config)), "again") == config
+
+
+def test_overrides(tmp_path):
+    config = load_config(
+        write(tmp_path), ["model.blank=video", "seed=3", "train.learning_rate=1e-4", "model.depths=[1, 2, 1]"]
+    )
+    assert (config.model.blank, config.seed, config.train.learning_rate) == ("video", 3, 1e-4)
+    assert config.model.depths == (1, 2, 1)
+
+
+def test_data_section_is_chosen_by_name(tmp_path):
+    fields = to_dict(tiny_config())
+    fields["data"] = {"name": "grid", "audio": fields["data"]["audio"], "shift_px": 2}
+    path = tmp_path / "grid.yaml"
+    path.write_text(yaml.safe_dump(fields))
+    assert isinstance(load_config(path).data, GridConfig)
+
+
+def test_all_violations_at_once(tmp_path):
+    path = write(
+        tmp_path, model__heads=3, model__profile="paper", train__epochs=0, data__audio__snr_db="loud",
+        data__contrst=0.5, name="a/b",
+    )  # fmt: skip
+    lines = violations(path)
+    for field, value in [
+        ("model.profile", "'paper'"), ("train.epochs", "0"), ("data.audio.snr_db", "'loud'"),
+        ("data.contrst", "not a field"), ("name", "'a/b'"),
+    ]:  # fmt: skip
+        assert any(f"{path}: {field} " in line and value in line for line in lines), field
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("model.heads=3", "model.heads = 3: must divide base_dim = 4"),
+        ("model.stage3=ssa", "model.stage3 = 'ssa': Input should be 'cmqka'"),
+        ("model.profile=paper", "model.profile = 'paper': Input should be 'loihi'"),
+        ("model.temporal_kernel=3", "model.temporal_kernel = 3: Input should be 1"),
+        ("model.image_size=40", "model.image_size = 40: Input should be a multiple of 16"),
+        ("model.classes=7", "model.classes = 7: data set 'digits' has 10"),
+        ("data.name=mnist", "data.name = 'mnist': Input should be 'digits', 'grid'"),
+        ("data={}", "data.name is missing"),
+        ("data.audio.ceiling_db=-30", "data.audio.ceiling_db = -30.0: must be above floor_db = -20.0"),
+        ("train.speed=9", "train.speed is not a field"),
+        ("model.blank", "write it as section.field=value"),
+        ("seed.x=1", "'seed' is a value, not a section"),
+    ],
+)
+def test_refusals(tmp_path, override, expected):
+    lines = violations(write(tmp_path), override)
+    assert len(lines) == 1
+    assert expected in lines[0]
+
+
+def test_missing_fields_and_files(tmp_path):
+    path = tmp_path / "short.yaml"
+    path.write_text("name: short\n")
+    assert [line.split(": ")[1] for line in violations(path)] == [
+        "data is missing",
+        "model is missing",
+        "train is missing",
+    ]
+    path.write_text("- a\n- list\n")
+    assert "holds list" in violations(path)[0]
+    path.write_text("a: [1\n")
+    assert "is not YAML" in violations(path)[0]
+    assert "cannot be read" in violations(tmp_path / "none.yaml")[0]
+
+
+def test_configs_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        ModelConfig(time_steps=1, image_size=16, classes=10, base_dim=8).heads = 4

@@ -1,0 +1,99 @@
+"""GRID: the protocol on the real clips, and what a missing or wrong file says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+from snnergy.errors import UserError
+from tests.training.helpers import GRID_AUDIO, GRID_ROOT, TINY, grid
+from training.data import audio, build_dataset
+from training.data.grid import GridClips
+
+FILE = GRID_ROOT / "grid_s1_digits.h5"
+needs_grid = pytest.mark.skipif(not FILE.is_file(), reason=f"GRID data set is not at {FILE}")
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return GridClips(grid(shift_px=2, flip=0.5, brightness=0.2, shift_s=0.02), TINY, "val")
+
+
+def test_missing_file_names_layout_and_source(tmp_path):
+    with pytest.raises(UserError, match=r"data set 'grid'.*expected.*word_span.*zenodo.*data\.root"):
+        build_dataset(grid(root=tmp_path), TINY, "val")
+
+
+def test_wrong_file_says_what_it_lacks(tmp_path):
+    with h5py.File(tmp_path / FILE.name, "w") as file:
+        file["video"] = np.zeros((1, 8, 96, 96), dtype=np.uint8)
+    with pytest.raises(UserError, match="lacks audio, label, split, word_span"):
+        build_dataset(grid(root=tmp_path), TINY, "val")
+
+
+@needs_grid
+def test_splits_are_those_of_the_file():
+    sizes = {split: len(build_dataset(grid(), TINY, split)) for split in ("train", "val", "test")}
+    assert sizes == {"train": 560, "val": 80, "test": 160}
+
+
+@needs_grid
+def test_noise_comes_first_and_then_silence_outside_the_word(clips):
+    start, end = clips.word_span[5]
+    noisy = clips.noisy_word(5, np.random.default_rng(0))
+    assert not noisy[:start].any()
+    assert not noisy[end:].any()
+    assert np.all(noisy[start:end] != 0)
+    noise = noisy[start:end] - clips.audio[5, start:end]
+    power = np.mean(clips.audio[5] ** 2)  # of the whole window, not of the word
+    assert 10 * np.log10(power / np.mean(noise**2)) == pytest.approx(-12, abs=0.5)
+
+
+@needs_grid
+def test_clips_are_not_changed_by_drawing_from_them(clips):
+    before = clips.audio.copy(), clips.video.copy()
+    clips.sample(0, np.random.default_rng(0), augment=True)
+    assert np.array_equal(before[0], clips.audio)
+    assert np.array_equal(before[1], clips.video)
+
+
+@needs_grid
+def test_silence_around_the_word_is_zero_in_the_image(clips):
+    waveform = clips.noisy_word(5, np.random.default_rng(0))
+    image = audio.to_pixels(audio.log_mel(waveform, 16000, GRID_AUDIO, 32, 48), GRID_AUDIO)
+    start, end = clips.word_span[5]
+    centres = 6400 + (np.arange(48) + 0.5 - 24) * 160
+    outside = (centres < start - 200) | (centres > end + 200)
+    assert outside.any()
+    assert not image[:, outside].any()
+    assert image[:, (centres > start + 400) & (centres < end - 400)].mean() > 50
+
+
+@needs_grid
+def test_frames_are_evenly_chosen_and_area_averaged(clips):
+    with h5py.File(FILE) as file:
+        row = np.flatnonzero(file["split"][:] == b"val")[7]
+        raw = file["video"][row].astype(float)
+    blocks = raw[[0, 4, 7]].reshape(3, 16, 6, 16, 6).mean(axis=(2, 4))
+    assert np.abs(clips.video[7] - blocks).max() <= 0.5
+
+
+@needs_grid
+def test_augmentation_treats_all_frames_alike_and_evaluation_has_none(clips):
+    still = np.repeat(clips.video[3][:1], 3, axis=0)
+    seen = [clips._augment_video(still, np.random.default_rng(seed)) for seed in range(8)]
+    assert all(np.array_equal(video[0], video[2]) for video in seen)
+    assert sum(not np.array_equal(video, still) for video in seen) >= 7
+    plain, _ = clips.sample(3, np.random.default_rng(0), augment=False)
+    assert np.array_equal(plain[:, 0], clips.video[3])
+
+
+@needs_grid
+def test_evaluation_is_fixed_by_its_own_seed():
+    first, again = (build_dataset(grid(), TINY, "test", seed=seed)[9]["audio"] for seed in (0, 1))
+    other = build_dataset(replace(grid(), evaluation_seed=1), TINY, "test")[9]["audio"]
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)

@@ -1,0 +1,107 @@
+"""Projections, downsampling and attention against the loop-written reference, spike for spike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training import reference
+from tests.training.helpers import TINY, randomise
+from training.attention import CMQKA, CrossModalBlock, Fusion, QueryKeyPath
+from training.layers import And, OrPool, Projection
+from training.spds import SPDS, StemSPDS
+
+
+def spikes(*shape, rate=0.4, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(shape, generator=generator) < rate).double()
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (1, 2), (1, 4)])
+def test_projection(kernel, stride):
+    torch.manual_seed(0)
+    projection = randomise(Projection(2, 3, kernel, stride)).double()
+    x = torch.rand(2, 2, 2, 8, 8, dtype=torch.float64)
+    with torch.no_grad():
+        np.testing.assert_allclose(projection(x).numpy(), reference.project(projection, x.numpy()), atol=1e-12)
+
+
+def test_gates_are_boolean_functions():
+    a, b = spikes(2, 2, 3, 4, 4), spikes(2, 2, 3, 1, 1, seed=1)
+    np.testing.assert_array_equal(And()(a, b).numpy(), np.logical_and(a.numpy(), b.numpy()))
+    np.testing.assert_array_equal(OrPool()(a).numpy(), reference.or_pool(a.numpy()))
+
+
+@pytest.mark.parametrize("stem", [True, False])
+def test_spds(stem):
+    torch.manual_seed(1)
+    module = randomise((StemSPDS if stem else SPDS)(2, 4, 2.0, 1.0)).double()
+    x = torch.rand(3, 2, 2, 8, 8, dtype=torch.float64)
+    with torch.no_grad():
+        out = module(x)
+    deep = reference.or_pool(reference.lif(reference.project(module.conv0, x.numpy())))
+    if stem:
+        deep = reference.or_pool(reference.lif(reference.project(module.conv1, deep)))
+    current = reference.project(module.conv2 if stem else module.conv1, deep)
+    expected = reference.lif(current + reference.project(module.shortcut, x.numpy()))
+    assert 0 < out.mean() < 1
+    np.testing.assert_array_equal(out.numpy(), expected)
+
+
+def test_query_key_path_gates_each_head_by_its_own_mask():
+    torch.manual_seed(2)
+    path = randomise(QueryKeyPath(TINY, 6)).double()
+    asking, asked = spikes(4, 2, 6, 3, 3), spikes(4, 2, 6, 3, 3, seed=1)
+    with torch.no_grad():
+        attn = path(asking, asked)
+    assert 0 < attn.mean() < 1
+    np.testing.assert_array_equal(attn.numpy(), reference.query_key(path, asking.numpy(), asked.numpy(), TINY.heads))
+
+
+def test_fusion():
+    fusion = Fusion(replace(TINY, gain_space=3.7, gain_time=1.5))
+    spatial, temporal = spikes(5, 2, 4, 3, 3, rate=0.3), spikes(5, 2, 4, 3, 3, rate=0.8, seed=1)
+    gate = fusion(spatial, temporal)
+    assert 0 < gate.mean() < 1
+    np.testing.assert_array_equal(gate.numpy(), reference.fuse(fusion, spatial.numpy(), temporal.numpy()))
+
+
+@pytest.mark.parametrize("variant", ["spatial", "temporal", "spatiotemporal"])
+def test_one_direction(variant):
+    torch.manual_seed(3)
+    module = randomise(CMQKA(replace(TINY, variant=variant, gain_space=41.0, gain_time=3.0), 6)).double()
+    asking, asked = spikes(5, 2, 6, 4, 4) + spikes(5, 2, 6, 4, 4, seed=2), spikes(5, 2, 6, 4, 4, seed=1)
+    with torch.no_grad():
+        out = module(asking, asked).numpy()
+    x, y = asking.numpy(), asked.numpy()
+    if variant == "spatiotemporal":
+        spatial, temporal = (reference.query_key(p, x, y, TINY.heads) for p in (module.spatial, module.temporal))
+        attended = reference.fuse(module.fusion, spatial, temporal)
+    else:
+        attended = reference.query_key(getattr(module, variant), x, y, TINY.heads)
+    assert attended.any()
+    stream = x + 1.5 * attended
+    np.testing.assert_allclose(out, stream + reference.mlp(module.mlp, stream), atol=1e-12)
+
+
+def test_variants_have_only_what_they_use():
+    children = {v: {n for n, _ in CMQKA(replace(TINY, variant=v), 4).named_children()} for v in ("spatial", "temporal")}
+    assert children == {"spatial": {"spatial", "mlp"}, "temporal": {"temporal", "mlp"}}
+
+
+def test_directions_run_on_the_same_inputs():
+    torch.manual_seed(4)
+    block = randomise(CrossModalBlock(TINY, 4)).double()
+    video, audio = spikes(3, 2, 4, 3, 3), spikes(3, 2, 4, 3, 3, seed=1)
+    with torch.no_grad():
+        _, before = block(video, audio)
+        for parameter in block.video.parameters():
+            parameter.zero_()
+        for module in block.modules():
+            if hasattr(module, "reset"):
+                module.reset()
+        _, after = block(video, audio)
+    assert torch.equal(before, after)

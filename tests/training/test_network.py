@@ -1,0 +1,151 @@
+"""The whole network: paths, binary populations, independence of samples, gradients."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+import torch
+
+from tests.training.helpers import TINY, randomise
+from training.network import SNNergy
+
+SIZE = TINY.image_size
+
+
+def network(**fields) -> SNNergy:
+    torch.manual_seed(0)
+    return randomise(SNNergy(replace(TINY, **fields)))
+
+
+def images(batch, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(torch.rand(TINY.time_steps, batch, 1, SIZE, SIZE, generator=generator) for _ in range(2))
+
+
+def record(net, video, audio):
+    """Output of every population, and logits."""
+    seen = {}
+    hooks = [
+        module.register_forward_hook(lambda _, __, out, path=path: seen.__setitem__(path, out))
+        for path, module in net.populations().items()
+    ]
+    with torch.no_grad():
+        logits = net(video, audio)
+    for hook in hooks:
+        hook.remove()
+    return seen, logits
+
+
+def test_populations_are_binary_and_in_forward_order():
+    net = network(depths=(1, 2, 1))
+    seen, logits = record(net, *images(2))
+    assert list(seen) == list(net.populations())
+    assert logits.shape == (2, 10)
+    for path, spikes in seen.items():
+        assert set(spikes.unique().tolist()) <= {0.0, 1.0}, path
+
+
+def test_labels():
+    net = network()
+    expected = {
+        "stage1.video.spds.lif0": (1, None, "video", "stem"),
+        "stage1.audio.spds.out": (1, None, "audio", "stem"),
+        "stage1.audio.spds.pool1": (1, None, "audio", "pool"),
+        "stage2.video.spds.out": (2, None, "video", "spds"),
+        "stage3.block0.video.spatial.q": (3, 0, "video", "q"),
+        "stage2.block0.audio.temporal.mask": (2, 0, "audio", "mask"),
+        "stage1.block0.video.fusion.gate": (1, 0, "video", "gate"),
+        "stage1.block0.video.mlp.hidden": (1, 0, "video", "mlp1"),
+        "stage1.block0.video.mlp.out": (1, 0, "video", "mlp2"),
+    }
+    assert {path: tuple(net.labels(path).values()) for path in expected} == expected
+    roles = {net.labels(path)["role"] for path in net.populations()}
+    assert roles == {"stem", "spds", "pool", "q", "k", "mask", "attn", "space", "time", "gate", "mlp1", "mlp2"}
+    with pytest.raises(KeyError, match="not a population"):
+        net.labels("stage1.block0.video.mlp.hidden_proj")
+
+
+def test_a_sample_does_not_depend_on_its_batch_or_on_what_was_before():
+    net = network()
+    video, audio = images(5)
+    together, _ = record(net, video, audio)
+    for b in (0, 3):
+        record(net, *images(4, seed=9))
+        alone, _ = record(net, video[:, b : b + 1], audio[:, b : b + 1])
+        for path, spikes in alone.items():
+            assert torch.equal(spikes[:, 0], together[path][:, b]), path
+
+
+def test_two_calls_give_identical_logits():
+    net, inputs = network(), images(2)
+    assert torch.equal(record(net, *inputs)[1], record(net, *inputs)[1])
+
+
+def test_a_later_frame_does_not_change_an_earlier_spike():
+    net, (video, audio) = network(), images(2)
+    before, _ = record(net, video, audio)
+    video = video.clone()
+    video[-1] = 0
+    after, _logits = record(net, video, audio)
+    assert any(not torch.equal(before[path][-1], after[path][-1]) for path in before)
+    for path in before:
+        assert torch.equal(before[path][:-1], after[path][:-1]), path
+
+
+@pytest.mark.parametrize("blank", [0, 1])
+def test_each_modality_matters(blank):
+    net, inputs = network(), images(2)
+    blanked = [x * 0 if i == blank else x for i, x in enumerate(inputs)]
+    assert not torch.allclose(record(net, *inputs)[1], record(net, *blanked)[1])
+
+
+def test_time_order_matters():
+    net, (video, audio) = network(), images(2)
+    assert not torch.allclose(record(net, video, audio)[1], record(net, video.flip(0), audio.flip(0))[1])
+
+
+def test_every_parameter_gets_a_gradient():
+    net = network(gain_space=41.0, gain_time=3.0).train()
+    net(*images(8)).square().sum().backward()
+    silent = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+def test_logits_are_the_mean_of_a_readout_of_each_step():
+    net, inputs = network(), images(2)
+    streams = {}
+    hook = net.head.register_forward_hook(lambda _, args, __: streams.update(video=args[0], audio=args[1]))
+    _, logits = record(net, *inputs)
+    hook.remove()
+    with torch.no_grad():
+        steps = [net.head(streams["video"][t : t + 1], streams["audio"][t : t + 1]) for t in range(TINY.time_steps)]
+    torch.testing.assert_close(torch.stack(steps).mean(dim=0), logits, atol=1e-5, rtol=0)
+
+
+def test_alpha_can_be_fixed():
+    assert "stage1.block0.video.alpha" in dict(network().named_parameters())
+    fixed = network(alpha_learnable=False)
+    assert not fixed.stage1.block0.video.alpha.requires_grad
+
+
+@pytest.mark.parametrize("positions", [1024, 256, 64, 144, 36, 16, 9, 4, 1])
+def test_gain_of_the_spatial_mean_never_ties_at_threshold(positions):
+    """A membrane is gain · n / (positions · 2^k) for whole n, k: a tie at 1 needs n = positions · 2^k / gain whole."""
+    gain = Fraction(TINY.gain_space)
+    assert all((positions * 2**k / gain).denominator > 1 for k in range(1, 17))
+
+
+def test_gain_of_the_temporal_path_asks_for_two_spikes_and_never_ties():
+    gain = Fraction(str(TINY.gain_time))
+    assert gain / 2 < 1
+    for train in itertools.product((0, 1), repeat=10):
+        v = Fraction(0)
+        for spike in train:
+            v += (gain * spike - v) / 2
+            assert v != 1
+            v = v if v < 1 else Fraction(0)
+    waits = [gap for gap in range(1, 8) if gain / 2 / 2**gap + gain / 2 >= 1]
+    assert waits == [1, 2, 3, 4]

@@ -1,0 +1,81 @@
+"""The neuron: its equation, its gradient, its reset, and what importing it brings along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training import reference
+from training.neurons import LIF, reset
+
+LIFNode = LIF.__base__
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("tau", "threshold"), [(2.0, 1.0), (2.0, 0.6), (3.0, 0.8)])
+def test_equation(training, tau, threshold):
+    current = torch.randn(7, 2, 3, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) + 0.5
+    spikes = LIF(tau, threshold).train(training)(current)
+    assert 0 < spikes.mean() < 1
+    np.testing.assert_array_equal(spikes.numpy(), reference.lif(current.numpy(), tau, threshold))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("tau", "threshold"), [(2.0, 1.0), (3.0, 0.6)])
+def test_scan_equals_spikingjellys_own_loop(training, tau, threshold):
+    """Same spikes, membranes and gradients, on more neurons than one block of the scan holds."""
+    generator = torch.Generator().manual_seed(2)
+    current, weight = (torch.randn(6, 3, 1000, generator=generator) for _ in range(2))
+    results = []
+    for forward in (LIF.multi_step_forward, LIFNode.multi_step_forward):
+        neuron, x = LIF(tau, threshold).train(training), current.clone().requires_grad_(training)
+        spikes = forward(neuron, x)
+        if training:
+            (spikes * weight).sum().add(neuron.v.sum()).backward()
+        results.append((spikes.detach(), neuron.v.detach(), x.grad))
+    (spikes, v, grad), (expected_spikes, expected_v, expected_grad) = results
+    assert 0 < spikes.mean() < 1
+    assert torch.equal(spikes, expected_spikes)
+    assert torch.equal(v, expected_v)
+    if training:
+        torch.testing.assert_close(grad, expected_grad, rtol=1e-5, atol=1e-6)
+
+
+def test_scan_and_loop_agree_across_a_call():
+    """The second call goes on from the membranes of the first."""
+    current = torch.randn(8, 50, generator=torch.Generator().manual_seed(3)) + 0.5
+    whole, parts = LIF(2.0, 1.0), LIF(2.0, 1.0)
+    assert torch.equal(whole(current), torch.cat([parts(current[:3]), parts(current[3:])]))
+
+
+def test_fires_at_threshold_exactly():
+    assert LIF(2.0, 1.0)(torch.full((1, 1), 2.0)).item() == 1
+    assert LIF(2.0, 1.0)(torch.full((1, 1), 1.999)).item() == 0
+
+
+def test_gradient_is_the_sigmoids_and_runs_through_time():
+    current = torch.tensor([[0.4], [0.9]], requires_grad=True)
+    LIF(2.0, 1.0)(current)[1].sum().backward()
+    v = 0.2 + (0.9 - 0.2) / 2
+    slope = torch.sigmoid(torch.tensor(4 * (v - 1)))
+    expected = 4 * slope * (1 - slope)
+    assert current.grad[1].item() == pytest.approx(expected.item() / 2)
+    assert current.grad[0].item() == pytest.approx(expected.item() / 4)
+
+
+def test_state_is_kept_until_reset():
+    neuron, current = LIF(2.0, 1.0), torch.full((1, 1), 1.2)
+    assert [neuron(current).item() for _ in range(3)] == [0, 0, 1]
+    neuron(current)
+    reset(neuron)
+    assert [neuron(current).item() for _ in range(3)] == [0, 0, 1]
+
+
+def test_import_does_not_bring_lava_into_the_process():
+    code = "import sys, training.neurons; print(any(m.split('.')[0] == 'lava' for m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

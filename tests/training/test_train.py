@@ -1,0 +1,125 @@
+"""The loop: schedule, one small run from end to end, and going on after an interruption."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from snnergy.errors import UserError
+from tests.training.helpers import randomise, tiny_config
+from training import checkpoint
+from training.config import from_dict
+from training.data import arrays
+from training.data.module import AudioVisualModule
+from training.evaluation import evaluate
+from training.learner import Learner, learning_rate_factor
+from training.network import SNNergy
+from training.train import train
+
+
+def run(config, root, **options):
+    return train(config, root, progress=False, threads=1, **options)
+
+
+def test_learning_rate():
+    factors = [learning_rate_factor(step, 4, 20) for step in range(20)]
+    assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert factors[12] == pytest.approx(0.5)
+    assert all(a > b for a, b in itertools.pairwise(factors[4:]))
+    assert learning_rate_factor(20, 4, 20) == pytest.approx(0)
+
+
+def test_only_weights_decay():
+    learner = Learner(tiny_config())
+    learner.trainer = type("Trainer", (), {"estimated_stepping_batches": 10})()
+    decayed, free = learner.configure_optimizers()["optimizer"].param_groups
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert sum(p.numel() for g in (decayed, free) for p in g["params"]) == sum(p.numel() for p in learner.parameters())
+
+
+def test_evaluate_does_not_depend_on_the_batch():
+    config = tiny_config()
+    torch.manual_seed(0)
+    network = randomise(SNNergy(config.model)).train()
+    samples = arrays(config, "val", limit=7)
+    accuracy, loss, logits = evaluate(network, samples, batch_size=3)
+    assert network.training
+    np.testing.assert_allclose(evaluate(network, samples, batch_size=7)[2], logits, atol=1e-5)
+    assert logits.shape == (7, 10)
+    assert accuracy == np.mean(logits.argmax(axis=1) == samples["label"])
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probability = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    assert loss == pytest.approx(-log_probability[np.arange(7), samples["label"]].mean(), rel=1e-5)
+
+
+def test_a_run_is_quiet_and_leaves_its_artefacts(tmp_path, capfd):
+    config = tiny_config()
+    settings = torch.get_num_threads(), logging.getLogger("lightning.pytorch").level
+    result = run(config, tmp_path)
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
+    assert (torch.get_num_threads(), logging.getLogger("lightning.pytorch").level) == settings
+    folder = tmp_path / "tiny"
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.pt", "config.yaml", "logs", "metrics.json"]
+    assert json.loads((folder / "metrics.json").read_text()) == result.metrics
+    assert from_dict(yaml.safe_load((folder / "config.yaml").read_text()), "config.yaml") == config
+    assert "val_accuracy" in (folder / "logs/csv/version_0/metrics.csv").read_text()
+    assert list(folder.glob("logs/tensorboard/events.out.tfevents.*"))
+    loaded = checkpoint.load(result.checkpoint)
+    accuracy, loss, _ = evaluate(loaded.network, arrays(config, "test"), 64)
+    assert accuracy == pytest.approx(result.metrics["test_accuracy"])
+    assert loss == pytest.approx(result.metrics["test_loss"], rel=1e-4)
+    with pytest.raises(UserError, match="exists already"):
+        run(config, tmp_path)
+
+
+class Killed(BaseException):
+    """Ends a run in the middle, as a signal would."""
+
+
+def kill_in_epoch(monkeypatch, epoch: int) -> None:
+    loader = AudioVisualModule.train_dataloader
+
+    def killed(module):
+        if module.trainer.current_epoch == epoch:
+            raise Killed
+        return loader(module)
+
+    monkeypatch.setattr(AudioVisualModule, "train_dataloader", killed)
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
+    config = tiny_config()
+    config = replace(config, train=replace(config.train, epochs=2))
+    whole = run(config, tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_in_epoch(patch, 1)
+        run(config, tmp_path / "broken")
+    with pytest.raises(UserError, match="unfinished run of another config"):
+        run(replace(config, seed=7), tmp_path / "broken")
+    resumed = run(config, tmp_path / "broken")
+    first, second = (checkpoint.load(result.checkpoint).network.state_dict() for result in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert resumed.metrics["val_loss"] == whole.metrics["val_loss"]
+
+
+def test_every_epoch_can_be_resumed_not_only_the_best(tmp_path, monkeypatch):
+    def worse_each_epoch(learner, batch, _):
+        learner.log("val_score", -float(learner.current_epoch), batch_size=len(batch["label"]))
+
+    monkeypatch.setattr(Learner, "validation_step", worse_each_epoch)
+    kill_in_epoch(monkeypatch, 2)
+    config = tiny_config()
+    with pytest.raises(Killed):
+        run(replace(config, train=replace(config.train, epochs=3)), tmp_path)
+    epochs = {
+        name: torch.load(tmp_path / f"tiny/resume/{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")
+    }
+    assert epochs == {"best": 0, "last": 1}

@@ -1,0 +1,288 @@
+"""One experiment, as a frozen and validated value: `load_config` reads it from YAML.
+
+Unknown fields are errors, and everything that is wrong with a file is reported at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from snnergy.errors import UserError
+
+_STRICT = ConfigDict(extra="forbid")
+
+Positive = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AudioConfig:
+    """How a waveform becomes an image of 8-bit pixels; see `training.data.audio`.
+
+    Attributes:
+        snr_db: of the white noise that is added, against the mean square of the clip.
+        window_s: length of the clip that the image shows, around its centre.
+        mel_low_hz, mel_high_hz: edges of the mel bands.
+        floor_db, ceiling_db: band power that becomes pixel 0 and pixel 255; the map between is linear in dB.
+    """
+
+    snr_db: float
+    window_s: PositiveFloat
+    mel_low_hz: NonNegative
+    mel_high_hz: PositiveFloat
+    floor_db: float
+    ceiling_db: float
+
+    def __post_init__(self) -> None:
+        violations = []
+        if self.mel_high_hz <= self.mel_low_hz:
+            violations.append(f"mel_high_hz = {self.mel_high_hz}: must be above mel_low_hz = {self.mel_low_hz}")
+        if self.ceiling_db <= self.floor_db:
+            violations.append(f"ceiling_db = {self.ceiling_db}: must be above floor_db = {self.floor_db}")
+        _refuse(violations)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DigitsConfig:
+    """Handwritten digits that move, with the key's DTMF tones in noise; see `training.data.digits`.
+
+    Attributes:
+        audio: of the tone pair.
+        split_seed: of the split, and of the noise and motion of validation and test samples.
+        drift_px: largest distance from the centre, in pixels of the image.
+        contrast: pixel range of the digit, 0..1.
+        noise: standard deviation of the pixel noise, where the digit's full range is 1.
+        occlusion: share of the image's height and width that a blank square hides.
+    """
+
+    name: Literal["digits"]
+    audio: AudioConfig
+    split_seed: int = 0
+    drift_px: NonNegative = 4.0
+    contrast: Annotated[float, Field(gt=0, le=1)] = 1.0
+    noise: NonNegative = 0.0
+    occlusion: Probability = 0.0
+
+
+@dataclass(frozen=True, config=_STRICT)
+class GridConfig:
+    """Spoken digits of GRID speaker s1; see `training.data.grid`.
+
+    Attributes:
+        audio: of the speech.
+        root: folder that holds `grid_s1_digits.h5`, relative to the working directory.
+        evaluation_seed: of the noise of validation and test samples.
+        shift_px: augmentation, largest shift of the mouth, in pixels of the image; one shift a clip.
+        flip: augmentation, probability of a mirrored mouth.
+        brightness: augmentation, largest relative change of a clip's brightness and contrast.
+        shift_s: augmentation, largest shift of the audio.
+    """
+
+    name: Literal["grid"]
+    audio: AudioConfig
+    root: Path = Path("../shared/data")
+    evaluation_seed: int = 0
+    shift_px: Annotated[int, Field(ge=0)] = 0
+    flip: Probability = 0.0
+    brightness: Probability = 0.0
+    shift_s: NonNegative = 0.0
+
+
+DataConfig = Annotated[DigitsConfig | GridConfig, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ModelConfig:
+    """The network. What the publication leaves open is a field here.
+
+    Attributes:
+        time_steps: T.
+        image_size: side of both images, in pixels; a multiple of 16.
+        classes: of the readout.
+        profile: `loihi` is binary and causal throughout.
+        variant: which paths of the attention exist.
+        stage3: attention of the third stage.
+        base_dim: D, channels of stage 1; stages 2 and 3 have 2D and 4D.
+        depths: blocks of each stage.
+        heads: of every block; divides base_dim.
+        mlp_ratio: hidden channels of an MLP over its channels.
+        tau: membrane time constant in steps.
+        threshold, mask_threshold: of every LIF, and of the attention masks.
+        alpha_init, alpha_learnable: weight of the attention in the residual stream.
+        gain_space: of the spatial mean, which is a few percent; 37 divides no number of positions that occurs, so no
+            membrane ties at a threshold of 1.
+        gain_time: of the temporal path; at 1.9 a neuron asks for a second spike within four steps of the first, and
+            never ties. From 2 on every spike would pass at once, and the population would repeat its input.
+        temporal_kernel: steps that the temporal path looks at.
+        audio_encoding: `repeat` shows the whole audio image at every step, `windowed` a half that moves along.
+        video_channels: 1 for gray.
+        blank: modality whose input is all zero, in training and in evaluation.
+    """
+
+    time_steps: Positive
+    image_size: Annotated[int, Field(ge=16, multiple_of=16)]
+    classes: Annotated[int, Field(ge=2)]
+    base_dim: Annotated[int, Field(ge=2, multiple_of=2)]
+    profile: Literal["loihi"] = "loihi"
+    variant: Literal["spatial", "temporal", "spatiotemporal"] = "spatiotemporal"
+    stage3: Literal["cmqka"] = "cmqka"
+    depths: tuple[Positive, Positive, Positive] = (1, 1, 1)
+    heads: Positive = 8
+    mlp_ratio: Positive = 4
+    tau: Annotated[float, Field(gt=1)] = 2.0
+    threshold: PositiveFloat = 1.0
+    mask_threshold: PositiveFloat = 0.6
+    alpha_init: float = 1.5
+    alpha_learnable: bool = True
+    gain_space: PositiveFloat = 37.0
+    gain_time: PositiveFloat = 1.9
+    temporal_kernel: Literal[1] = 1
+    audio_encoding: Literal["repeat", "windowed"] = "repeat"
+    video_channels: Literal[1, 3] = 1
+    blank: Literal["none", "video", "audio"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.base_dim % self.heads:
+            _refuse([f"heads = {self.heads}: must divide base_dim = {self.base_dim}"])
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainConfig:
+    """The optimisation: AdamW, linear warm-up, then a cosine to zero.
+
+    Attributes:
+        epochs: over the training split.
+        batch_size: samples.
+        learning_rate: at the end of the warm-up.
+        weight_decay: of weights; not of BatchNorm, biases and alpha.
+        warmup_epochs: of linear growth from zero.
+        label_smoothing: of the cross entropy.
+        gradient_clip: largest norm of the gradient.
+    """
+
+    epochs: Positive
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: PositiveFloat
+    weight_decay: NonNegative = 1e-2
+    warmup_epochs: NonNegative = 1.0
+    label_smoothing: Probability = 0.1
+    gradient_clip: PositiveFloat = 1.0
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Config:
+    """One experiment.
+
+    Attributes:
+        name: of the folder under the output root.
+        data, model, train: sections.
+        seed: of initialisation, order and noise of the training samples.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    data: DataConfig
+    model: ModelConfig
+    train: TrainConfig
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        violations = []
+        if self.model.classes != 10:
+            violations.append(f"model.classes = {self.model.classes}: data set {self.data.name!r} has 10")
+        if self.model.video_channels != 1:
+            violations.append(f"model.video_channels = {self.model.video_channels}: {self.data.name!r} is gray, has 1")
+        _refuse(violations)
+
+
+_SCHEMA: TypeAdapter[Config] = TypeAdapter(Config)
+
+
+def _refuse(violations: Sequence[str]) -> None:
+    if violations:
+        raise ValueError("\n".join(violations))
+
+
+def _violations(error: ValidationError, origin: str) -> list[str]:
+    """One line for each thing that is wrong: origin, field, value, what is allowed."""
+    lines = []
+    for item in error.errors():
+        location = list(item["loc"])
+        if location[:1] == ["data"]:
+            del location[1:2]  # the tag of the union, which is not a field
+        field = ".".join(map(str, location))
+        if item["type"] == "value_error":
+            prefix = f"{field}." if field else ""
+            lines += [f"{origin}: {prefix}{line}" for line in str(item["ctx"]["error"]).split("\n")]
+        elif item["type"] in ("missing", "union_tag_not_found"):
+            lines.append(f"{origin}: {field if item['type'] == 'missing' else 'data.name'} is missing")
+        elif item["type"] == "union_tag_invalid":
+            lines.append(
+                f"{origin}: data.name = {item['ctx']['tag']!r}: Input should be {item['ctx']['expected_tags']}"
+            )
+        elif item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            lines.append(f"{origin}: {field} is not a field; remove it or correct its name")
+        else:
+            lines.append(f"{origin}: {field} = {item['input']!r}: {item['msg']}")
+    return lines
+
+
+def from_dict(fields: Any, origin: str) -> Config:
+    """Validate plain types; `origin` (a file) opens each line of the `UserError`."""
+    try:
+        return _SCHEMA.validate_python(fields)
+    except ValidationError as error:
+        raise UserError(_violations(error, origin)) from None
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Plain types only: what `from_dict` reads."""
+    return _SCHEMA.dump_python(config, mode="json")
+
+
+def to_yaml(config: Config) -> str:
+    """The resolved experiment, every default written out."""
+    return yaml.safe_dump(to_dict(config), sort_keys=False)
+
+
+def _override(fields: dict[str, Any], assignment: str) -> None:
+    path, equals, value = assignment.partition("=")
+    *sections, name = path.split(".")
+    if not equals or not name:
+        raise UserError(f"override {assignment!r}: write it as section.field=value, for example model.blank=video")
+    for section in sections:
+        fields = fields.setdefault(section, {})
+        if not isinstance(fields, dict):
+            raise UserError(f"override {assignment!r}: {section!r} is a value, not a section")
+    fields[name] = yaml.safe_load(value)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read an experiment.
+
+    Args:
+        path: YAML file.
+        overrides: `section.field=value`, later ones win, values in YAML.
+
+    Raises:
+        UserError: the file is absent or no YAML mapping, or any field is wrong; all violations at once.
+    """
+    path = Path(path)
+    try:
+        fields = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); pass the path of a YAML experiment") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(fields, dict):
+        raise UserError(f"{path}: holds {type(fields).__name__}, not the sections name, seed, data, model, train")
+    for assignment in overrides:
+        _override(fields, assignment)
+    return from_dict(fields, str(path))

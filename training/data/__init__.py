@@ -1,0 +1,48 @@
+"""Data sets by name: paired video and audio images as 8-bit pixels, `(T, C, H, W)` a sample."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from training.config import Config, DataConfig, DigitsConfig, ModelConfig
+from training.data.dataset import AudioVisualDataset, Split
+from training.data.digits import DigitClips
+from training.data.grid import GridClips
+
+__all__ = ["AudioVisualDataset", "Split", "arrays", "build_dataset"]
+
+
+def build_dataset(data: DataConfig, model: ModelConfig, split: Split, *, seed: int = 0) -> AudioVisualDataset:
+    """The samples of one split.
+
+    Args:
+        data: names the data set.
+        model: gives time steps, image size, audio encoding and the blank modality.
+        split: `train`, `val` or `test`.
+        seed: of the training samples; evaluation samples are fixed by the data section alone.
+
+    Raises:
+        UserError: the data set is not there.
+    """
+    if isinstance(data, DigitsConfig):
+        source, evaluation_seed = DigitClips(data, model, split), data.split_seed
+    else:
+        source, evaluation_seed = GridClips(data, model, split), data.evaluation_seed
+    return AudioVisualDataset(source, split, seed if split == "train" else evaluation_seed, model.blank)
+
+
+def arrays(config: Config, split: Split, limit: int | None = None) -> dict[str, np.ndarray]:
+    """The samples of one split as arrays, the same at every call: what evaluation and export use.
+
+    Args:
+        config: the experiment.
+        split: `train` gives the samples of the first epoch.
+        limit: first samples only; None for all.
+
+    Returns:
+        video uint8 `(N, T, C, H, W)`, audio uint8 `(N, T, 1, H, W)`, label int64 `(N,)`.
+    """
+    dataset = build_dataset(config.data, config.model, split, seed=config.seed)
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    samples = [dataset[i] for i in range(count)]
+    return {name: np.stack([sample[name] for sample in samples]) for name in ("video", "audio", "label")}

@@ -1,0 +1,57 @@
+"""What every data set is: a source of clips, and a `Dataset` that fixes each sample's randomness by its seed.
+
+A sample is a function of (seed, split, epoch, index) alone: training noise is fresh in every epoch, evaluation noise
+never changes, and neither depends on the batch, the workers or an interrupted run.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Dataset
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class ClipSource(Protocol):
+    """The clips of one split."""
+
+    labels: npt.NDArray[np.int64]
+
+    def sample(self, index: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
+        """Draw video `(T, C, H, W)` and audio `(T, 1, H, W)` of clip `index`, with fresh noise from `rng`."""
+        ...
+
+
+class AudioVisualDataset(Dataset):
+    """Samples `{"video": uint8 (T, C, H, W), "audio": uint8 (T, 1, H, W), "label": int}`.
+
+    Args:
+        source: the clips.
+        split: `train` is augmented, and its noise depends on `epoch`.
+        seed: of noise, motion and augmentation.
+        blank: modality that is replaced by zeros, or `none`.
+    """
+
+    def __init__(self, source: ClipSource, split: Split, seed: int, blank: str) -> None:
+        self.source = source
+        self.split = split
+        self.seed = seed
+        self.blank = blank
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.source.labels)
+
+    def __getitem__(self, index: int) -> dict[str, Pixels | int]:
+        rng = np.random.default_rng([self.seed, SPLITS.index(self.split), self.epoch, index])
+        video, audio = self.source.sample(index, rng, augment=self.split == "train")
+        sample: dict[str, Pixels | int] = {"video": video, "audio": audio, "label": int(self.source.labels[index])}
+        if self.blank != "none":
+            sample[self.blank] = np.zeros_like(sample[self.blank])
+        return sample

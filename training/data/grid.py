@@ -1,0 +1,89 @@
+"""GRID speaker s1, spoken digits: mouth video and the word's audio in white noise.
+
+Cooke, Barker, Cunningham, Shao, "An audio-visual corpus for speech perception and automatic speech recognition",
+J. Acoust. Soc. Am. 120 (2006). Protocol: noise is added to the whole clip first, then everything outside the word is
+set to zero, because the next word gives away the digit's parity.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch.nn import functional
+
+from snnergy.errors import UserError
+from training.config import GridConfig, ModelConfig
+from training.data import audio
+from training.data.dataset import Pixels, Split
+
+_FILE = "grid_s1_digits.h5"
+_RATE = 16000  # samples a second
+_LAYOUT = "video (N, 8, 96, 96) uint8, audio (N, 12800) int16, label (N), split (N), word_span (N, 2)"
+_SOURCE = "GRID audio-visual corpus, https://doi.org/10.5281/zenodo.3625687, speaker s1"
+
+
+class GridClips:
+    """The clips of one split, video resized; see `training.data.dataset.ClipSource`."""
+
+    def __init__(self, config: GridConfig, model: ModelConfig, split: Split) -> None:
+        self.config = config
+        self.model = model
+        fields = _read(config.root / _FILE, split)
+        frames = np.rint(np.linspace(0, fields["video"].shape[1] - 1, model.time_steps)).astype(int)
+        self.video = _resize(fields["video"][:, frames], model.image_size)
+        self.audio = fields["audio"].astype(np.float32) / 32768
+        self.word_span = fields["word_span"].astype(int)
+        self.labels = fields["label"].astype(np.int64)
+
+    def sample(self, index: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
+        """Video `(T, 1, S, S)` and audio `(T, 1, S, S)` of clip `index`, with fresh noise from `rng`."""
+        video = self.video[index]
+        waveform = self.noisy_word(index, rng)
+        if augment:
+            video = self._augment_video(video, rng)
+            shift = round(self.config.shift_s * _RATE * rng.uniform(-1, 1))
+            waveform = np.roll(waveform, shift)
+        return video[:, None], audio.encode(waveform, _RATE, self.config.audio, self.model)
+
+    def noisy_word(self, index: int, rng: np.random.Generator) -> audio.Floats:
+        """Waveform `(12800,)`: noise over the whole clip, then silence outside the word."""
+        noisy = audio.add_white_noise(self.audio[index], self.config.audio.snr_db, rng)
+        start, end = self.word_span[index]
+        noisy[:start] = 0
+        noisy[end:] = 0
+        return noisy
+
+    def _augment_video(self, video: Pixels, rng: np.random.Generator) -> Pixels:
+        """Mirror, move and relight a clip `(T, S, S)`, all its frames alike."""
+        size, reach = video.shape[-1], self.config.shift_px
+        if rng.random() < self.config.flip:
+            video = video[:, :, ::-1]
+        row, column = rng.integers(0, 2 * reach + 1, size=2)
+        padded = np.pad(video, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
+        video = padded[:, row : row + size, column : column + size].astype(np.float32)
+        gain, offset = 1 + self.config.brightness * rng.uniform(-1, 1, size=2)
+        mean = video.mean()
+        return np.clip(np.rint((video - mean) * gain + mean * offset), 0, 255).astype(np.uint8)
+
+
+def _read(path: Path, split: Split) -> dict[str, np.ndarray]:
+    """The rows of one split."""
+    if not path.is_file():
+        raise UserError(
+            f"{path}: data set 'grid' is not there; expected an HDF5 file with {_LAYOUT}, made from: {_SOURCE}. "
+            f"Set data.root to the folder that holds {_FILE}"
+        )
+    with h5py.File(path) as file:
+        missing = {"video", "audio", "label", "split", "word_span"} - set(file)
+        if missing:
+            raise UserError(f"{path}: lacks {', '.join(sorted(missing))}; expected {_LAYOUT}")
+        rows = np.flatnonzero(file["split"][:] == split.encode())
+        return {name: file[name][rows] for name in ("video", "audio", "label", "word_span")}
+
+
+def _resize(video: Pixels, size: int) -> Pixels:
+    """`(N, T, H, W)` to `(N, T, size, size)` by area averages, rounded."""
+    return functional.adaptive_avg_pool2d(torch.from_numpy(video).float(), size).round().to(torch.uint8).numpy()

@@ -1,0 +1,44 @@
+"""Accuracy and loss of a network on the fixed samples of `training.data.arrays`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.network import SNNergy
+
+
+def to_input(pixels: Tensor) -> Tensor:
+    """uint8 `(B, T, C, H, W)` to the network's float `(T, B, C, H, W)`, pixel / 255."""
+    return pixels.transpose(0, 1).float() / 255
+
+
+def evaluate(
+    network: SNNergy, arrays: dict[str, np.ndarray], batch_size: int
+) -> tuple[float, float, npt.NDArray[np.float32]]:
+    """Run a network in evaluation mode; its mode is restored.
+
+    Args:
+        network: on any device.
+        arrays: video and audio uint8 `(N, T, C, H, W)`, label `(N,)`.
+        batch_size: samples at once; does not change the result.
+
+    Returns:
+        accuracy in 0..1, mean cross entropy in nats, logits `(N, classes)`.
+    """
+    device = next(network.parameters()).device
+    was_training = network.training
+    network.eval()
+    batches = []
+    with torch.inference_mode():
+        for start in range(0, len(arrays["label"]), batch_size):
+            rows = slice(start, start + batch_size)
+            video, audio = (to_input(torch.from_numpy(arrays[name][rows]).to(device)) for name in ("video", "audio"))
+            batches.append(network(video, audio).cpu())
+    network.train(was_training)
+    logits, labels = torch.cat(batches), torch.from_numpy(arrays["label"])
+    accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
+    return accuracy, functional.cross_entropy(logits, labels).item(), logits.numpy()

@@ -1,0 +1,56 @@
+"""What the network is made of besides neurons: weighted projections, and the two memoryless populations.
+
+Everything maps activations `(T, B, C, H, W)`, time first. Only what has no memory may fold time into the batch.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Initial shift of every normalised current, against a threshold of 1: a LIF then fires in about one step in eight.
+# At 0 it is one in thirty, and the gates of gates in the attention start silent.
+_INITIAL_SHIFT = 0.5
+
+
+class Projection(nn.Module):
+    """Convolution without bias, then BatchNorm: spikes or analog values in, a current out.
+
+    Padding keeps the map's size at stride 1; a 1×1 convolution of stride s reads every s-th position.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel: 1 or 3.
+        stride: of the convolution, in positions.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        nn.init.constant_(self.norm.bias, _INITIAL_SHIFT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(T, B, inputs, H, W)` to `(T, B, outputs, H', W')`."""
+        return self.norm(self.conv(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+
+
+class And(nn.Module):
+    """Memoryless population that spikes where both its inputs spike; shapes broadcast."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Binary `a` and `b` to their product."""
+        return a * b
+
+
+class OrPool(nn.Module):
+    """Memoryless population that spikes where any neuron of its `size` × `size` window spikes (stride = size)."""
+
+    def __init__(self, size: int = 2) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Binary `(T, B, C, H, W)` to binary `(T, B, C, H / size, W / size)`."""
+        return functional.max_pool2d(spikes.flatten(0, 1), self.size).unflatten(0, spikes.shape[:2])

@@ -1,0 +1,68 @@
+"""The optimisation of one network, as Lightning runs it: AdamW, linear warm-up, then a cosine to zero, per step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+from torch.nn import functional
+
+from training.config import Config
+from training.evaluation import to_input
+from training.network import SNNergy
+
+# Below one sample's share of the accuracy for any loss that occurs, so it decides between equals only.
+_LOSS_SHARE = 1e-4
+
+
+def learning_rate_factor(step: int, warmup_steps: int, total_steps: int) -> float:
+    """Share of the peak learning rate at `step`, counted from 0: a line up to 1, then half a cosine to 0."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Learner(LightningModule):
+    """Trains `network`; logs train_loss, val_loss, val_accuracy, and val_score by which the best epoch is chosen."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.train_config = config.train
+        self.network = SNNergy(config.model)
+
+    def _logits(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.network(to_input(batch["video"]), to_input(batch["audio"]))
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        """Smoothed cross entropy of a batch."""
+        smoothing = self.train_config.label_smoothing
+        loss = functional.cross_entropy(self._logits(batch), batch["label"], label_smoothing=smoothing)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch["label"]))
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
+        """Log accuracy and cross entropy of the validation split."""
+        logits, labels = self._logits(batch), batch["label"]
+        loss = functional.cross_entropy(logits, labels)
+        accuracy = (logits.argmax(dim=1) == labels).float().mean()
+        score = accuracy - _LOSS_SHARE * loss
+        values = {"val_loss": loss, "val_accuracy": accuracy, "val_score": score}
+        self.log_dict(values, prog_bar=True, batch_size=len(labels))
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW that decays weights alone: BatchNorm, biases and alpha are scales and thresholds."""
+        train = self.train_config
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=train.learning_rate)
+        total = int(self.trainer.estimated_stepping_batches)
+        warmup = round(train.warmup_epochs * total / train.epochs)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, warmup, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,132 @@
+"""The SNNergy network (`loihi` profile): three stages of downsampling and cross-modal attention, and a linear head.
+
+    stage{1,2,3}.{video,audio}.spds     C = D, 2D, 4D channels on 1/4, 1/8, 1/16 of the image's side
+    stage{s}.block{b}.{video,audio}     cross-modal query-key attention
+    head                                mean over space, of both modalities, over time; BatchNorm; linear
+
+Every population is a module that returns its own binary spikes, and its path names it in all later artefacts. The
+streams between them are sums of populations with constant weights, and enter only linear operators.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from training import neurons
+from training.attention import CrossModalBlock
+from training.config import ModelConfig
+from training.layers import And, OrPool
+from training.spds import SPDS, StemSPDS
+
+_POPULATIONS = (neurons.LIF, And, OrPool)
+_ROLE_OF_NAME = {"pool0": "pool", "pool1": "pool", "hidden": "mlp1"}
+
+
+class Encoder(nn.Module):
+    """Holds one modality's downsampling, so that its path reads `stage1.video.spds`."""
+
+    def __init__(self, spds: nn.Module) -> None:
+        super().__init__()
+        self.spds = spds
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """`(T, B, C, H, W)` to the binary, downsampled stream."""
+        return self.spds(stream)
+
+
+class Stage(nn.Module):
+    """Downsampling of each modality, then `block0`, `block1`, … of cross-modal attention."""
+
+    def __init__(self, config: ModelConfig, index: int) -> None:
+        super().__init__()
+        channels = config.base_dim << index
+        neuron = (config.tau, config.threshold)
+        if index == 0:
+            self.video = Encoder(StemSPDS(config.video_channels, channels, *neuron))
+            self.audio = Encoder(StemSPDS(1, channels, *neuron))
+        else:
+            self.video = Encoder(SPDS(channels // 2, channels, *neuron))
+            self.audio = Encoder(SPDS(channels // 2, channels, *neuron))
+        self.depth = config.depths[index]
+        for b in range(self.depth):
+            self.add_module(f"block{b}", CrossModalBlock(config, channels))
+
+    @property
+    def blocks(self) -> list[CrossModalBlock]:
+        """The blocks, first to last."""
+        return [self.get_submodule(f"block{b}") for b in range(self.depth)]
+
+    def forward(self, video: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Two streams `(T, B, C, H, W)` to two streams `(T, B, C', H', W')`."""
+        video, audio = self.video(video), self.audio(audio)
+        for block in self.blocks:
+            video, audio = block(video, audio)
+        return video, audio
+
+
+class Head(nn.Module):
+    """Linear readout of both streams. It has no neuron: its mean over time equals the mean of a readout of each step.
+
+    Without the BatchNorm, pooled binary maps vary too little between samples for training to start.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.norm = nn.BatchNorm1d(2 * channels)
+        self.linear = nn.Linear(2 * channels, classes)
+
+    def forward(self, video: Tensor, audio: Tensor) -> Tensor:
+        """Two streams `(T, B, C, H, W)` to logits `(B, classes)`."""
+        pooled = [self.pool(stream.mean(dim=0)).flatten(1) for stream in (video, audio)]
+        return self.linear(self.norm(torch.cat(pooled, dim=1)))
+
+
+class SNNergy(nn.Module):
+    """Audio-visual spiking transformer. Stateless between calls: every forward starts from membranes at 0."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stage1 = Stage(config, 0)
+        self.stage2 = Stage(config, 1)
+        self.stage3 = Stage(config, 2)
+        self.head = Head(config.base_dim << 2, config.classes)
+
+    def forward(self, video: Tensor, audio: Tensor) -> Tensor:
+        """Images of pixels / 255, zero where there is nothing, to logits.
+
+        Args:
+            video: `(T, B, video_channels, H, W)`.
+            audio: `(T, B, 1, H, W)`.
+
+        Returns:
+            `(B, classes)`.
+        """
+        neurons.reset(self)
+        for stage in (self.stage1, self.stage2, self.stage3):
+            video, audio = stage(video, audio)
+        return self.head(video, audio)
+
+    def populations(self) -> dict[str, nn.Module]:
+        """Every population by path, in the order in which the forward pass computes them."""
+        return {path: module for path, module in self.named_modules() if isinstance(module, _POPULATIONS)}
+
+    def labels(self, path: str) -> dict[str, int | str | None]:
+        """Where the population at `path` stands: `stage` (from 1), `block` (None outside one), `modality`, `role`.
+
+        Roles: stem, spds, pool, q, k, mask, attn, space, time, gate, mlp1, mlp2.
+        """
+        if not isinstance(self.get_submodule(path), _POPULATIONS):
+            raise KeyError(f"{path} is not a population")
+        parts = path.split(".")
+        stage = int(parts[0].removeprefix("stage"))
+        block = int(parts[1].removeprefix("block")) if parts[1].startswith("block") else None
+        modality, group, name = parts[-3:]
+        role = _ROLE_OF_NAME.get(name, name)
+        if group == "spds" and role != "pool":
+            role = "stem" if stage == 1 else "spds"
+        elif (group, name) == ("mlp", "out"):
+            role = "mlp2"
+        return {"stage": stage, "block": block, "modality": modality, "role": role}

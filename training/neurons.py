@@ -1,0 +1,80 @@
+"""The spiking neuron of the network, and the one place that knows SpikingJelly.
+
+    v[t] = v[t-1] + (x[t] - v[t-1]) / tau;   s[t] = 1 where v[t] >= threshold;   v[t] = 0 where s[t] = 1
+
+The gradient of the spike is that of a sigmoid of slope 4 (SpikingJelly's default); none flows through the reset.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from training.lif_scan import LifScan
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Make `import module` fail within the block, unless it is loaded already."""
+    hidden = module not in sys.modules
+    if hidden:
+        sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[module]
+
+
+# SpikingJelly imports lava-dl where it is installed, which takes seconds, prints, and brings Lava into a process that
+# holds torch. Only its lava exchange needs it, which is not used here.
+with _without("lava.lib.dl.slayer"):
+    from spikingjelly.activation_based import functional, neuron, surrogate
+
+_SURROGATE_SLOPE = 4.0
+_SUPPORTED = frozenset(inspect.signature(neuron.LIFNode.__init__).parameters)
+
+
+class LIF(neuron.LIFNode):
+    """A population of leaky integrate-and-fire neurons with hard reset to 0.
+
+    Maps a current `(T, ...)` to binary spikes of the same shape. The state is kept between calls: `reset` clears it.
+
+    Args:
+        tau: membrane time constant in time steps, above 1.
+        threshold: membrane potential at which a neuron fires.
+    """
+
+    def __init__(self, tau: float, threshold: float) -> None:
+        arguments = {
+            "tau": tau,
+            "decay_input": True,
+            "v_threshold": threshold,
+            "v_reset": 0.0,
+            "surrogate_function": surrogate.Sigmoid(alpha=_SURROGATE_SLOPE),
+            "detach_reset": True,
+            "step_mode": "m",
+        }
+        # Releases of SpikingJelly differ in what they accept; what one lacks is fixed there to the value above.
+        super().__init__(**{name: value for name, value in arguments.items() if name in _SUPPORTED})
+
+    def multi_step_forward(self, x_seq: Tensor) -> Tensor:
+        """SpikingJelly's step for each time step of `(T, ...)`.
+
+        Its own loop indexes `x_seq[t]`, whose gradient is a zero tensor of the whole sequence for each t; `unbind`
+        has one gradient for all. On a CPU, from a cleared state, `lif_scan.py` does the same in one pass.
+        """
+        if isinstance(self.v, float) and x_seq.dtype is torch.float32 and x_seq.device.type == "cpu":
+            spikes, self.v = LifScan.apply(x_seq, self.tau, self.v_threshold, _SURROGATE_SLOPE)
+            return spikes
+        return torch.stack([self.single_step_forward(x) for x in x_seq.unbind(0)])
+
+
+def reset(network: nn.Module) -> None:
+    """Set every membrane potential in `network` to 0."""
+    functional.reset_net(network)

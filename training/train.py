@@ -1,0 +1,172 @@
+"""Run one experiment: fit, choose the best epoch on validation, test it once, write the artefacts.
+
+OUTPUT_ROOT/NAME/checkpoint.pt   the best network          metrics.json   what it reaches
+                 config.yaml     every setting, resolved   logs/          TensorBoard and CSV
+                 resume/         only while a run is unfinished: a killed run goes on from there
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from snnergy.errors import UserError
+from snnergy.files import refuse_overwrite, written_whole
+from training import checkpoint
+from training.config import Config, to_yaml
+from training.data import arrays
+from training.data.module import AudioVisualModule
+from training.evaluation import evaluate
+from training.learner import Learner
+
+_BEST, _LAST = "best.ckpt", "last.ckpt"
+
+# Advice of Lightning and torch on matters that are decided here: samples are cheap to make, so there are no workers;
+# the training loader is renewed each epoch on purpose.
+_ADVICE = (".*does not have many workers.*", ".*Checkpoint directory .* exists.*")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Where the best network lies, and what metrics.json says of it."""
+
+    checkpoint: Path
+    metrics: dict[str, Any]
+
+
+def train(
+    config: Config,
+    output_root: Path,
+    *,
+    force: bool = False,
+    resume: bool = True,
+    progress: bool = True,
+    threads: int | None = None,
+) -> TrainResult:
+    """Train `config` to the end.
+
+    Args:
+        config: the experiment.
+        output_root: the run is written to `output_root / config.name`.
+        force: replace a finished run, or an unfinished one of another config.
+        resume: go on with an unfinished run of the same config; otherwise it is started again.
+        progress: show a progress bar.
+        threads: of torch on the CPU; None leaves it as it is.
+
+    Raises:
+        UserError: a finished run, or an unfinished one of another config, is there and `force` is false; the
+            data set is not there.
+    """
+    folder = Path(output_root) / config.name
+    start_from = _prepare(folder, config, force, resume)
+    with _settings(threads):
+        seed_everything(config.seed, verbose=False)
+        learner, data = Learner(config), AudioVisualModule(config)
+        seconds, epochs = _fit(config, folder, learner, data, start_from, progress)
+        best = torch.load(folder / "resume" / _BEST, map_location="cpu", weights_only=True)
+        learner.load_state_dict(best["state_dict"])
+        metrics = _measure(config, learner) | {
+            "best_epoch": best["epoch"],
+            "epochs": config.train.epochs,
+            "train_seconds": round(seconds, 2),
+            "train_samples_per_second": round(epochs * len(data.train) / seconds, 2) if epochs else None,
+        }
+    checkpoint.save(folder / "checkpoint.pt", learner.network, config, metrics, force=force)
+    with written_whole(folder / "metrics.json", force=True) as scratch:
+        scratch.write_text(json.dumps(metrics, indent=2) + "\n")
+    shutil.rmtree(folder / "resume")
+    return TrainResult(folder / "checkpoint.pt", metrics)
+
+
+def _prepare(folder: Path, config: Config, force: bool, resume: bool) -> Path | None:
+    """Make the run's folder and return the file to resume from, if there is one."""
+    refuse_overwrite(folder / "checkpoint.pt", force)
+    last, written = folder / "resume" / _LAST, folder / "config.yaml"
+    unfinished = last.is_file() and written.is_file()
+    same = unfinished and written.read_text() == to_yaml(config)
+    if unfinished and resume and same:
+        return last
+    if unfinished and resume and not force:
+        raise UserError(
+            f"{folder}: holds an unfinished run of another config; pass --force to replace it, or change the name"
+        )
+    for leftover in ("resume", "logs"):
+        shutil.rmtree(folder / leftover, ignore_errors=True)
+    with written_whole(written, force=True) as scratch:
+        scratch.write_text(to_yaml(config))
+    return None
+
+
+def _fit(
+    config: Config, folder: Path, learner: Learner, data: AudioVisualModule, start_from: Path | None, progress: bool
+) -> tuple[float, int]:
+    """Train to the last epoch; returns the seconds it took and the number of epochs run in them."""
+    resume = folder / "resume"
+    # Two callbacks, because `save_last` of the first would write only where the best improves.
+    keep_best = ModelCheckpoint(
+        resume, Path(_BEST).stem, monitor="val_score", mode="max", enable_version_counter=False
+    )  # fmt: skip
+    keep_last = ModelCheckpoint(resume, Path(_LAST).stem, enable_version_counter=False)
+    trainer = Trainer(
+        max_epochs=config.train.epochs,
+        accelerator="auto",
+        devices=1,
+        precision="16-mixed" if torch.cuda.is_available() else "32-true",
+        gradient_clip_val=config.train.gradient_clip,
+        callbacks=[keep_best, keep_last],
+        logger=[
+            TensorBoardLogger(folder / "logs", name="tensorboard", version=""),
+            CSVLogger(folder / "logs", name="csv"),  # a version for each start, so that a resumed run keeps the first
+        ],
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
+    # Read before the fit, which writes to the same file.
+    first = torch.load(start_from, map_location="cpu", weights_only=True)["epoch"] + 1 if start_from else 0
+    begun = time.perf_counter()
+    trainer.fit(learner, datamodule=data, ckpt_path=start_from)
+    return time.perf_counter() - begun, config.train.epochs - first
+
+
+def _measure(config: Config, learner: Learner) -> dict[str, Any]:
+    """Accuracy and loss on the fixed samples of validation and test, by the network as it is now."""
+    metrics: dict[str, Any] = {"parameters": sum(p.numel() for p in learner.network.parameters())}
+    for split in ("val", "test"):
+        samples = arrays(config, split)
+        accuracy, loss, _ = evaluate(learner.network, samples, config.train.batch_size)
+        metrics |= {f"{split}_accuracy": accuracy, f"{split}_loss": loss, f"{split}_samples": len(samples["label"])}
+    return metrics
+
+
+@contextmanager
+def _settings(threads: int | None) -> Iterator[None]:
+    """Torch's threads, and silence on `_ADVICE`, for the time of a run."""
+    before = torch.get_num_threads()
+    lightning_log = logging.getLogger("lightning.pytorch")
+    level = lightning_log.level
+    torch.set_num_threads(threads or before)
+    lightning_log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in _ADVICE:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        torch.set_num_threads(before)
+        lightning_log.setLevel(level)
