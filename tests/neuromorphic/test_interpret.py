@@ -32,8 +32,9 @@ def test_lif_leaks_fires_and_resets() -> None:
 
 def test_cuba_lif_updates_the_current_first() -> None:
     shape = (3,)
-    constants = {"tau_syn": 2.0, "tau_mem": 4.0, "r": 1.5, "v_leak": 0.1, "v_threshold": 0.7, "w_in": 2.0, "v_reset": 0.2}
-    parameters = {name: graphs.full(shape, value) for name, value in constants.items()}
+    constants = {"tau_syn": 2.0, "tau_mem": 4.0, "r": 1.5, "v_leak": 0.1, "w_in": 2.0}
+    firing = {"v_threshold": 0.7, "v_reset": 0.2}
+    parameters = {name: graphs.full(shape, value) for name, value in (constants | firing).items()}
     current = np.random.default_rng(1).normal(1.0, 1.0, (20, 3)).astype(np.float32)
     spikes = run(nir.CubaLIF(**parameters), current)
     i = v = np.zeros(3)
