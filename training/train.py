@@ -71,10 +71,11 @@ def train(
             data set is not there.
     """
     folder = Path(output_root) / config.name
+    data = AudioVisualModule(config)  # first: where it is missing, no folder is left behind
     start_from = _prepare(folder, config, force, resume)
     with _settings(threads):
         seed_everything(config.seed, verbose=False)
-        learner, data = Learner(config), AudioVisualModule(config)
+        learner = Learner(config)
         seconds, epochs = _fit(config, folder, learner, data, start_from, progress)
         best = torch.load(folder / "resume" / _BEST, map_location="cpu", weights_only=True)
         learner.load_state_dict(best["state_dict"])

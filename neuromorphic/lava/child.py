@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuromorphic.lava.group import remove_segments
+from neuromorphic.lava.group import end_group
 from neuromorphic.lava.job import Job, create_array
 from neuromorphic.lava.surfacing import Surfacing, surface
 
@@ -66,9 +66,13 @@ def _report_death(job: Job) -> None:
 def _follow_parent(job: Job) -> None:
     """Wait until the parent closes our standard input, which only its death does, and leave nothing behind."""
     os.read(0, 1)  # not through sys.stdin, whose lock the processes that Lava forks would inherit
-    shutil.rmtree(job.root, ignore_errors=True)
-    remove_segments(job.segments)
-    os.killpg(0, signal.SIGKILL)
+    group = os.getpgid(0)
+    # One process outlives the group, because what the group still creates can be removed only after its end.
+    if os.fork() == 0:
+        os.setsid()
+        end_group(group, job.segments)
+        shutil.rmtree(job.root, ignore_errors=True)
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ NETWORKS: list[dict[str, Any]] = [
     {"variant": "spatial"},
     {"variant": "temporal"},
     {"depths": (2, 1, 2), "seed": 1},
-    {"tau": 1.7, "time_steps": 6, "image_size": 16, "seed": 2},
+    {"tau": 1.7, "time_steps": 6},
 ]
 
 

@@ -24,7 +24,7 @@ from training.network import SNNergy
 
 @pytest.fixture(scope="module")
 def model() -> SNNergy:
-    return network()
+    return network(variant="spatial")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def trained(model: SNNergy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     fields = {
         "name": "tiny",
         "data": {"name": "digits", "audio": audio},
-        "model": SMALL,
+        "model": {**SMALL, "variant": "spatial"},
         "train": {"epochs": 1, "batch_size": 2, "learning_rate": 1e-3},
     }
     path = tmp_path_factory.mktemp("trained") / "checkpoint.pt"

@@ -138,7 +138,7 @@ def test_both_directions_of_a_block_see_the_same_inputs() -> None:
     with torch.no_grad():
         expected = module(video, audio)
     for which in (0, 1):
-        # A stream that leads nowhere is dropped from the graph by an Output of its own.
+        # Every stream has to lead somewhere: the one that is not compared gets an Output too.
         def both(graph: GraphBuilder, streams: list[Stream], which: int = which) -> Stream:
             out = stage(graph, "stage2", module, *streams)
             graph.output("unread", out[1 - which])

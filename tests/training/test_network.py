@@ -11,6 +11,7 @@ import torch
 
 from tests.training.helpers import TINY, randomise
 from training.network import SNNergy
+from training.neurons import LIF
 
 SIZE = TINY.image_size
 
@@ -66,6 +67,15 @@ def test_labels():
     assert roles == {"stem", "spds", "pool", "q", "k", "mask", "attn", "space", "time", "gate", "mlp1", "mlp2"}
     with pytest.raises(KeyError, match="not a population"):
         net.labels("stage1.block0.video.mlp.hidden_proj")
+
+
+def test_every_neuron_has_the_constants_that_the_config_asks_for():
+    net = network(tau=2.5, threshold=0.9, mask_threshold=0.7)
+    neurons = {path: module for path, module in net.populations().items() if isinstance(module, LIF)}
+    assert len(neurons) == len(net.populations()) - 8 - 18  # pools and gates
+    for path, neuron in neurons.items():
+        expected = 0.7 if net.labels(path)["role"] == "mask" else 0.9
+        assert (neuron.tau, neuron.v_threshold, neuron.v_reset, neuron.decay_input) == (2.5, expected, 0.0, True), path
 
 
 def test_a_sample_does_not_depend_on_its_batch_or_on_what_was_before():

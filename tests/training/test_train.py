@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from snnergy.errors import UserError
-from tests.training.helpers import randomise, tiny_config
+from tests.training.helpers import grid, randomise, tiny_config
 from training import checkpoint
 from training.config import from_dict
 from training.data import arrays
@@ -78,6 +78,13 @@ def test_a_run_is_quiet_and_leaves_its_artefacts(tmp_path, capfd):
     assert loss == pytest.approx(result.metrics["test_loss"], rel=1e-4)
     with pytest.raises(UserError, match="exists already"):
         run(config, tmp_path)
+
+
+def test_a_missing_data_set_leaves_nothing_behind(tmp_path):
+    config = replace(tiny_config(), data=grid(root=tmp_path))
+    with pytest.raises(UserError, match="data set 'grid' is not there"):
+        run(config, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 class Killed(BaseException):

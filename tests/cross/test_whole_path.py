@@ -1,0 +1,99 @@
+"""A spiking transformer from PyTorch to Lava: each step held to the one before, each sample to itself alone."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from energy import count, read_activity
+from export.to_nir import to_nir
+from neuromorphic import decode, emulator, lava
+from neuromorphic.activity import write_activity
+from neuromorphic.inputs import Samples, to_integers
+from neuromorphic.interpret import interpret
+from neuromorphic.ir import QuantNet
+from neuromorphic.lower import lower
+from neuromorphic.netx import read_netx, write_netx
+from neuromorphic.read_nir import from_graph
+from tests.export.networks import network, pixels
+
+TINY = {"time_steps": 3, "image_size": 16, "base_dim": 4, "heads": 2, "mlp_ratio": 1}
+needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava runs on Python 3.10 only")
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[QuantNet, Samples]:
+    """The network as its file holds it, and six samples."""
+    model = network(**TINY)
+    samples = Samples(dict(pixels(6, model)), None)
+    path = tmp_path_factory.mktemp("net") / "tiny.net"
+    write_netx(lower(from_graph(to_nir(model, {})), samples).net, path)
+    return read_netx(path), samples
+
+
+def test_the_eight_bit_network_spikes_nearly_as_the_float_one(compiled: tuple[QuantNet, Samples]) -> None:
+    net, samples = compiled
+    model = network(**TINY)
+    oracle = interpret(from_graph(to_nir(model, {})), dict(samples.arrays)).values
+    records = emulator.run(net, to_integers(samples, net.inputs))
+    agreement = {
+        p.name: (records.values[p.name] == oracle[p.name].numpy()).mean() for p in net.populations if p.spiking
+    }
+    assert min(agreement.values()) > 0.75
+    assert np.mean(list(agreement.values())) > 0.93
+
+
+@needs_lava
+def test_lava_streams_samples_as_the_emulator_runs_them_alone(compiled: tuple[QuantNet, Samples]) -> None:
+    net, samples = compiled
+    inputs = to_integers(samples.first(4), net.inputs)
+    streamed = lava.run(net, inputs, timeout_s=600.0)
+    compared = 0
+    for n in range(4):
+        alone = emulator.run(net, {name: array[n : n + 1] for name, array in inputs.items()}, record_state=True)
+        for ours, theirs in ((alone.values, streamed.values), (alone.u, streamed.u), (alone.v, streamed.v)):
+            for name, array in ours.items():
+                np.testing.assert_array_equal(theirs[name][n : n + 1], array, err_msg=name)
+                compared += array.size
+    steps = 4 * 3
+    sizes = [(3 if p.spiking else 2) * p.size for p in net.populations] + [2 * 16 * 16]
+    assert compared == steps * sum(sizes)
+
+
+def test_a_sample_is_the_same_alone_and_in_any_batch(compiled: tuple[QuantNet, Samples]) -> None:
+    net, samples = compiled
+    inputs = to_integers(samples, net.inputs)
+    together = decode.logits(net, emulator.run(net, inputs))
+    backwards = decode.logits(net, emulator.run(net, {name: array[::-1] for name, array in inputs.items()}))[::-1]
+    alone = [decode.logits(net, emulator.run(net, {k: x[n : n + 1] for k, x in inputs.items()}))[0] for n in range(6)]
+    np.testing.assert_array_equal(together, np.stack(alone))
+    np.testing.assert_array_equal(together, backwards)
+    model = network(**TINY)
+    video, audio = (torch.from_numpy(samples.arrays[name]).transpose(0, 1) for name in ("video", "audio"))
+    with torch.no_grad():
+        batch = model(video, audio)
+        model(video[:, 3:], audio[:, 3:])  # others before
+        single = torch.cat([model(video[:, n : n + 1], audio[:, n : n + 1]) for n in range(6)])
+    assert torch.equal(batch.argmax(1), single.argmax(1))
+    torch.testing.assert_close(batch, single, rtol=1e-4, atol=1e-4)
+
+
+def test_the_ledger_counts_what_the_emulator_delivered(compiled: tuple[QuantNet, Samples], tmp_path: Path) -> None:
+    net, samples = compiled
+    inputs = to_integers(samples, net.inputs)
+    for name, given in (("real", inputs), ("zero", {k: np.zeros_like(x) for k, x in inputs.items()})):
+        records = emulator.run(net, given)
+        path = tmp_path / f"{name}.h5"
+        write_activity(path, net, records, backend="emulator", model="tiny.net")
+        ledger = count(read_activity(path))  # raises LedgerMismatch where an edge differs
+        for index, counted in enumerate(records.delivered):
+            edges = [e for e in ledger.entries if e.place.kind == "edge" and e.place.index == index]
+            events = [e for e in edges if e.operation in ("ac", "mac_effective")]
+            assert len(events) == 1
+            np.testing.assert_array_equal(events[0].all, counted)
+    fed = [i for i, s in enumerate(net.synapses) if s.source in inputs]
+    assert fed and all(records.delivered[i].sum() == 0 for i in fed)
