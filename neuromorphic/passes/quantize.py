@@ -51,6 +51,8 @@ from snnergy.errors import UserError
 
 # Scales tried on calibration data, as multiples of the one that clips no weight.
 _SCALE_TRIALS = (1.0, 1.15, 1.35, 1.6, 2.0)
+# Calibration samples that the trials are judged on; ranges are taken from all.
+_SEARCH_SAMPLES = 24
 # Exponent of the strongest synapse where registers allow; bias and threshold are then 16 times finer than its weights.
 _FINE_EXPONENT = 4
 # Unseen data may drive a current harder than calibration did; a wrap-around of u would be silent nonsense.
@@ -148,10 +150,11 @@ def _quantize_population(
     best: Quantized | None = None
     for trial in _SCALE_TRIALS if sources is not None else _SCALE_TRIALS[:1]:
         scale = min(trial * base, ceiling)
-        for candidate in _rounded(population, synapses, weights, exponents, scale, depths):
-            if sources is not None and calibration is not None:
-                error = _error(population, candidate, sources, calibration.values[population.name])
-                candidate = replace(candidate, error=error)
+        candidates = _rounded(population, synapses, weights, exponents, scale, depths)
+        if sources is not None and calibration is not None:
+            expected = calibration.values[population.name][:_SEARCH_SAMPLES]
+            candidates = _judged(candidates, [x[:_SEARCH_SAMPLES] for x in sources], expected)
+        for candidate in candidates:
             if best is None or candidate.error < best.error:
                 best = candidate
         assert best is not None
@@ -283,10 +286,15 @@ def _thresholds(threshold: float | None, scale: float) -> tuple[int, ...]:
     return tuple(min(max(v, 0), THRESHOLD_MAX) for v in (below, below + 1))
 
 
-def _error(population: FloatPopulation, candidate: Quantized, sources: list[Tensor], expected: Tensor) -> float:
-    a_in = torch.stack([drive(s, x) for s, x in zip(candidate.synapses, sources, strict=True)]).sum(0)
-    done = scan(candidate.population, a_in, keep=population.threshold is None)
-    if population.threshold is not None:
+def _judged(candidates: list[Quantized], sources: list[Tensor], expected: Tensor) -> list[Quantized]:
+    """`candidates`, which differ in nothing but the threshold, each with its error on the float model's activity."""
+    a_in = torch.stack([drive(s, x) for s, x in zip(candidates[0].synapses, sources, strict=True)]).sum(0)
+    return [replace(candidate, error=_error(candidate.population, a_in, expected)) for candidate in candidates]
+
+
+def _error(population: QuantPopulation, a_in: Tensor, expected: Tensor) -> float:
+    done = scan(population, a_in, keep=not population.spiking)
+    if population.spiking:
         return float((done.spikes != expected).double().mean())
-    membrane = done.v.double() / (candidate.population.scale * (1 << ALIGN_SHIFT))
+    membrane = done.v.double() / (population.scale * (1 << ALIGN_SHIFT))
     return float((membrane - expected).square().mean().sqrt() / expected.square().mean().sqrt().clamp_min(1e-12))
