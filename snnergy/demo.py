@@ -209,5 +209,6 @@ def _show(run: _Run) -> None:
         ("energy of the same-shape quantized ANN", units.energy(found["energy_quantized_ann_pj"])),
         ("seconds in all", f"{sum(found['seconds'].values()):.0f}"),
     ]
-    run.terminal.table("\nResult (energies are estimates, for one inference)", ("figure", "value"), rows)
+    run.terminal.say("")
+    run.terminal.table("Result (energies are estimates, for one inference)", ("figure", "value"), rows)
     run.terminal.say(f"the report: {run.folder / 'report' / 'report.html'}")

@@ -196,7 +196,7 @@ import sys
 from pathlib import Path
 from neuromorphic.lava.job import Job
 from neuromorphic.lava.runner import execute
-execute(Job.load(Path(sys.argv[1])), timeout_s=600)
+execute(Job.load(Path(sys.argv[1])), timeout_s=120)
 """
 
 

@@ -9,6 +9,7 @@ from neuromorphic.inputs import read_samples
 from neuromorphic.netx import read_netx
 from snnergy import demo as module
 from snnergy.errors import UserError
+from snnergy.model_inputs import model_inputs
 from snnergy.terminal import Terminal
 
 
@@ -28,7 +29,7 @@ def verified(monkeypatch):
 def test_the_demo_leaves_every_artefact_and_its_figures(tiny, tmp_path, verified, monkeypatch, capsys):
     monkeypatch.setattr(module, "_LAVA_ENDS", (99, 0))
     monkeypatch.setattr(module, "_PARITY_SAMPLES", 4)
-    monkeypatch.setattr(module, "_CALIBRATION_SAMPLES", 8)
+    monkeypatch.setattr(module, "model_inputs", lambda config, split, _=None: model_inputs(config, split, 12))
     output = tmp_path / "runs" / "demo"
     summary = module.demo(output, Terminal(), config=tiny.config_file)
     assert summary == json.loads((output / "summary.json").read_text())
