@@ -29,7 +29,6 @@ from neuromorphic.netx import write_netx
 from snnergy.commands.compile import show_fidelity
 from snnergy.commands.export import describe_parity
 from snnergy.commands.simulate import describe_verification
-from snnergy.errors import UserError
 from snnergy.files import git_revision, refuse_overwrite, versions, written_whole
 from snnergy.model_inputs import model_inputs, parity_inputs, write_inputs
 from snnergy.terminal import Terminal
@@ -102,10 +101,6 @@ def demo(output: Path, terminal: Terminal, *, config: Path = CONFIG, force: bool
 
 def _clear(output: Path, force: bool) -> None:
     """Remove an earlier demo, so that no artefact of it stands beside this one's."""
-    if Path.cwd().is_relative_to(output.resolve()):
-        raise UserError(
-            f"{output}: is replaced as a whole, and holds the working directory; pass -o with another folder"
-        )
     refuse_overwrite(output, force or _is_demo(output))
     if output.is_dir():
         shutil.rmtree(output)

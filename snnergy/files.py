@@ -19,6 +19,8 @@ _VERSIONED = ("snnergy", "torch", "spikingjelly", "nir", "numpy", "lava-nc", "la
 
 def refuse_overwrite(path: Path, force: bool) -> None:
     """Raise `UserError` if `path` exists and the user did not ask to replace it, or if it cannot be written."""
+    if path.is_dir() and Path.cwd().is_relative_to(path.resolve()):
+        raise UserError(f"{path}: holds the working directory and would be replaced whole; pass -o with another path")
     if path.exists() and not force:
         raise UserError(f"{path}: exists already; pass --force to replace it or -o to write elsewhere")
     parent = path.parent
@@ -47,7 +49,10 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
     try:
         yield scratch / path.name
         if path.is_dir():
-            shutil.rmtree(path)
+            if not (scratch / path.name).is_dir():
+                raise UserError(f"{path}: is a folder, and a file is to be written; pass -o with a file's name")
+            # Set aside, so that at no moment neither the old nor the new folder exists whole.
+            os.rename(path, scratch / "replaced")
         os.replace(scratch / path.name, path)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)

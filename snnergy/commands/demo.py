@@ -16,16 +16,17 @@ EXAMPLE = "snnergy demo -o runs/demo"
 
 def command(
     context: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="Another experiment, such as configs/grid.yaml.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("runs/demo"),
     force: Annotated[bool, typer.Option("--force", help="Replace a folder that no demo wrote.")] = False,
     _json: Json = False,
     _debug: Debug = False,
 ) -> None:
     """Train, export, compile, simulate, verify in Lava and price a small network, in minutes, without downloads."""
-    from snnergy.demo import demo
+    from snnergy.demo import CONFIG, demo
 
     terminal: Terminal = context.obj
-    summary = demo(output, terminal, force=force)
+    summary = demo(output, terminal, config=config or CONFIG, force=force)
     terminal.result(summary)
     if summary["lava_mismatches"]:
         raise CheckFailed(
