@@ -90,10 +90,13 @@ def _load(path: Path, ports: tuple[InputPort, ...]) -> dict[str, npt.NDArray[Any
 
 
 def _with_sample_axis(array: npt.NDArray[Any], port: InputPort) -> npt.NDArray[Any]:
-    if array.ndim == len(port.shape) + 1 and array.shape[1:] == port.shape:
+    # lava-dl's files pad shapes with ones, (1, 1, 64), its vectors do not, (64,).
+    spare = tuple(extent for extent in port.shape if extent != 1)
+    if array.shape[1:] in (port.shape, spare):
         array = array[None]
-    if array.ndim != len(port.shape) + 2 or array.shape[2:] != port.shape or 0 in array.shape:
+    if array.shape[2:] not in (port.shape, spare) or 0 in array.shape:
         raise ValueError(f"shape {array.shape}, the network takes (samples, T, {', '.join(map(str, port.shape))})")
+    array = array.reshape(*array.shape[:2], *port.shape)
     if array.dtype.kind not in "buif":
         raise ValueError(f"type {array.dtype}; store numbers")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

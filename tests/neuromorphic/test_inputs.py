@@ -33,6 +33,14 @@ def test_single_array_without_sample_axis_and_with_time_last(tmp_path: Path) -> 
     np.testing.assert_array_equal(read_samples(tmp_path / "y.npy", (AUDIO,)).arrays["audio"], samples.arrays["audio"])
 
 
+def test_extents_of_one_may_be_left_out(tmp_path: Path) -> None:
+    padded = InputPort("input", (1, 1, 3), "binary")
+    np.save(tmp_path / "x.npy", np.eye(3, 5))
+    samples = read_samples(tmp_path / "x.npy", (padded,), time_last=True)
+    assert samples.arrays["input"].shape == (1, 5, 1, 1, 3)
+    np.testing.assert_array_equal(samples.arrays["input"][0, :, 0, 0], np.eye(3, 5).T)
+
+
 def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", video=np.full((2, 2, 1, 4, 5), np.nan))
     with pytest.raises(UserError) as caught:
