@@ -46,14 +46,11 @@ def simulate(
 
     Args:
         timeout_s: wall-clock limit of a Lava run; the emulator has none.
-        progress: called with the number of samples finished since the last call (emulator) or once with all (Lava).
+        progress: called with the number of samples finished since the last call.
     """
     if backend == "emulator":
         return emulator.run(net, inputs, record_state=record_state, progress=progress)
-    records = lava.run(net, inputs, record_state=record_state, timeout_s=timeout_s)
-    if progress is not None:
-        progress(next(iter(inputs.values())).shape[0])
-    return records
+    return lava.run(net, inputs, record_state=record_state, timeout_s=timeout_s, progress=progress)
 
 
 def verify(net: QuantNet, inputs: dict[str, IntArray], *, timeout_s: float = 600.0) -> Verification:

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 
 from energy import count, read_activity, summarise
-
-emulator = pytest.importorskip("neuromorphic.emulator", reason="the simulator needs torch")
-
-from neuromorphic.activity import write_activity  # noqa: E402
-from neuromorphic.inputs import to_integers  # noqa: E402
-from neuromorphic.lower import lower  # noqa: E402
-from neuromorphic.read_nir import from_graph  # noqa: E402
-from tests.neuromorphic import graphs, nets  # noqa: E402
+from neuromorphic import emulator
+from neuromorphic.activity import write_activity
+from neuromorphic.inputs import to_integers
+from neuromorphic.lower import lower
+from neuromorphic.read_nir import from_graph
+from tests.neuromorphic import graphs, nets
 
 SYNAPTIC = ("ac", "graded_events", "mac_effective")
 
