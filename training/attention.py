@@ -20,11 +20,6 @@ from training.layers import And, Projection
 from training.neurons import LIF
 
 
-def _spread(mask: Tensor, channels: int) -> Tensor:
-    """`(T, B, heads, H, W)` to `(T, B, channels, H, W)`: head i covers the i-th run of channels."""
-    return mask.repeat_interleave(channels // mask.shape[2], dim=2)
-
-
 class QueryKeyPath(nn.Module):
     """One query-key path: a bit a token and head, made from the query, lets the head's key spikes through."""
 
@@ -43,7 +38,7 @@ class QueryKeyPath(nn.Module):
         q = self.q(self.q_proj(asking))
         k = self.k(self.k_proj(asked))
         mask = self.mask(q.unflatten(2, (self.heads, -1)).sum(dim=3))
-        return self.attn(_spread(mask, k.shape[2]), k)
+        return self.attn(mask, k)
 
 
 class Fusion(nn.Module):

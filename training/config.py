@@ -166,6 +166,9 @@ class TrainConfig:
         warmup_epochs: of linear growth from zero.
         label_smoothing: of the cross entropy.
         gradient_clip: largest norm of the gradient.
+        ema_decay: of the exponential moving average over weights and BatchNorm statistics, a step; the average is what
+            is validated and kept. 0: no average.
+        modality_dropout: probability that a training sample loses one of its two modalities, either one alike.
     """
 
     epochs: Positive
@@ -175,6 +178,8 @@ class TrainConfig:
     warmup_epochs: NonNegative = 1.0
     label_smoothing: Probability = 0.1
     gradient_clip: PositiveFloat = 1.0
+    ema_decay: Probability = 0.0
+    modality_dropout: Probability = 0.0
 
 
 @dataclass(frozen=True, config=_STRICT)

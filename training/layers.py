@@ -5,6 +5,7 @@ Everything maps activations `(T, B, C, H, W)`, time first. Only what has no memo
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,7 +28,9 @@ class Projection(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+        conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+        # Channels innermost, and all that follows keeps it: with few channels nothing is faster on a CPU.
+        self.conv = conv.to(memory_format=torch.channels_last)
         self.norm = nn.BatchNorm2d(outputs)
         nn.init.constant_(self.norm.bias, _INITIAL_SHIFT)
 
@@ -37,11 +40,14 @@ class Projection(nn.Module):
 
 
 class And(nn.Module):
-    """Memoryless population that spikes where both its inputs spike; shapes broadcast."""
+    """Memoryless population that spikes where both its inputs spike."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Binary `a` and `b` to their product."""
-        return a * b
+        """Binary `a` `(T, B, h, H, W)` or `(T, B, h, 1, 1)`, `b` `(T, B, C, H, W)` to their product, of b's shape.
+
+        Channel i of `a` covers the i-th of h runs of b's channels: a head, or with h = C one channel.
+        """
+        return (a.unsqueeze(3) * b.unflatten(2, (a.shape[2], -1))).flatten(2, 3)
 
 
 class OrPool(nn.Module):

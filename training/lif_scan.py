@@ -24,7 +24,8 @@ _BLOCK = 2048
 
 
 @numba.njit(cache=True)
-def _charge_and_fire(x: Any, tau: Any, threshold: Any, charged: Any, spikes: Any, last: Any) -> None:
+def _charge_and_fire(x: Any, tau: Any, threshold: Any, slope: Any, scaled: Any, spikes: Any, last: Any) -> None:
+    """scaled ← slope·(h - threshold), the argument of the surrogate's sigmoid."""
     steps, neurons = x.shape
     zero, one = np.float32(0.0), np.float32(1.0)
     for block in range((neurons + _BLOCK - 1) // _BLOCK):
@@ -34,62 +35,75 @@ def _charge_and_fire(x: Any, tau: Any, threshold: Any, charged: Any, spikes: Any
             for i in range(stop - start):
                 h = v[i] + (x[t, start + i] - v[i]) / tau
                 fired = h >= threshold
-                charged[t, start + i] = h
+                scaled[t, start + i] = slope * (h - threshold)
                 spikes[t, start + i] = one if fired else zero
                 v[i] = zero if fired else h
         last[start:stop] = v
 
 
 @numba.njit(cache=True)
-def _backward(through_spikes: Any, charged: Any, from_last: Any, tau: Any, threshold: Any, grad: Any) -> None:
-    """grad ← dL/dx; through_spikes = dL/ds·σ', from_last = dL/dv after the last step."""
-    steps, neurons = charged.shape
-    zero, keep = np.float32(0.0), np.float32(1.0) - np.float32(1.0) / tau
+def _backward(to_spikes: Any, scaled: Any, sigma: Any, from_last: Any, tau: Any, slope: Any, grad: Any) -> None:
+    """grad ← dL/dx; to_spikes = dL/ds, sigma = σ(scaled), from_last = dL/dv after the last step."""
+    steps, neurons = scaled.shape
+    zero, one = np.float32(0.0), np.float32(1.0)
+    keep = one - one / tau
     for block in range((neurons + _BLOCK - 1) // _BLOCK):
         start, stop = block * _BLOCK, min((block + 1) * _BLOCK, neurons)
         from_v = from_last[start:stop].copy()
         for t in range(steps - 1, -1, -1):
             for i in range(stop - start):
-                kept = zero if charged[t, start + i] >= threshold else from_v[i]
-                to_h = through_spikes[t, start + i] + kept
-                grad[t, start + i] = to_h / tau
+                j = start + i
+                kept = zero if scaled[t, j] >= zero else from_v[i]
+                to_h = (one - sigma[t, j]) * sigma[t, j] * slope * to_spikes[t, j] + kept
+                grad[t, j] = to_h / tau
                 from_v[i] = to_h * keep
 
 
-class LifScan(torch.autograd.Function):
-    """`apply(x, tau, threshold, slope) -> (spikes, v)`, x `(T, …)` float32 on a CPU, from a cleared state.
+def _rows(x: Tensor) -> Any:
+    """A contiguous `(T, …)` as an array `(T, neurons)`."""
+    return x.reshape(len(x), -1).numpy()
 
-    spikes: as x. v: membrane after the last step, `(…)`. slope: a of the surrogate.
-    """
 
+class _LifScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, tau: float, threshold: float, slope: float) -> tuple[Tensor, Tensor]:
-        """Scan `x` over time."""
-        x = x.contiguous()
-        charged, spikes, last = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x[0])
-        flat = (array.reshape(len(x), -1).numpy() for array in (charged, spikes))
-        _charge_and_fire(
-            x.reshape(len(x), -1).numpy(), np.float32(tau), np.float32(threshold), *flat, last.reshape(-1).numpy()
-        )
-        ctx.save_for_backward(charged)
-        ctx.constants = (tau, threshold, slope)
+        scaled, spikes, last = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x[0])
+        constants = np.float32(tau), np.float32(threshold), np.float32(slope)
+        _charge_and_fire(_rows(x), *constants, _rows(scaled), _rows(spikes), last.reshape(-1).numpy())
+        ctx.save_for_backward(scaled)
+        ctx.tau, _, ctx.slope = constants
         return spikes, last
 
     @staticmethod
     def backward(ctx: Any, to_spikes: Tensor, to_last: Tensor) -> tuple[Tensor, None, None, None]:
-        """Back-propagate through time."""
-        (charged,) = ctx.saved_tensors
-        tau, threshold, slope = ctx.constants
-        sigma = charged.sub(threshold).mul_(slope).sigmoid_()
-        through_spikes = (1 - sigma).mul_(sigma).mul_(slope).mul_(to_spikes)
-        grad = torch.empty_like(charged)
-        steps = len(charged)
+        (scaled,) = ctx.saved_tensors
+        grad = torch.empty_like(scaled)
         _backward(
-            through_spikes.reshape(steps, -1).numpy(),
-            charged.reshape(steps, -1).numpy(),
+            _rows(to_spikes.contiguous()),
+            _rows(scaled),
+            _rows(scaled.sigmoid()),
             to_last.reshape(-1).contiguous().numpy(),
-            np.float32(tau),
-            np.float32(threshold),
-            grad.reshape(steps, -1).numpy(),
+            ctx.tau,
+            ctx.slope,
+            _rows(grad),
         )
         return grad, None, None, None
+
+
+def lif_scan(x: Tensor, tau: float, threshold: float, slope: float) -> tuple[Tensor, Tensor]:
+    """Run a population from a cleared state.
+
+    Args:
+        x: current `(T, …)`, float32 on a CPU.
+        tau: membrane time constant in steps.
+        threshold: of the spike.
+        slope: a of the surrogate.
+
+    Returns:
+        Spikes, as x and in its memory layout; membrane after the last step, `(…)`.
+    """
+    # Neurons may lie in any order as long as time is outermost, so maps with channels innermost need no copy.
+    if x.ndim == 5 and not x.is_contiguous() and x.movedim(2, -1).is_contiguous():
+        spikes, last = _LifScan.apply(x.movedim(2, -1), tau, threshold, slope)
+        return spikes.movedim(-1, 2), last.movedim(-1, 1)
+    return _LifScan.apply(x.contiguous(), tau, threshold, slope)

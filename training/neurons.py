@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from training.lif_scan import LifScan
+from training.lif_scan import lif_scan
 
 
 @contextmanager
@@ -70,7 +70,7 @@ class LIF(neuron.LIFNode):
         has one gradient for all. On a CPU, from a cleared state, `lif_scan.py` does the same in one pass.
         """
         if isinstance(self.v, float) and x_seq.dtype is torch.float32 and x_seq.device.type == "cpu":
-            spikes, self.v = LifScan.apply(x_seq, self.tau, self.v_threshold, _SURROGATE_SLOPE)
+            spikes, self.v = lif_scan(x_seq, self.tau, self.v_threshold, _SURROGATE_SLOPE)
             return spikes
         return torch.stack([self.single_step_forward(x) for x in x_seq.unbind(0)])
 

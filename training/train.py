@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from lightning import Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from snnergy.errors import UserError
@@ -121,13 +121,16 @@ def _fit(
         resume, Path(_BEST).stem, monitor="val_score", mode="max", enable_version_counter=False
     )  # fmt: skip
     keep_last = ModelCheckpoint(resume, Path(_LAST).stem, enable_version_counter=False)
+    callbacks: list[Callback] = [keep_best, keep_last]
+    if config.train.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=config.train.ema_decay))
     trainer = Trainer(
         max_epochs=config.train.epochs,
         accelerator="auto",
         devices=1,
         precision="16-mixed" if torch.cuda.is_available() else "32-true",
         gradient_clip_val=config.train.gradient_clip,
-        callbacks=[keep_best, keep_last],
+        callbacks=callbacks,
         logger=[
             TensorBoardLogger(folder / "logs", name="tensorboard", version=""),
             CSVLogger(folder / "logs", name="csv"),  # a version for each start, so that a resumed run keeps the first

@@ -137,3 +137,15 @@ def test_blank_modality_is_zero_in_every_split(blank):
         sample = build_dataset(digits(), replace(TINY, blank=blank), split)[0]
         assert not sample[blank].any()
         assert np.array_equal(sample[other], build_dataset(digits(), TINY, split)[0][other])
+
+
+def test_dropout_takes_one_modality_from_its_share_of_the_training_samples():
+    def absent(split, **fields):
+        dataset = build_dataset(digits(), replace(TINY, **fields), split, dropout=0.4)
+        return [tuple(name for name in ("video", "audio") if not dataset[i][name].any()) for i in range(200)]
+
+    train = absent("train")
+    assert set(train) == {(), ("video",), ("audio",)}
+    assert 40 < sum(map(len, train)) < 120
+    assert set(absent("val")) == {()}
+    assert set(absent("train", blank="audio")) == {("audio",)}

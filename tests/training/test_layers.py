@@ -30,9 +30,12 @@ def test_projection(kernel, stride):
 
 
 def test_gates_are_boolean_functions():
-    a, b = spikes(2, 2, 3, 4, 4), spikes(2, 2, 3, 1, 1, seed=1)
-    np.testing.assert_array_equal(And()(a, b).numpy(), np.logical_and(a.numpy(), b.numpy()))
-    np.testing.assert_array_equal(OrPool()(a).numpy(), reference.or_pool(a.numpy()))
+    one, all_positions, head = spikes(2, 2, 6, 1, 1), spikes(2, 2, 6, 4, 4, seed=1), spikes(2, 2, 3, 4, 4, seed=2)
+    for a, spread in ((one, one), (head, head.numpy()[:, :, [0, 0, 1, 1, 2, 2]])):
+        both = np.logical_and(spread, all_positions)
+        assert both.any()
+        np.testing.assert_array_equal(And()(a, all_positions).numpy(), both)
+    np.testing.assert_array_equal(OrPool()(head).numpy(), reference.or_pool(head.numpy()))
 
 
 @pytest.mark.parametrize("stem", [True, False])

@@ -45,6 +45,21 @@ def test_scan_equals_spikingjellys_own_loop(training, tau, threshold):
         torch.testing.assert_close(grad, expected_grad, rtol=1e-5, atol=1e-6)
 
 
+def test_scan_keeps_the_memory_layout_and_does_not_depend_on_it():
+    generator = torch.Generator().manual_seed(4)
+    plain, weight = (torch.randn(5, 2, 7, 4, 3, generator=generator) for _ in range(2))
+    innermost = plain.movedim(2, -1).contiguous().movedim(-1, 2)
+    assert not innermost.is_contiguous()
+    results = []
+    for current in (plain, innermost):
+        neuron, x = LIF(2.0, 1.0), current.clone(memory_format=torch.preserve_format).requires_grad_()
+        spikes = neuron(x)
+        assert spikes.stride() == current.stride()
+        (spikes * weight).sum().add(neuron.v.sum()).backward()
+        results.append((spikes.detach(), neuron.v.detach(), x.grad))
+    assert all(torch.equal(*pair) for pair in zip(*results, strict=True))
+
+
 def test_scan_and_loop_agree_across_a_call():
     """The second call goes on from the membranes of the first."""
     current = torch.randn(8, 50, generator=torch.Generator().manual_seed(3)) + 0.5

@@ -87,6 +87,28 @@ def test_a_missing_data_set_leaves_nothing_behind(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_network_that_is_kept_is_the_moving_average(tmp_path, monkeypatch):
+    """Five steps: the average follows the recorded weights of each, and starts with those of the first."""
+    config, decay, steps = tiny_config(), 0.7, []
+    config = replace(config, train=replace(config.train, batch_size=128, ema_decay=decay))
+    end = Learner.on_train_batch_end
+
+    def record(learner, *arguments):
+        steps.append({name: value.clone() for name, value in learner.network.state_dict().items()})
+        end(learner, *arguments)
+
+    monkeypatch.setattr(Learner, "on_train_batch_end", record)
+    kept = checkpoint.load(run(config, tmp_path).checkpoint).network.state_dict()
+    assert len(steps) > 3
+    for name, found in kept.items():
+        if found.is_floating_point():
+            expected = steps[0][name]
+            for step in steps[1:]:
+                expected = decay * expected + (1 - decay) * step[name]
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+    assert any(not torch.equal(kept[name], steps[-1][name]) for name in kept)
+
+
 class Killed(BaseException):
     """Ends a run in the middle, as a signal would."""
 
@@ -102,9 +124,10 @@ def kill_in_epoch(monkeypatch, epoch: int) -> None:
     monkeypatch.setattr(AudioVisualModule, "train_dataloader", killed)
 
 
-def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
+@pytest.mark.parametrize("ema_decay", [0.0, 0.5])
+def test_a_killed_run_goes_on_where_it_was(ema_decay, tmp_path, monkeypatch):
     config = tiny_config()
-    config = replace(config, train=replace(config.train, epochs=2))
+    config = replace(config, train=replace(config.train, epochs=2, ema_decay=ema_decay))
     whole = run(config, tmp_path / "whole")
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_in_epoch(patch, 1)

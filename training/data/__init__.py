@@ -12,7 +12,7 @@ from training.data.grid import GridClips
 __all__ = ["AudioVisualDataset", "Split", "arrays", "build_dataset"]
 
 
-def build_dataset(data: DataConfig, model: ModelConfig, split: Split, *, seed: int = 0) -> AudioVisualDataset:
+def build_dataset(data: DataConfig, model: ModelConfig, split: Split, *, seed: int = 0, dropout: float = 0.0) -> AudioVisualDataset:
     """The samples of one split.
 
     Args:
@@ -20,6 +20,7 @@ def build_dataset(data: DataConfig, model: ModelConfig, split: Split, *, seed: i
         model: gives time steps, image size, audio encoding and the blank modality.
         split: `train`, `val` or `test`.
         seed: of the training samples; evaluation samples are fixed by the data section alone.
+        dropout: probability that a training sample loses one of its modalities.
 
     Raises:
         UserError: the data set is not there.
@@ -28,7 +29,7 @@ def build_dataset(data: DataConfig, model: ModelConfig, split: Split, *, seed: i
         source, evaluation_seed = DigitClips(data, model, split), data.split_seed
     else:
         source, evaluation_seed = GridClips(data, model, split), data.evaluation_seed
-    return AudioVisualDataset(source, split, seed if split == "train" else evaluation_seed, model.blank)
+    return AudioVisualDataset(source, split, seed if split == "train" else evaluation_seed, model.blank, dropout)
 
 
 def arrays(config: Config, split: Split, limit: int | None = None) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+MODALITIES = ("video", "audio")
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -36,13 +37,15 @@ class AudioVisualDataset(Dataset):
         split: `train` is augmented, and its noise depends on `epoch`.
         seed: of noise, motion and augmentation.
         blank: modality that is replaced by zeros, or `none`.
+        dropout: probability that a training sample loses one of its modalities; none where one is blank already.
     """
 
-    def __init__(self, source: ClipSource, split: Split, seed: int, blank: str) -> None:
+    def __init__(self, source: ClipSource, split: Split, seed: int, blank: str, dropout: float) -> None:
         self.source = source
         self.split = split
         self.seed = seed
         self.blank = blank
+        self.dropout = dropout if split == "train" and blank == "none" else 0.0
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -52,6 +55,7 @@ class AudioVisualDataset(Dataset):
         rng = np.random.default_rng([self.seed, SPLITS.index(self.split), self.epoch, index])
         video, audio = self.source.sample(index, rng, augment=self.split == "train")
         sample: dict[str, Pixels | int] = {"video": video, "audio": audio, "label": int(self.source.labels[index])}
-        if self.blank != "none":
-            sample[self.blank] = np.zeros_like(sample[self.blank])
+        absent = MODALITIES[rng.integers(2)] if rng.random() < self.dropout else self.blank
+        if absent != "none":
+            sample[absent] = np.zeros_like(sample[absent])
         return sample

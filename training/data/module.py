@@ -21,7 +21,9 @@ class AudioVisualModule(LightningDataModule):
         super().__init__()
         self.batch_size = config.train.batch_size
         self.seed = config.seed
-        self.train = build_dataset(config.data, config.model, "train", seed=config.seed)
+        self.train = build_dataset(
+            config.data, config.model, "train", seed=config.seed, dropout=config.train.modality_dropout
+        )
         self.val = build_dataset(config.data, config.model, "val")
 
     def train_dataloader(self) -> DataLoader:
