@@ -12,7 +12,9 @@ from training.data.grid import GridClips
 __all__ = ["AudioVisualDataset", "Split", "arrays", "build_dataset"]
 
 
-def build_dataset(data: DataConfig, model: ModelConfig, split: Split, *, seed: int = 0, dropout: float = 0.0) -> AudioVisualDataset:
+def build_dataset(
+    data: DataConfig, model: ModelConfig, split: Split, *, seed: int = 0, dropout: float = 0.0
+) -> AudioVisualDataset:
     """The samples of one split.
 
     Args:
