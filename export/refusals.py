@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from snnergy.errors import UserError
-from training import attention, layers, network, neurons, spds
+from training import attention, layers, network, neurons, self_attention, spds
 
 _POPULATIONS = (neurons.LIF, layers.And, layers.OrPool)
 _KNOWN = frozenset(
@@ -23,11 +23,14 @@ _KNOWN = frozenset(
         attention.Fusion,
         attention.MLP,
         attention.QueryKeyPath,
+        layers.CausalProjection,
         layers.Projection,
         network.Encoder,
         network.Head,
         network.SNNergy,
         network.Stage,
+        self_attention.BinarySSA,
+        self_attention.CrossModalSSA,
         spds.SPDS,
         spds.StemSPDS,
         nn.AdaptiveAvgPool2d,
@@ -37,11 +40,10 @@ _KNOWN = frozenset(
         nn.Linear,
     }
 )
-# field of model: the value that NIR can express, where it acts, and what any other value would need
-_REQUIRED = {
-    "profile": ("loihi", "stage1.block0", "a product of two means"),
-    "stage3": ("cmqka", "stage3.block0", "a product of spike matrices"),
-    "temporal_kernel": (1, "stage1.block0.video.temporal", "weights on earlier steps"),
+# What NIR lacks for a module of the `paper` profile.
+_NEEDS = {
+    attention.MeanFusion: "product of two signals and no mean over time",
+    self_attention.SSA: "product of spike matrices",
 }
 
 
@@ -51,27 +53,18 @@ def refuse_inexpressible(model: network.SNNergy) -> None:
     Raises:
         UserError: with every module and option that has none, and every weight that is not finite.
     """
-    violations = [*_option_violations(model), *_module_violations(model), *_weight_violations(model)]
+    violations = [*_module_violations(model), *_weight_violations(model)]
     if violations:
         raise UserError(violations)
-
-
-def _option_violations(model: network.SNNergy) -> Iterator[str]:
-    for option, (wanted, path, needs) in _REQUIRED.items():
-        value = getattr(model.config, option)
-        if value != wanted:
-            yield (
-                f"{path}: model.{option} = {value!r} needs {needs}, which NIR has no node for; "
-                f"train with model.{option}={wanted}"
-            )
 
 
 def _module_violations(model: network.SNNergy) -> Iterator[str]:
     for path, module in _modules(model):
         # The exact type: a subclass may compute something else.
         if type(module) not in _KNOWN:
-            option = "model.stage3=cmqka" if path.startswith("stage3.") else "model.profile=loihi"
-            yield f"{path or 'network'}: {type(module).__name__} has no form in NIR; train with {option}"
+            name, needs = type(module).__name__, _NEEDS.get(type(module))
+            reason = f", which has no {needs}" if needs else ""
+            yield f"{path or 'network'}: {name} has no form in NIR{reason}; train with model.profile=loihi"
 
 
 def _modules(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:

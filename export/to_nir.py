@@ -6,10 +6,11 @@ Nothing is traced: what a block computes is written here once more in NIR's term
     LIF               LIF, dt = 1, r = 1, threshold one float below (NIR fires on >, the network on >=)
     AND               both edges into a memoryless LIF, threshold 1.5
     OR over a window  SumPool2d into a memoryless LIF, threshold 0.5
+    earlier steps     Delay before the Conv2d that holds the weights of that step
     sum over a head   Conv2d of ones, C → heads; spread back by one of ones, heads → C. Zeros stand off the blocks
                       because the type check of nir 1.0.8 rejects grouped convolutions
-    mean over space   AvgPool2d of the whole map; spread back by SumPool2d of the whole map padded by its side − 1,
-                      under which each position sees the single value once
+    over space        mean: AvgPool2d of the whole map; sum: SumPool2d of it; spread back by SumPool2d of the whole map
+                      padded by its side − 1, under which each position sees the single value once
     alpha, gains      Scale
     residual stream   several edges into one consumer, which NIR sums
     head              AvgPool2d → Flatten → Affine of each modality, both into an I node with r = 1 / T: after T steps
@@ -22,13 +23,14 @@ import nir
 import numpy as np
 
 from export import fold
-from export.graph import GraphBuilder, Metadata, Stream, lif, memoryless
+from export.graph import DT, GraphBuilder, Metadata, Stream, lif, memoryless
 from export.refusals import refuse_inexpressible
 from neuromorphic.ir import Shape
-from training.attention import CMQKA, MLP, Fusion, QueryKeyPath
-from training.layers import OrPool, Projection
+from training.attention import CMQKA, MLP, Direction, Fusion, QueryKeyPath
+from training.layers import CausalProjection, OrPool, Projection
 from training.network import Head, SNNergy, Stage
 from training.neurons import LIF
+from training.self_attention import BinarySSA
 from training.spds import SPDS, StemSPDS
 
 INPUTS = ("video", "audio")
@@ -72,8 +74,8 @@ def stage(graph: GraphBuilder, path: str, module: Stage, video: Stream, audio: S
     for index, block in enumerate(module.blocks):
         at = f"{path}.block{index}"
         video, audio = (
-            cmqka(graph, f"{at}.video", block.video, video, audio),
-            cmqka(graph, f"{at}.audio", block.audio, audio, video),
+            direction(graph, f"{at}.video", block.video, video, audio),
+            direction(graph, f"{at}.audio", block.audio, audio, video),
         )
     return video, audio
 
@@ -105,15 +107,19 @@ def or_pool(graph: GraphBuilder, path: str, module: OrPool, spikes: Stream) -> S
     return graph.neurons(path, memoryless(0.5, shape), count)
 
 
-def cmqka(graph: GraphBuilder, path: str, module: CMQKA, asking: Stream, asked: Stream) -> Stream:
+def direction(graph: GraphBuilder, path: str, module: Direction, asking: Stream, asked: Stream) -> Stream:
     """One direction of a block: two streams `(C, H, W)` to the asking stream plus alpha · F plus its MLP."""
-    attended = _attend(graph, path, module, asking, asked)
+    if isinstance(module, CMQKA):
+        attended = cmqka(graph, path, module, asking, asked)
+    else:
+        attended = binary_ssa(graph, f"{path}.ssa", module.ssa, asking, asked)
     (source,) = attended.sources
     stream = asking + _scale(graph, f"{source}.alpha", module.alpha.item(), attended)
     return stream + mlp(graph, f"{path}.mlp", module.mlp, stream)
 
 
-def _attend(graph: GraphBuilder, path: str, module: CMQKA, asking: Stream, asked: Stream) -> Stream:
+def cmqka(graph: GraphBuilder, path: str, module: CMQKA, asking: Stream, asked: Stream) -> Stream:
+    """Two streams `(C, H, W)` to the spikes of F `(C, H, W)`."""
     if module.variant == "spatial":
         return query_key_path(graph, f"{path}.spatial", module.spatial, asking, asked)
     if module.variant == "temporal":
@@ -127,10 +133,8 @@ def query_key_path(graph: GraphBuilder, path: str, module: QueryKeyPath, asking:
     """Two streams `(C, H, W)` to the spikes of `attn` `(C, H, W)`."""
     q = _lif(graph, f"{path}.q", module.q, _conv(graph, f"{path}.q.conv", module.q_proj, asking))
     k = _lif(graph, f"{path}.k", module.k, _conv(graph, f"{path}.k.conv", module.k_proj, asked))
-    channels, height, width = q.shape
-    members = np.kron(np.eye(module.heads), np.ones((1, channels // module.heads)))  # (heads, channels)
-    count = _wiring(graph, f"{path}.mask.sum", members, q, (module.heads, height, width))
-    mask = _lif(graph, f"{path}.mask", module.mask, count)
+    mask = _lif(graph, f"{path}.mask", module.mask, _head_sum(graph, f"{path}.mask.sum", module.heads, q))
+    members = _members(module.heads, k.shape[0])
     return _and(graph, f"{path}.attn", _wiring(graph, f"{path}.attn.spread", members.T, mask, k.shape), k)
 
 
@@ -139,9 +143,23 @@ def fusion(graph: GraphBuilder, path: str, module: Fusion, spatial: Stream, temp
     mean = _mean_over_space(graph, f"{path}.space.mean", spatial)
     space = _lif(graph, f"{path}.space", module.space, _scale(graph, f"{path}.space.gain", module.gain_space, mean))
     time = _lif(graph, f"{path}.time", module.time, _scale(graph, f"{path}.time.gain", module.gain_time, temporal))
-    side = np.array(time.shape[1:])
-    spread = nir.SumPool2d(kernel_size=side, stride=np.array([1, 1]), padding=side - 1)
-    return _and(graph, f"{path}.gate", graph.linear(f"{path}.gate.spread", spread, space, time.shape), time)
+    return _and(graph, f"{path}.gate", _over_space(graph, f"{path}.gate.spread", space, time.shape), time)
+
+
+def binary_ssa(graph: GraphBuilder, path: str, module: BinarySSA, asking: Stream, asked: Stream) -> Stream:
+    """Two streams `(C, H, W)` to the spikes of `out` `(C, H, W)`."""
+    q = _lif(graph, f"{path}.q", module.q, _conv(graph, f"{path}.q.conv", module.q_proj, asking))
+    k = _lif(graph, f"{path}.k", module.k, _conv(graph, f"{path}.k.conv", module.k_proj, asked))
+    v = _lif(graph, f"{path}.v", module.v, _conv(graph, f"{path}.v.conv", module.v_proj, asked))
+    pair = _and(graph, f"{path}.pair", k, v)
+    side = np.array(pair.shape[1:])
+    total = nir.SumPool2d(side, side, np.zeros_like(side))
+    tokens = graph.linear(f"{path}.memory.sum", total, pair, (pair.shape[0], 1, 1))
+    memory = _lif(graph, f"{path}.memory", module.memory, tokens)
+    match = _and(graph, f"{path}.match", _over_space(graph, f"{path}.match.spread", memory, q.shape), q)
+    count = _head_sum(graph, f"{path}.attn.sum", module.heads, match)
+    attn = _lif(graph, f"{path}.attn", module.attn, _scale(graph, f"{path}.attn.scale", module.scale.item(), count))
+    return _lif(graph, f"{path}.out", module.out, _conv(graph, f"{path}.out.conv", module.out_proj, attn))
 
 
 def mlp(graph: GraphBuilder, path: str, module: MLP, stream: Stream) -> Stream:
@@ -185,6 +203,20 @@ def _and(graph: GraphBuilder, path: str, a: Stream, b: Stream) -> Stream:
 
 def _conv(graph: GraphBuilder, name: str, module: Projection, source: Stream) -> Stream:
     weight, bias = fold.conv_norm(module.conv, module.norm)
+    if not isinstance(module, CausalProjection):
+        return _conv2d(graph, name, module, weight, bias, source)
+    now, *past = np.split(weight, module.steps, axis=1)
+    current = _conv2d(graph, name, module, now, bias, source)
+    for lag, earlier in enumerate(past, start=1):
+        delay = nir.Delay(np.full(source.shape, lag * DT, dtype=np.float32))
+        delayed = graph.linear(f"{name}{lag}.delay", delay, source, source.shape)
+        current += _conv2d(graph, f"{name}{lag}", module, earlier, np.zeros_like(bias), delayed)
+    return current
+
+
+def _conv2d(
+    graph: GraphBuilder, name: str, module: Projection, weight: np.ndarray, bias: np.ndarray, source: Stream
+) -> Stream:
     node = nir.Conv2d(
         input_shape=source.shape[1:],
         weight=weight,
@@ -204,6 +236,22 @@ def _wiring(graph: GraphBuilder, name: str, matrix: np.ndarray, source: Stream, 
     bias = np.zeros(shape[0], dtype=np.float32)
     node = nir.Conv2d(source.shape[1:], weight, stride=1, padding=0, dilation=1, groups=1, bias=bias)
     return graph.linear(name, node, source, shape)
+
+
+def _members(heads: int, channels: int) -> np.ndarray:
+    """Which channels each head has, 0 or 1 `(heads, channels)`."""
+    return np.kron(np.eye(heads), np.ones((1, channels // heads)))
+
+
+def _head_sum(graph: GraphBuilder, name: str, heads: int, source: Stream) -> Stream:
+    channels, height, width = source.shape
+    return _wiring(graph, name, _members(heads, channels), source, (heads, height, width))
+
+
+def _over_space(graph: GraphBuilder, name: str, source: Stream, shape: Shape) -> Stream:
+    """`(C, 1, 1)` at every position of `shape` `(C, H, W)`."""
+    side = np.array(shape[1:])
+    return graph.linear(name, nir.SumPool2d(side, np.array([1, 1]), side - 1), source, shape)
 
 
 def _mean_over_space(graph: GraphBuilder, name: str, source: Stream) -> Stream:

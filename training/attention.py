@@ -1,13 +1,15 @@
-"""Cross-modal query-key attention, causal and binary (SNNergy eq. 6-13, `loihi` profile).
+"""Cross-modal query-key attention (SNNergy eq. 6-13), linear in the number of tokens.
 
 For the direction "x asks y", with spikes of x and y projected by weights of this direction:
 
     path:      q = LIF(x), k = LIF(y), mask = LIF_0.6(sum of q over a head's channels), attn = mask AND k
-    fusion:    space = LIF(gain_space * mean over space of S), time = LIF(gain_time * P), F = space AND time
-    residual:  x' = x + alpha * F;   out = x' + MLP(x')
+    fusion:    `paper`  F = mean over space of S · mean over time of P
+               `loihi`  F = LIF(gain_space · mean over space of S) AND LIF(gain_time · P)
+    residual:  x' = x + alpha · F;   out = x' + MLP(x')
 
-S and P are `attn` of the spatial and of the temporal path. The two paths are alike as long as the temporal one looks
-at one step at a time; they differ by their weights and by what the fusion does with them.
+S and P are `attn` of the spatial and of the temporal path. The temporal path may look back over `temporal_kernel`
+steps; where it looks at one, the two differ by their weights and by what the fusion does with them. The paper's F is
+real-valued and known only after the last step; the other one is binary and causal.
 """
 
 from __future__ import annotations
@@ -16,19 +18,25 @@ import torch
 from torch import Tensor, nn
 
 from training.config import ModelConfig
-from training.layers import And, Projection
+from training.layers import And, CausalProjection, Projection
 from training.neurons import LIF
 
 
 class QueryKeyPath(nn.Module):
-    """One query-key path: a bit a token and head, made from the query, lets the head's key spikes through."""
+    """One query-key path: a bit a token and head, made from the query, lets the head's key spikes through.
 
-    def __init__(self, config: ModelConfig, channels: int) -> None:
+    Args:
+        config: gives heads and neurons.
+        channels: of both streams.
+        steps: that the projections look at, this one and those before it.
+    """
+
+    def __init__(self, config: ModelConfig, channels: int, steps: int = 1) -> None:
         super().__init__()
         self.heads = config.heads
-        self.q_proj = Projection(channels, channels)
+        self.q_proj = _projection(channels, steps)
         self.q = LIF(config.tau, config.threshold)
-        self.k_proj = Projection(channels, channels)
+        self.k_proj = _projection(channels, steps)
         self.k = LIF(config.tau, config.threshold)
         self.mask = LIF(config.tau, config.mask_threshold)
         self.attn = And()
@@ -39,6 +47,10 @@ class QueryKeyPath(nn.Module):
         k = self.k(self.k_proj(asked))
         mask = self.mask(q.unflatten(2, (self.heads, -1)).sum(dim=3))
         return self.attn(mask, k)
+
+
+def _projection(channels: int, steps: int) -> Projection:
+    return Projection(channels, channels) if steps == 1 else CausalProjection(channels, channels, steps)
 
 
 class Fusion(nn.Module):
@@ -59,6 +71,14 @@ class Fusion(nn.Module):
         return self.gate(space, time)
 
 
+class MeanFusion(nn.Module):
+    """The product of a channel's mean over space and a position's mean over time (eq. 12): real, from 0 to 1."""
+
+    def forward(self, spatial: Tensor, temporal: Tensor) -> Tensor:
+        """Two binary `(T, B, C, H, W)` to a real `(T, B, C, H, W)`."""
+        return spatial.mean(dim=(3, 4), keepdim=True) * temporal.mean(dim=0, keepdim=True)
+
+
 class MLP(nn.Module):
     """Two 1×1 projections, each with its LIF."""
 
@@ -75,8 +95,32 @@ class MLP(nn.Module):
         return self.out(self.out_proj(self.hidden(self.hidden_proj(stream))))
 
 
-class CMQKA(nn.Module):
-    """One direction of a block. Which of `spatial`, `temporal` and `fusion` exist is the config's `variant`."""
+class Direction(nn.Module):
+    """One direction of a block: what attention finds joins the asking stream, and then what an MLP makes of both.
+
+    A subclass sets `alpha` and `mlp` after the parts of its attention, which the forward pass computes first.
+    """
+
+    alpha: nn.Parameter
+    mlp: MLP
+
+    def attend(self, asking: Tensor, asked: Tensor) -> Tensor:
+        """F `(T, B, C, H, W)`, which is added to the asking stream."""
+        raise NotImplementedError
+
+    def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
+        """Two streams `(T, B, C, H, W)` to the asking stream, updated."""
+        stream = asking + self.alpha * self.attend(asking, asked)
+        return stream + self.mlp(stream)
+
+
+def residual_weight(config: ModelConfig) -> nn.Parameter:
+    """alpha of eq. 13."""
+    return nn.Parameter(torch.tensor(config.alpha_init), requires_grad=config.alpha_learnable)
+
+
+class CMQKA(Direction):
+    """Query-key attention. Which of `spatial`, `temporal` and `fusion` exist is the config's `variant`."""
 
     def __init__(self, config: ModelConfig, channels: int) -> None:
         super().__init__()
@@ -84,33 +128,28 @@ class CMQKA(nn.Module):
         if self.variant != "temporal":
             self.spatial = QueryKeyPath(config, channels)
         if self.variant != "spatial":
-            self.temporal = QueryKeyPath(config, channels)
+            self.temporal = QueryKeyPath(config, channels, config.temporal_kernel)
         if self.variant == "spatiotemporal":
-            self.fusion = Fusion(config)
-        self.alpha = nn.Parameter(torch.tensor(config.alpha_init), requires_grad=config.alpha_learnable)
+            self.fusion = Fusion(config) if config.profile == "loihi" else MeanFusion()
+        self.alpha = residual_weight(config)
         self.mlp = MLP(config, channels)
 
     def attend(self, asking: Tensor, asked: Tensor) -> Tensor:
-        """The binary F `(T, B, C, H, W)` that is added to the asking stream."""
+        """F of eq. 12; of one path alone, its spikes."""
         if self.variant == "spatial":
             return self.spatial(asking, asked)
         if self.variant == "temporal":
             return self.temporal(asking, asked)
         return self.fusion(self.spatial(asking, asked), self.temporal(asking, asked))
 
-    def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
-        """Two streams `(T, B, C, H, W)` to the asking stream, updated: a weighted sum of binary populations."""
-        stream = asking + self.alpha * self.attend(asking, asked)
-        return stream + self.mlp(stream)
-
 
 class CrossModalBlock(nn.Module):
     """Both directions on the same inputs: neither sees what the other has made of its stream."""
 
-    def __init__(self, config: ModelConfig, channels: int) -> None:
+    def __init__(self, video: Direction, audio: Direction) -> None:
         super().__init__()
-        self.video = CMQKA(config, channels)
-        self.audio = CMQKA(config, channels)
+        self.video = video
+        self.audio = audio
 
     def forward(self, video: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Two streams `(T, B, C, H, W)` to two streams of the same shape."""

@@ -107,9 +107,9 @@ class ModelConfig:
         time_steps: T.
         image_size: side of both images, in pixels; a multiple of 16.
         classes: of the readout.
-        profile: `loihi` is binary and causal throughout.
+        profile: `loihi` is binary and causal throughout; `paper` fuses by means, which are real-valued.
         variant: which paths of the attention exist.
-        stage3: attention of the third stage.
+        stage3: attention of the third stage: query-key as in the others, or spiking self-attention.
         base_dim: D, channels of stage 1; stages 2 and 3 have 2D and 4D.
         depths: blocks of each stage.
         heads: of every block; divides base_dim.
@@ -121,7 +121,9 @@ class ModelConfig:
             membrane ties at a threshold of 1.
         gain_time: of the temporal path; at 1.9 a neuron asks for a second spike within four steps of the first, and
             never ties. From 2 on every spike would pass at once, and the population would repeat its input.
-        temporal_kernel: steps that the temporal path looks at.
+        temporal_kernel: steps that the temporal path looks at, this one and those before it.
+        ssa_scale, ssa_scale_learnable: s of the self-attention. 1/8 suits the integer scores of the `paper`
+            profile; the `loihi` profile counts the matching channels of one head, a few at most, and wants about 1.
         audio_encoding: `repeat` shows the whole audio image at every step, `windowed` a half that moves along.
         video_channels: 1 for gray.
         blank: modality whose input is all zero, in training and in evaluation.
@@ -131,9 +133,9 @@ class ModelConfig:
     image_size: Annotated[int, Field(ge=16, multiple_of=16)]
     classes: Annotated[int, Field(ge=2)]
     base_dim: Annotated[int, Field(ge=2, multiple_of=2)]
-    profile: Literal["loihi"] = "loihi"
+    profile: Literal["loihi", "paper"] = "loihi"
     variant: Literal["spatial", "temporal", "spatiotemporal"] = "spatiotemporal"
-    stage3: Literal["cmqka"] = "cmqka"
+    stage3: Literal["cmqka", "ssa"] = "cmqka"
     depths: tuple[Positive, Positive, Positive] = (1, 1, 1)
     heads: Positive = 8
     mlp_ratio: Positive = 4
@@ -144,14 +146,22 @@ class ModelConfig:
     alpha_learnable: bool = True
     gain_space: PositiveFloat = 37.0
     gain_time: PositiveFloat = 1.9
-    temporal_kernel: Literal[1] = 1
+    temporal_kernel: Positive = 1
+    ssa_scale: PositiveFloat = 0.125
+    ssa_scale_learnable: bool = True
     audio_encoding: Literal["repeat", "windowed"] = "repeat"
     video_channels: Literal[1, 3] = 1
     blank: Literal["none", "video", "audio"] = "none"
 
     def __post_init__(self) -> None:
+        violations = []
         if self.base_dim % self.heads:
-            _refuse([f"heads = {self.heads}: must divide base_dim = {self.base_dim}"])
+            violations.append(f"heads = {self.heads}: must divide base_dim = {self.base_dim}")
+        if self.temporal_kernel > self.time_steps:
+            violations.append(
+                f"temporal_kernel = {self.temporal_kernel}: looks further back than time_steps = {self.time_steps}"
+            )
+        _refuse(violations)
 
 
 @dataclass(frozen=True, config=_STRICT)

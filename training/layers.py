@@ -39,6 +39,22 @@ class Projection(nn.Module):
         return self.norm(self.conv(x.flatten(0, 1))).unflatten(0, x.shape[:2])
 
 
+class CausalProjection(Projection):
+    """1×1 projection of this step and of the `steps` - 1 before it, each with weights of its own.
+
+    Before the first step lies silence. Channels of the weight: this step's inputs, then those of one step before, …
+    """
+
+    def __init__(self, inputs: int, outputs: int, steps: int) -> None:
+        super().__init__(inputs * steps, outputs)
+        self.steps = steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(T, B, inputs, H, W)` to `(T, B, outputs, H, W)`."""
+        past = [functional.pad(x[: len(x) - lag], (0, 0, 0, 0, 0, 0, 0, 0, lag, 0)) for lag in range(1, self.steps)]
+        return super().forward(torch.cat([x, *past], dim=2))
+
+
 class And(nn.Module):
     """Memoryless population that spikes where both its inputs spike."""
 

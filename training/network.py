@@ -1,11 +1,11 @@
-"""The SNNergy network (`loihi` profile): three stages of downsampling and cross-modal attention, and a linear head.
+"""The SNNergy network: three stages of downsampling and cross-modal attention, and a linear head.
 
     stage{1,2,3}.{video,audio}.spds     C = D, 2D, 4D channels on 1/4, 1/8, 1/16 of the image's side
-    stage{s}.block{b}.{video,audio}     cross-modal query-key attention
+    stage{s}.block{b}.{video,audio}     cross-modal query-key attention; in stage 3 self-attention where asked for
     head                                mean over space, of both modalities, over time; BatchNorm; linear
 
-Every population is a module that returns its own binary spikes, and its path names it in all later artefacts. The
-streams between them are sums of populations with constant weights, and enter only linear operators.
+Every population is a module that returns its own binary spikes, and its path names it in all later artefacts. In the
+`loihi` profile the streams between them are sums of populations with constant weights, and enter only linear operators.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from training import neurons
-from training.attention import CrossModalBlock
+from training.attention import CMQKA, CrossModalBlock
 from training.config import ModelConfig
 from training.layers import And, OrPool
+from training.self_attention import CrossModalSSA
 from training.spds import SPDS, StemSPDS
 
 _POPULATIONS = (neurons.LIF, And, OrPool)
@@ -49,8 +50,9 @@ class Stage(nn.Module):
             self.video = Encoder(SPDS(channels // 2, channels, *neuron))
             self.audio = Encoder(SPDS(channels // 2, channels, *neuron))
         self.depth = config.depths[index]
+        attention = CrossModalSSA if index == 2 and config.stage3 == "ssa" else CMQKA
         for b in range(self.depth):
-            self.add_module(f"block{b}", CrossModalBlock(config, channels))
+            self.add_module(f"block{b}", CrossModalBlock(attention(config, channels), attention(config, channels)))
 
     @property
     def blocks(self) -> list[CrossModalBlock]:
@@ -116,7 +118,7 @@ class SNNergy(nn.Module):
     def labels(self, path: str) -> dict[str, int | str | None]:
         """Where the population at `path` stands: `stage` (from 1), `block` (None outside one), `modality`, `role`.
 
-        Roles: stem, spds, pool, q, k, mask, attn, space, time, gate, mlp1, mlp2.
+        Roles: stem, spds, pool; q, k, v, mask, attn; space, time, gate; pair, memory, match, proj; mlp1, mlp2.
         """
         if not isinstance(self.get_submodule(path), _POPULATIONS):
             raise KeyError(f"{path} is not a population")
@@ -127,6 +129,6 @@ class SNNergy(nn.Module):
         role = _ROLE_OF_NAME.get(name, name)
         if group == "spds" and role != "pool":
             role = "stem" if stage == 1 else "spds"
-        elif (group, name) == ("mlp", "out"):
-            role = "mlp2"
+        elif name == "out":
+            role = {"mlp": "mlp2", "ssa": "proj"}[group]
         return {"stage": stage, "block": block, "modality": modality, "role": role}

@@ -10,7 +10,18 @@ import torch
 from torch import Tensor
 
 from export.graph import GraphBuilder, Stream
-from export.to_nir import cmqka, fusion, head, mlp, or_pool, query_key_path, spds, stage, stem_spds
+from export.to_nir import (
+    binary_ssa,
+    direction,
+    fusion,
+    head,
+    mlp,
+    or_pool,
+    query_key_path,
+    spds,
+    stage,
+    stem_spds,
+)
 from neuromorphic.interpret import interpret
 from neuromorphic.read_nir import from_graph
 from tests.export.networks import network, pixels
@@ -119,13 +130,37 @@ def test_mlp(model: SNNergy) -> None:
     assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize("variant", ["spatial", "temporal", "spatiotemporal"])
-def test_cmqka(variant: str) -> None:
-    model = network(variant=variant, alpha_init=0.7)
-    path = "stage2.block0.audio"
+@pytest.mark.parametrize("steps", [2, 4])
+def test_query_key_path_that_looks_back(steps: int) -> None:
+    model = network(temporal_kernel=steps)
+    path = "stage2.block0.audio.temporal"
     asking, asked = _spikes(16, 4, 0), _spikes(16, 4, 1)
     expected = _torch(model, path, asking, asked)
-    found = _run(lambda g, s: cmqka(g, path, model.get_submodule(path), *s), asking, asked)
+    _assert_active(expected)
+    found = _run(lambda g, s: query_key_path(g, path, model.get_submodule(path), *s), asking, asked)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("side", [1, 3])
+def test_binary_ssa(side: int) -> None:
+    model = network(stage3="ssa", ssa_scale=1.3)
+    path = "stage3.block0.video.ssa"
+    asking, asked = _spikes(32, side, 0), _spikes(32, side, 1)
+    expected = _torch(model, path, asking, asked)
+    _assert_active(expected)
+    found = _run(lambda g, s: binary_ssa(g, path, model.get_submodule(path), *s), asking, asked)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "options", [{"variant": "spatial"}, {"variant": "temporal"}, {"variant": "spatiotemporal"}, {"stage3": "ssa"}]
+)
+def test_direction(options: dict[str, str]) -> None:
+    model = network(alpha_init=0.7, ssa_scale=1.3, **options)
+    path = "stage3.block0.audio"
+    asking, asked = _spikes(32, 4, 0), _spikes(32, 4, 1)
+    expected = _torch(model, path, asking, asked)
+    found = _run(lambda g, s: direction(g, path, model.get_submodule(path), *s), asking, asked)
     torch.testing.assert_close(found, expected, **CLOSE)
     assert (expected > 1.6).any(), "alpha · F is in the stream"
 

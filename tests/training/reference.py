@@ -36,6 +36,15 @@ def project(projection, x):
     return current
 
 
+def project_causally(projection, x, steps):
+    """The steps stacked as channels: x[t], x[t-1], …, zero before the first."""
+    stacked = np.zeros((*x.shape[:2], steps * x.shape[2], *x.shape[3:]))
+    for t in range(len(x)):
+        for lag in range(min(t + 1, steps)):
+            stacked[t, :, lag * x.shape[2] : (lag + 1) * x.shape[2]] = x[t - lag]
+    return project(projection, stacked)
+
+
 def or_pool(spikes, size=2):
     steps, batch, channels, height, width = spikes.shape
     pooled = np.zeros((steps, batch, channels, height // size, width // size))
@@ -67,3 +76,45 @@ def fuse(fusion, spatial, temporal):
 
 def mlp(module, stream):
     return lif(project(module.out_proj, lif(project(module.hidden_proj, stream))))
+
+
+def fuse_means(spatial, temporal):
+    fused = np.zeros_like(spatial)
+    for t, b, c, i, j in np.ndindex(fused.shape):
+        fused[t, b, c, i, j] = (
+            spatial[t, b, c].sum() / spatial[t, b, c].size * temporal[:, b, c, i, j].sum() / len(fused)
+        )
+    return fused
+
+
+def ssa(module, asking, asked, heads):
+    """O[token n, channel j] = sum over tokens m and the head's channels c of Q[n, c] K[m, c] V[m, j]."""
+    q, k, v = (
+        lif(project(projection, x))
+        for projection, x in ((module.q_proj, asking), (module.k_proj, asked), (module.v_proj, asked))
+    )
+    width = q.shape[2] // heads
+    positions = list(np.ndindex(q.shape[3:]))
+    counts = np.zeros_like(q)
+    for t, b, j in np.ndindex(q.shape[:3]):
+        channels = range(j // width * width, (j // width + 1) * width)
+        for n in positions:
+            for m in positions:
+                score = sum(q[(t, b, c, *n)] * k[(t, b, c, *m)] for c in channels)
+                counts[(t, b, j, *n)] += score * v[(t, b, j, *m)]
+    return lif(project(module.out_proj, lif(module.scale.item() * counts)))
+
+
+def binary_ssa(module, asking, asked, heads):
+    q, k, v = (
+        lif(project(projection, x))
+        for projection, x in ((module.q_proj, asking), (module.k_proj, asked), (module.v_proj, asked))
+    )
+    tokens = np.zeros((*q.shape[:3], 1, 1))
+    for t, b, c in np.ndindex(q.shape[:3]):
+        tokens[t, b, c] = np.logical_and(k[t, b, c], v[t, b, c]).sum()
+    memory = lif(tokens, threshold=0.6)
+    counts = np.zeros((*q.shape[:2], heads, *q.shape[3:]))
+    for t, b, c, i, j in np.ndindex(q.shape):
+        counts[t, b, c // (q.shape[2] // heads), i, j] += np.logical_and(memory[t, b, c, 0, 0], q[t, b, c, i, j])
+    return lif(project(module.out_proj, lif(module.scale.item() * counts)))

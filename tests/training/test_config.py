@@ -59,12 +59,12 @@ def test_data_section_is_chosen_by_name(tmp_path):
 
 def test_all_violations_at_once(tmp_path):
     path = write(
-        tmp_path, model__heads=3, model__profile="paper", train__epochs=0, data__audio__snr_db="loud",
+        tmp_path, model__heads=3, model__profile="brain", train__epochs=0, data__audio__snr_db="loud",
         data__contrst=0.5, name="a/b",
     )  # fmt: skip
     lines = violations(path)
     for field, value in [
-        ("model.profile", "'paper'"), ("train.epochs", "0"), ("data.audio.snr_db", "'loud'"),
+        ("model.profile", "'brain'"), ("train.epochs", "0"), ("data.audio.snr_db", "'loud'"),
         ("data.contrst", "not a field"), ("name", "'a/b'"),
     ]:  # fmt: skip
         assert any(f"{path}: {field} " in line and value in line for line in lines), field
@@ -75,9 +75,8 @@ def test_all_violations_at_once(tmp_path):
     ("override", "expected"),
     [
         ("model.heads=3", "model.heads = 3: must divide base_dim = 4"),
-        ("model.stage3=ssa", "model.stage3 = 'ssa': Input should be 'cmqka'"),
-        ("model.profile=paper", "model.profile = 'paper': Input should be 'loihi'"),
-        ("model.temporal_kernel=3", "model.temporal_kernel = 3: Input should be 1"),
+        ("model.stage3=sea", "model.stage3 = 'sea': Input should be 'cmqka' or 'ssa'"),
+        ("model.temporal_kernel=4", "model.temporal_kernel = 4: looks further back than time_steps = 3"),
         ("model.image_size=40", "model.image_size = 40: Input should be a multiple of 16"),
         ("model.classes=7", "model.classes = 7: data set 'digits' has 10"),
         ("data.name=mnist", "data.name = 'mnist': Input should be 'digits', 'grid'"),

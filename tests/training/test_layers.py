@@ -10,8 +10,9 @@ import torch
 
 from tests.training import reference
 from tests.training.helpers import TINY, randomise
-from training.attention import CMQKA, CrossModalBlock, Fusion, QueryKeyPath
-from training.layers import And, OrPool, Projection
+from training.attention import CMQKA, CrossModalBlock, Fusion, MeanFusion, QueryKeyPath
+from training.layers import And, CausalProjection, OrPool, Projection
+from training.self_attention import SSA, BinarySSA, CrossModalSSA, scores_first, summary_first
 from training.spds import SPDS, StemSPDS
 
 
@@ -64,6 +65,58 @@ def test_query_key_path_gates_each_head_by_its_own_mask():
     np.testing.assert_array_equal(attn.numpy(), reference.query_key(path, asking.numpy(), asked.numpy(), TINY.heads))
 
 
+@pytest.mark.parametrize("steps", [2, 4])
+def test_projection_that_looks_back(steps):
+    torch.manual_seed(5)
+    projection = randomise(CausalProjection(2, 3, steps)).double()
+    x = torch.rand(4, 2, 2, 3, 3, dtype=torch.float64)
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            projection(x).numpy(), reference.project_causally(projection, x.numpy(), steps), atol=1e-12
+        )
+
+
+def test_fusion_of_means():
+    spatial, temporal = spikes(5, 2, 4, 3, 3, rate=0.3), spikes(5, 2, 4, 3, 3, rate=0.8, seed=1)
+    expected = reference.fuse_means(spatial.numpy(), temporal.numpy())
+    fused = MeanFusion()(spatial, temporal)
+    np.testing.assert_allclose(fused.numpy(), expected, atol=1e-12)
+    temporal[-1] = 0
+    assert not torch.equal(MeanFusion()(spatial, temporal)[0], fused[0]), "the first step knows the last"
+
+
+@pytest.mark.parametrize("side", [1, 2, 4])  # 4 channels a head: more, as many, and fewer than tokens
+def test_self_attention(side):
+    torch.manual_seed(6)
+    module = randomise(SSA(TINY, 8)).double()
+    asking, asked = spikes(4, 2, 8, side, side), spikes(4, 2, 8, side, side, seed=1)
+    with torch.no_grad():
+        out = module(asking, asked)
+    assert 0 < out.mean() < 1
+    np.testing.assert_array_equal(out.numpy(), reference.ssa(module, asking.numpy(), asked.numpy(), TINY.heads))
+
+
+def test_both_orders_of_self_attention_agree_exactly():
+    for tokens, width in ((3, 8), (8, 8), (70, 8)):
+        q, k, v = (
+            (torch.rand(3, 2, tokens, width, generator=torch.Generator().manual_seed(seed)) < 0.6).float()
+            for seed in range(3)
+        )
+        assert torch.equal(scores_first(q, k, v), summary_first(q, k, v))
+        assert scores_first(q, k, v).max() > 1
+
+
+@pytest.mark.parametrize("side", [1, 3])
+def test_binary_self_attention(side):
+    torch.manual_seed(7)
+    module = randomise(BinarySSA(replace(TINY, ssa_scale=1.3), 8)).double()
+    asking, asked = spikes(4, 2, 8, side, side), spikes(4, 2, 8, side, side, seed=1)
+    with torch.no_grad():
+        out = module(asking, asked)
+    assert 0 < out.mean() < 1
+    np.testing.assert_array_equal(out.numpy(), reference.binary_ssa(module, asking.numpy(), asked.numpy(), TINY.heads))
+
+
 def test_fusion():
     fusion = Fusion(replace(TINY, gain_space=3.7, gain_time=1.5))
     spatial, temporal = spikes(5, 2, 4, 3, 3, rate=0.3), spikes(5, 2, 4, 3, 3, rate=0.8, seed=1)
@@ -95,9 +148,23 @@ def test_variants_have_only_what_they_use():
     assert children == {"spatial": {"spatial", "mlp"}, "temporal": {"temporal", "mlp"}}
 
 
+@pytest.mark.parametrize("profile", ["loihi", "paper"])
+def test_one_direction_of_self_attention(profile):
+    torch.manual_seed(8)
+    module = randomise(CrossModalSSA(replace(TINY, profile=profile, ssa_scale=1.3), 4)).double()
+    asking, asked = spikes(4, 2, 4, 3, 3), spikes(4, 2, 4, 3, 3, seed=1)
+    with torch.no_grad():
+        out = module(asking, asked).numpy()
+    plain = reference.binary_ssa if profile == "loihi" else reference.ssa
+    attended = plain(module.ssa, asking.numpy(), asked.numpy(), TINY.heads)
+    assert attended.any()
+    stream = asking.numpy() + 1.5 * attended
+    np.testing.assert_allclose(out, stream + reference.mlp(module.mlp, stream), atol=1e-12)
+
+
 def test_directions_run_on_the_same_inputs():
     torch.manual_seed(4)
-    block = randomise(CrossModalBlock(TINY, 4)).double()
+    block = randomise(CrossModalBlock(CMQKA(TINY, 4), CMQKA(TINY, 4))).double()
     video, audio = spikes(3, 2, 4, 3, 3), spikes(3, 2, 4, 3, 3, seed=1)
     with torch.no_grad():
         _, before = block(video, audio)

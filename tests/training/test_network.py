@@ -21,9 +21,9 @@ def network(**fields) -> SNNergy:
     return randomise(SNNergy(replace(TINY, **fields)))
 
 
-def images(batch, seed=0):
+def images(batch, seed=0, size=SIZE):
     generator = torch.Generator().manual_seed(seed)
-    return tuple(torch.rand(TINY.time_steps, batch, 1, SIZE, SIZE, generator=generator) for _ in range(2))
+    return tuple(torch.rand(TINY.time_steps, batch, 1, size, size, generator=generator) for _ in range(2))
 
 
 def record(net, video, audio):
@@ -40,8 +40,13 @@ def record(net, video, audio):
     return seen, logits
 
 
-def test_populations_are_binary_and_in_forward_order():
-    net = network(depths=(1, 2, 1))
+HYBRID = {"stage3": "ssa", "ssa_scale": 1.3}
+WHOLE = [{"depths": (1, 2, 1)}, HYBRID, {"profile": "paper"}, {"profile": "paper"} | HYBRID]
+
+
+@pytest.mark.parametrize("options", WHOLE)
+def test_populations_are_binary_and_in_forward_order(options):
+    net = network(**options)
     seen, logits = record(net, *images(2))
     assert list(seen) == list(net.populations())
     assert logits.shape == (2, 10)
@@ -69,6 +74,20 @@ def test_labels():
         net.labels("stage1.block0.video.mlp.hidden_proj")
 
 
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        ("paper", {"spds", "pool", "q", "k", "v", "attn", "proj", "mlp1", "mlp2"}),
+        ("loihi", {"spds", "pool", "q", "k", "v", "attn", "proj", "mlp1", "mlp2", "pair", "memory", "match"}),
+    ],
+)
+def test_labels_of_self_attention(profile, expected):
+    net = network(profile=profile, stage3="ssa")
+    labels = [net.labels(path) for path in net.populations()]
+    assert {label["role"] for label in labels if label["stage"] == 3} == expected
+    assert not any(label["role"] in {"v", "proj"} for label in labels if label["stage"] < 3)
+
+
 def test_every_neuron_has_the_constants_that_the_config_asks_for():
     net = network(tau=2.5, threshold=0.9, mask_threshold=0.7)
     neurons = {path: module for path, module in net.populations().items() if isinstance(module, LIF)}
@@ -78,8 +97,9 @@ def test_every_neuron_has_the_constants_that_the_config_asks_for():
         assert (neuron.tau, neuron.v_threshold, neuron.v_reset, neuron.decay_input) == (2.5, expected, 0.0, True), path
 
 
-def test_a_sample_does_not_depend_on_its_batch_or_on_what_was_before():
-    net = network()
+@pytest.mark.parametrize("options", WHOLE)
+def test_a_sample_does_not_depend_on_its_batch_or_on_what_was_before(options):
+    net = network(**options)
     video, audio = images(5)
     together, _ = record(net, video, audio)
     for b in (0, 3):
@@ -94,8 +114,9 @@ def test_two_calls_give_identical_logits():
     assert torch.equal(record(net, *inputs)[1], record(net, *inputs)[1])
 
 
-def test_a_later_frame_does_not_change_an_earlier_spike():
-    net, (video, audio) = network(), images(2)
+@pytest.mark.parametrize("options", [{}, HYBRID, {"temporal_kernel": 3}])
+def test_a_later_frame_does_not_change_an_earlier_spike(options):
+    net, (video, audio) = network(**options), images(2)
     before, _ = record(net, video, audio)
     video = video.clone()
     video[-1] = 0
@@ -117,9 +138,12 @@ def test_time_order_matters():
     assert not torch.allclose(record(net, video, audio)[1], record(net, video.flip(0), audio.flip(0))[1])
 
 
-def test_every_parameter_gets_a_gradient():
-    net = network(gain_space=41.0, gain_time=3.0).train()
-    net(*images(8)).square().sum().backward()
+@pytest.mark.parametrize(
+    "options", [{}, {"temporal_kernel": 2}, HYBRID, {"profile": "paper"}, {"profile": "paper"} | HYBRID]
+)
+def test_every_parameter_gets_a_gradient(options):
+    net = network(gain_space=41.0, gain_time=3.0, base_dim=8, image_size=32, **options).train()
+    net(*images(8, size=32)).square().sum().backward()
     silent = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
     assert silent == []
 
@@ -135,10 +159,24 @@ def test_logits_are_the_mean_of_a_readout_of_each_step():
     torch.testing.assert_close(torch.stack(steps).mean(dim=0), logits, atol=1e-5, rtol=0)
 
 
-def test_alpha_can_be_fixed():
-    assert "stage1.block0.video.alpha" in dict(network().named_parameters())
-    fixed = network(alpha_learnable=False)
-    assert not fixed.stage1.block0.video.alpha.requires_grad
+def test_constants_of_the_attention_are_learned_unless_fixed():
+    learned, fixed = (
+        network(stage3="ssa", alpha_learnable=flag, ssa_scale_learnable=flag).state_dict(keep_vars=True)
+        for flag in (True, False)
+    )
+    alphas = [name for name in learned if name.endswith("alpha")]
+    scales = [name for name in learned if name.endswith("ssa.scale")]
+    assert (len(alphas), len(scales)) == (6, 2)
+    for name in alphas + scales:
+        assert (learned[name].requires_grad, fixed[name].requires_grad) == (True, False)
+        assert learned[name].item() == (1.5 if name in alphas else 0.125)
+
+
+def test_heads_reach_every_attention():
+    net = network(base_dim=8, heads=4, profile="paper", stage3="ssa")
+    assert {module.heads for module in net.modules() if hasattr(module, "heads")} == {4}
+    seen, _ = record(network(base_dim=8, heads=4), *images(1))
+    assert {spikes.shape[2] for path, spikes in seen.items() if path.endswith("mask")} == {4}
 
 
 @pytest.mark.parametrize("positions", [1024, 256, 64, 144, 36, 16, 9, 4, 1])
