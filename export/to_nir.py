@@ -209,7 +209,7 @@ def _conv(graph: GraphBuilder, name: str, module: Projection, source: Stream) ->
     current = _conv2d(graph, name, module, now, bias, source)
     for lag, earlier in enumerate(past, start=1):
         delay = nir.Delay(np.full(source.shape, lag * DT, dtype=np.float32))
-        delayed = graph.linear(f"{name}{lag}.delay", delay, source, source.shape)
+        delayed = graph.linear(f"{name}{lag}_delay", delay, source, source.shape)
         current += _conv2d(graph, f"{name}{lag}", module, earlier, np.zeros_like(bias), delayed)
     return current
 

@@ -20,24 +20,29 @@ from neuromorphic.lower import lower
 from neuromorphic.netx import read_netx, write_netx
 from neuromorphic.read_nir import from_graph
 from tests.export.networks import network, pixels
+from training.network import SNNergy
 
 TINY = {"time_steps": 3, "image_size": 16, "base_dim": 4, "heads": 2, "mlp_ratio": 1}
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava runs on Python 3.10 only")
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[QuantNet, Samples]:
-    """The network as its file holds it, and six samples."""
-    model = network(**TINY)
+HYBRID = {"stage3": "ssa", "ssa_scale": 1.3, "temporal_kernel": 2, "image_size": 32}
+
+Compiled = tuple[SNNergy, QuantNet, Samples]
+
+
+@pytest.fixture(scope="module", params=[{}, HYBRID], ids=["cmqka", "hybrid"])
+def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    """The network, the network as its file holds it, and six samples."""
+    model = network(**TINY | request.param)
     samples = Samples(dict(pixels(6, model)), None)
     path = tmp_path_factory.mktemp("net") / "tiny.net"
     write_netx(lower(from_graph(to_nir(model, {})), samples).net, path)
-    return read_netx(path), samples
+    return model, read_netx(path), samples
 
 
-def test_the_eight_bit_network_spikes_nearly_as_the_float_one(compiled: tuple[QuantNet, Samples]) -> None:
-    net, samples = compiled
-    model = network(**TINY)
+def test_the_eight_bit_network_spikes_nearly_as_the_float_one(compiled: Compiled) -> None:
+    model, net, samples = compiled
     oracle = interpret(from_graph(to_nir(model, {})), dict(samples.arrays)).values
     records = emulator.run(net, to_integers(samples, net.inputs))
     agreement = {
@@ -48,8 +53,8 @@ def test_the_eight_bit_network_spikes_nearly_as_the_float_one(compiled: tuple[Qu
 
 
 @needs_lava
-def test_lava_streams_samples_as_the_emulator_runs_them_alone(compiled: tuple[QuantNet, Samples]) -> None:
-    net, samples = compiled
+def test_lava_streams_samples_as_the_emulator_runs_them_alone(compiled: Compiled) -> None:
+    _, net, samples = compiled
     inputs = to_integers(samples.first(4), net.inputs)
     streamed = lava.run(net, inputs, timeout_s=600.0)
     compared = 0
@@ -60,19 +65,19 @@ def test_lava_streams_samples_as_the_emulator_runs_them_alone(compiled: tuple[Qu
                 np.testing.assert_array_equal(theirs[name][n : n + 1], array, err_msg=name)
                 compared += array.size
     steps = 4 * 3
-    sizes = [(3 if p.spiking else 2) * p.size for p in net.populations] + [2 * 16 * 16]
+    pixels_fed = sum(array[0, 0].size for array in inputs.values())
+    sizes = [(3 if p.spiking else 2) * p.size for p in net.populations] + [pixels_fed]
     assert compared == steps * sum(sizes)
 
 
-def test_a_sample_is_the_same_alone_and_in_any_batch(compiled: tuple[QuantNet, Samples]) -> None:
-    net, samples = compiled
+def test_a_sample_is_the_same_alone_and_in_any_batch(compiled: Compiled) -> None:
+    model, net, samples = compiled
     inputs = to_integers(samples, net.inputs)
     together = decode.logits(net, emulator.run(net, inputs))
     backwards = decode.logits(net, emulator.run(net, {name: array[::-1] for name, array in inputs.items()}))[::-1]
     alone = [decode.logits(net, emulator.run(net, {k: x[n : n + 1] for k, x in inputs.items()}))[0] for n in range(6)]
     np.testing.assert_array_equal(together, np.stack(alone))
     np.testing.assert_array_equal(together, backwards)
-    model = network(**TINY)
     video, audio = (torch.from_numpy(samples.arrays[name]).transpose(0, 1) for name in ("video", "audio"))
     with torch.no_grad():
         batch = model(video, audio)
@@ -82,8 +87,8 @@ def test_a_sample_is_the_same_alone_and_in_any_batch(compiled: tuple[QuantNet, S
     torch.testing.assert_close(batch, single, rtol=1e-4, atol=1e-4)
 
 
-def test_the_ledger_counts_what_the_emulator_delivered(compiled: tuple[QuantNet, Samples], tmp_path: Path) -> None:
-    net, samples = compiled
+def test_the_ledger_counts_what_the_emulator_delivered(compiled: Compiled, tmp_path: Path) -> None:
+    _, net, samples = compiled
     inputs = to_integers(samples, net.inputs)
     for name, given in (("real", inputs), ("zero", {k: np.zeros_like(x) for k, x in inputs.items()})):
         records = emulator.run(net, given)
