@@ -10,96 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from snnergy.errors import UserError
-
-_STRICT = ConfigDict(extra="forbid")
-
-Positive = Annotated[int, Field(ge=1)]
-Probability = Annotated[float, Field(ge=0, lt=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
+from training.config_types import STRICT, NonNegative, Positive, PositiveFloat, Probability, refuse
+from training.data_config import DataConfig
 
 
-@dataclass(frozen=True, config=_STRICT)
-class AudioConfig:
-    """How a waveform becomes an image of 8-bit pixels; see `training.data.audio`.
-
-    Attributes:
-        snr_db: of the white noise that is added, against the mean square of the clip.
-        window_s: length of the clip that the image shows, around its centre.
-        mel_low_hz, mel_high_hz: edges of the mel bands.
-        floor_db, ceiling_db: band power that becomes pixel 0 and pixel 255; the map between is linear in dB.
-    """
-
-    snr_db: float
-    window_s: PositiveFloat
-    mel_low_hz: NonNegative
-    mel_high_hz: PositiveFloat
-    floor_db: float
-    ceiling_db: float
-
-    def __post_init__(self) -> None:
-        violations = []
-        if self.mel_high_hz <= self.mel_low_hz:
-            violations.append(f"mel_high_hz = {self.mel_high_hz}: must be above mel_low_hz = {self.mel_low_hz}")
-        if self.ceiling_db <= self.floor_db:
-            violations.append(f"ceiling_db = {self.ceiling_db}: must be above floor_db = {self.floor_db}")
-        _refuse(violations)
-
-
-@dataclass(frozen=True, config=_STRICT)
-class DigitsConfig:
-    """Handwritten digits that move, with the key's DTMF tones in noise; see `training.data.digits`.
-
-    Attributes:
-        audio: of the tone pair.
-        split_seed: of the split, and of the noise and motion of validation and test samples.
-        drift_px: largest distance from the centre, in pixels of the image.
-        contrast: pixel range of the digit, 0..1.
-        noise: standard deviation of the pixel noise, where the digit's full range is 1.
-        occlusion: share of the image's height and width that a blank square hides.
-    """
-
-    name: Literal["digits"]
-    audio: AudioConfig
-    split_seed: int = 0
-    drift_px: NonNegative = 4.0
-    contrast: Annotated[float, Field(gt=0, le=1)] = 1.0
-    noise: NonNegative = 0.0
-    occlusion: Probability = 0.0
-
-
-@dataclass(frozen=True, config=_STRICT)
-class GridConfig:
-    """Spoken digits of GRID speaker s1; see `training.data.grid`.
-
-    Attributes:
-        audio: of the speech.
-        root: folder that holds `grid_s1_digits.h5`, relative to the working directory.
-        evaluation_seed: of the noise of validation and test samples.
-        shift_px: augmentation, largest shift of the mouth, in pixels of the image; one shift a clip.
-        flip: augmentation, probability of a mirrored mouth.
-        brightness: augmentation, largest relative change of a clip's brightness and contrast.
-        shift_s: augmentation, largest shift of the audio.
-    """
-
-    name: Literal["grid"]
-    audio: AudioConfig
-    root: Path = Path("../shared/data")
-    evaluation_seed: int = 0
-    shift_px: Annotated[int, Field(ge=0)] = 0
-    flip: Probability = 0.0
-    brightness: Probability = 0.0
-    shift_s: NonNegative = 0.0
-
-
-DataConfig = Annotated[DigitsConfig | GridConfig, Field(discriminator="name")]
-
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ModelConfig:
     """The network. What the publication leaves open is a field here.
 
@@ -161,10 +80,10 @@ class ModelConfig:
             violations.append(
                 f"temporal_kernel = {self.temporal_kernel}: looks further back than time_steps = {self.time_steps}"
             )
-        _refuse(violations)
+        refuse(violations)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class TrainConfig:
     """The optimisation: AdamW, linear warm-up, then a cosine to zero.
 
@@ -192,7 +111,7 @@ class TrainConfig:
     modality_dropout: Probability = 0.0
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """One experiment.
 
@@ -209,20 +128,20 @@ class Config:
     seed: Annotated[int, Field(ge=0)] = 0
 
     def __post_init__(self) -> None:
-        violations = []
-        if self.model.classes != 10:
-            violations.append(f"model.classes = {self.model.classes}: data set {self.data.name!r} has 10")
-        if self.model.video_channels != 1:
-            violations.append(f"model.video_channels = {self.model.video_channels}: {self.data.name!r} is gray, has 1")
-        _refuse(violations)
+        data = self.data
+        refuse(
+            [
+                f"model.{field} = {value}: data set {data.name!r} has {wanted}"
+                for field, value, wanted in (
+                    ("classes", self.model.classes, data.CLASSES),
+                    ("video_channels", self.model.video_channels, data.VIDEO_CHANNELS),
+                )
+                if value != wanted
+            ]
+        )
 
 
 _SCHEMA: TypeAdapter[Config] = TypeAdapter(Config)
-
-
-def _refuse(violations: Sequence[str]) -> None:
-    if violations:
-        raise ValueError("\n".join(violations))
 
 
 def _violations(error: ValidationError, origin: str) -> list[str]:

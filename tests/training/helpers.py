@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.config import AudioConfig, Config, DigitsConfig, GridConfig, ModelConfig, TrainConfig
+from training.config import Config, ModelConfig, TrainConfig
+from training.data_config import AudioConfig, DigitsConfig, GridConfig
 
 GRID_ROOT = Path(__file__).parents[2] / "../shared/data"
 

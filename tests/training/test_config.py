@@ -9,7 +9,8 @@ import yaml
 
 from snnergy.errors import UserError
 from tests.training.helpers import tiny_config
-from training.config import GridConfig, ModelConfig, from_dict, load_config, to_dict, to_yaml
+from training.config import ModelConfig, from_dict, load_config, to_dict, to_yaml
+from training.data_config import GridConfig
 
 ROOT = Path(__file__).parents[2]
 

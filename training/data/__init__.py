@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.config import Config, DataConfig, DigitsConfig, ModelConfig
+from training.config import Config, ModelConfig
 from training.data.dataset import AudioVisualDataset, Split
 from training.data.digits import DigitClips
 from training.data.grid import GridClips
+from training.data_config import DataConfig, DigitsConfig
 
 __all__ = ["AudioVisualDataset", "Split", "arrays", "build_dataset"]
 

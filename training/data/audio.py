@@ -13,7 +13,8 @@ import librosa
 import numpy as np
 import numpy.typing as npt
 
-from training.config import AudioConfig, ModelConfig
+from training.config import ModelConfig
+from training.data_config import AudioConfig
 
 _FRAME_S = 0.025  # length of the Hann window
 _SILENCE = 1e-10  # band power that stands for none, -100 dB

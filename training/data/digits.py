@@ -11,9 +11,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch.nn import functional
 
-from training.config import DigitsConfig, ModelConfig
+from training.config import ModelConfig
 from training.data import audio
 from training.data.dataset import Pixels, Split
+from training.data_config import DigitsConfig
 
 _RATE = 8000  # samples a second
 _DIGIT_SIDE = 0.625  # of the image's side

@@ -15,9 +15,10 @@ import torch
 from torch.nn import functional
 
 from snnergy.errors import UserError
-from training.config import GridConfig, ModelConfig
+from training.config import ModelConfig
 from training.data import audio
 from training.data.dataset import Pixels, Split
+from training.data_config import GridConfig
 
 _FILE = "grid_s1_digits.h5"
 _RATE = 16000  # samples a second
