@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from snnergy.errors import UserError
-from training import attention, layers, network, neurons, self_attention, spds
+from training import attention, batch_norm, layers, network, neurons, self_attention, spds
 
 _POPULATIONS = (neurons.LIF, layers.And, layers.OrPool)
 _KNOWN = frozenset(
@@ -34,8 +34,8 @@ _KNOWN = frozenset(
         spds.SPDS,
         spds.StemSPDS,
         nn.AdaptiveAvgPool2d,
-        nn.BatchNorm1d,
-        nn.BatchNorm2d,
+        batch_norm.BatchNorm1d,
+        batch_norm.BatchNorm2d,
         nn.Conv2d,
         nn.Linear,
     }

@@ -97,6 +97,9 @@ class TrainConfig:
         gradient_clip: largest norm of the gradient.
         ema_decay: of the exponential moving average over weights and BatchNorm statistics, a step; the average is what
             is validated and kept. 0: no average.
+        accumulate: parts that a batch is computed in, one after the other, to save memory; the statistics of BatchNorm
+            are then those of a part.
+        workers: processes that prepare samples beside the training; 0 for none. No result depends on them.
         modality_dropout: probability that a training sample loses one of its two modalities, either one alike.
     """
 
@@ -109,6 +112,12 @@ class TrainConfig:
     gradient_clip: PositiveFloat = 1.0
     ema_decay: Probability = 0.0
     modality_dropout: Probability = 0.0
+    accumulate: Positive = 1
+    workers: Annotated[int, Field(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.accumulate or self.batch_size // self.accumulate < 2:
+            refuse([f"accumulate = {self.accumulate}: must cut batch_size = {self.batch_size} into parts of 2 or more"])
 
 
 @dataclass(frozen=True, config=STRICT)

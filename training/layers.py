@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.batch_norm import BatchNorm2d
+
 # Initial shift of every normalised current, against a threshold of 1: a LIF then fires in about one step in eight.
 # At 0 it is one in thirty, and the gates of gates in the attention start silent.
 _INITIAL_SHIFT = 0.5
@@ -31,7 +33,7 @@ class Projection(nn.Module):
         conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
         # Channels innermost, and all that follows keeps it: with few channels nothing is faster on a CPU.
         self.conv = conv.to(memory_format=torch.channels_last)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = BatchNorm2d(outputs)
         nn.init.constant_(self.norm.bias, _INITIAL_SHIFT)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+from torchmetrics import MeanMetric
 
 from training.config import Config
 from training.evaluation import to_input
@@ -33,6 +34,8 @@ class Learner(LightningModule):
         super().__init__()
         self.train_config = config.train
         self.network = SNNergy(config.model)
+        # Weighted means over batches and, in several processes, over all of them.
+        self.validation = nn.ModuleDict({name: MeanMetric() for name in ("val_loss", "val_accuracy", "val_score")})
 
     def _logits(self, batch: dict[str, Tensor]) -> Tensor:
         return self.network(to_input(batch["video"]), to_input(batch["audio"]))
@@ -41,7 +44,8 @@ class Learner(LightningModule):
         """Smoothed cross entropy of a batch."""
         smoothing = self.train_config.label_smoothing
         loss = functional.cross_entropy(self._logits(batch), batch["label"], label_smoothing=smoothing)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch["label"]))
+        size = len(batch["label"])
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
@@ -50,8 +54,9 @@ class Learner(LightningModule):
         loss = functional.cross_entropy(logits, labels)
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
         score = accuracy - _LOSS_SHARE * loss
-        values = {"val_loss": loss, "val_accuracy": accuracy, "val_score": score}
-        self.log_dict(values, prog_bar=True, batch_size=len(labels))
+        for name, value in (("val_loss", loss), ("val_accuracy", accuracy), ("val_score", score)):
+            self.validation[name].update(value, len(labels))
+            self.log(name, self.validation[name], prog_bar=True, on_step=False, on_epoch=True)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW that decays weights alone: BatchNorm, biases and alpha are scales and thresholds."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from training import neurons
 from training.attention import CMQKA, CrossModalBlock
+from training.batch_norm import BatchNorm1d
 from training.config import ModelConfig
 from training.layers import And, OrPool
 from training.self_attention import CrossModalSSA
@@ -76,7 +77,7 @@ class Head(nn.Module):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.norm = nn.BatchNorm1d(2 * channels)
+        self.norm = BatchNorm1d(2 * channels)
         self.linear = nn.Linear(2 * channels, classes)
 
     def forward(self, video: Tensor, audio: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
 import shutil
 import time
 import warnings
@@ -22,6 +23,7 @@ import torch
 from lightning import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from snnergy.errors import UserError
 from snnergy.files import refuse_overwrite, written_whole
@@ -55,8 +57,12 @@ def train(
     resume: bool = True,
     progress: bool = True,
     threads: int | None = None,
+    devices: int = 1,
 ) -> TrainResult:
     """Train `config` to the end.
+
+    With several devices the calling program is started again for each of them, as Lightning's DDP does; those started
+    again end here, and the first one goes on.
 
     Args:
         config: the experiment.
@@ -65,18 +71,25 @@ def train(
         resume: go on with an unfinished run of the same config; otherwise it is started again.
         progress: show a progress bar.
         threads: of torch on the CPU; None leaves it as it is.
+        devices: GPUs, or processes where there is none, that share each batch.
 
     Raises:
         UserError: a finished run, or an unfinished one of another config, is there and `force` is false; the
-            data set is not there.
+            data set is not there, or a batch cannot be made of it.
     """
     folder = Path(output_root) / config.name
-    data = AudioVisualModule(config)  # first: where it is missing, no folder is left behind
-    start_from = _prepare(folder, config, force, resume)
+    data = AudioVisualModule(config, devices)  # first: where it is missing, no folder is left behind
+    if rank_zero_only.rank == 0:
+        start_from = _prepare(folder, config, force, resume)
+    else:  # the first process has prepared the folder before it started this one
+        last = folder / "resume" / _LAST
+        start_from = last if last.is_file() else None
     with _settings(threads):
         seed_everything(config.seed, verbose=False)
         learner = Learner(config)
-        seconds, epochs = _fit(config, folder, learner, data, start_from, progress)
+        seconds, epochs = _fit(config, folder, learner, data, start_from, progress, devices)
+        if rank_zero_only.rank:
+            raise SystemExit(0)
         best = torch.load(folder / "resume" / _BEST, map_location="cpu", weights_only=True)
         learner.load_state_dict(best["state_dict"])
         metrics = _measure(config, learner) | {
@@ -84,6 +97,7 @@ def train(
             "epochs": config.train.epochs,
             "train_seconds": round(seconds, 2),
             "train_samples_per_second": round(epochs * len(data.train) / seconds, 2) if epochs else None,
+            "peak_memory_bytes": _peak_memory_bytes(),
         }
     checkpoint.save(folder / "checkpoint.pt", learner.network, config, metrics, force=force)
     with written_whole(folder / "metrics.json", force=True) as scratch:
@@ -112,7 +126,13 @@ def _prepare(folder: Path, config: Config, force: bool, resume: bool) -> Path | 
 
 
 def _fit(
-    config: Config, folder: Path, learner: Learner, data: AudioVisualModule, start_from: Path | None, progress: bool
+    config: Config,
+    folder: Path,
+    learner: Learner,
+    data: AudioVisualModule,
+    start_from: Path | None,
+    progress: bool,
+    devices: int,
 ) -> tuple[float, int]:
     """Train to the last epoch; returns the seconds it took and the number of epochs run in them."""
     resume = folder / "resume"
@@ -127,7 +147,10 @@ def _fit(
     trainer = Trainer(
         max_epochs=config.train.epochs,
         accelerator="auto",
-        devices=1,
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        use_distributed_sampler=False,  # the loaders give each process its own share
+        accumulate_grad_batches=config.train.accumulate,
         precision="16-mixed" if torch.cuda.is_available() else "32-true",
         gradient_clip_val=config.train.gradient_clip,
         callbacks=callbacks,
@@ -146,6 +169,13 @@ def _fit(
     begun = time.perf_counter()
     trainer.fit(learner, datamodule=data, ckpt_path=start_from)
     return time.perf_counter() - begun, config.train.epochs - first
+
+
+def _peak_memory_bytes() -> int:
+    """Of this process: allocated on its GPU, or resident where there is none."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
 
 
 def _measure(config: Config, learner: Learner) -> dict[str, Any]:

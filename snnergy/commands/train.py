@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from snnergy.commands.options import Debug, Force, Json
+from snnergy.errors import UserError
 from snnergy.terminal import Terminal
+
+if TYPE_CHECKING:
+    from training.config import Config
 
 EXAMPLE = "snnergy train configs/digits.yaml model.blank=video --seed 1"
 
@@ -22,23 +26,56 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder that the run's folder is made in.")] = Path(
         "runs"
     ),
-    seed: Annotated[int | None, typer.Option(help="Seed, instead of the experiment's.", show_default=False)] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(help="Seed, instead of the experiment's; several train one after the other.", show_default=False),
+    ] = None,
+    devices: Annotated[
+        int, typer.Option(min=1, help="GPUs, or processes where there is none, that share each batch.")
+    ] = 1,
     force: Force = False,
     _json: Json = False,
     _debug: Debug = False,
 ) -> None:
-    """Train a network: OUTPUT/NAME/checkpoint.pt, metrics, logs. A killed run goes on where it was."""
+    """Train a network: OUTPUT/NAME/checkpoint.pt, metrics, logs. A killed run goes on where it was.
+
+    Several seeds make OUTPUT/NAME-seed0, …; runs that have ended are kept.
+    """
+    from lightning.pytorch.utilities import rank_zero_only
+
     from training.config import load_config
-    from training.train import train
+    from training.seeds import spread, train_seeds
+    from training.train import TrainResult, train
 
     terminal: Terminal = context.obj
-    changes = [*(overrides or []), *([] if seed is None else [f"seed={seed}"])]
-    experiment = load_config(config, changes)
-    terminal.say(f"training {experiment.name} (seed {experiment.seed}, {experiment.train.epochs} epochs)")
-    result = train(experiment, output, force=force, progress=terminal.shows_progress)
-    metrics = result.metrics
-    terminal.say(
-        f"{result.checkpoint}: accuracy {metrics['val_accuracy']:.2%} on validation, {metrics['test_accuracy']:.2%} on "
-        f"test ({metrics['test_samples']} samples), best epoch {metrics['best_epoch']}"
-    )
-    terminal.result({"checkpoint": result.checkpoint, "metrics": metrics})
+    seeds = seed or []
+    experiment = load_config(config, [*(overrides or []), *(f"seed={number}" for number in seeds[:1])])
+
+    if len(seeds) > 1 and devices > 1:
+        raise UserError(f"--devices {devices}: goes with one --seed, not {len(seeds)}; give one at a time")
+
+    @rank_zero_only
+    def begin(run: Config) -> None:
+        terminal.say(f"training {run.name} (seed {run.seed}, {run.train.epochs} epochs)")
+
+    def end(result: TrainResult) -> dict[str, Any]:
+        metrics = result.metrics
+        terminal.say(
+            f"{result.checkpoint}: accuracy {metrics['val_accuracy']:.2%} on validation, "
+            f"{metrics['test_accuracy']:.2%} on test ({metrics['test_samples']} samples), "
+            f"best epoch {metrics['best_epoch']}"
+        )
+        speed, memory = metrics["train_samples_per_second"], metrics["peak_memory_bytes"] / 2**30
+        terminal.say(f"{speed} samples a second in training, {memory:.1f} GiB of memory at most")
+        return {"checkpoint": result.checkpoint, "metrics": metrics}
+
+    progress = terminal.shows_progress
+    if len(seeds) < 2:
+        begin(experiment)
+        terminal.result(end(train(experiment, output, force=force, progress=progress, devices=devices)))
+        return
+    results = train_seeds(experiment, seeds, output, begin, force=force, progress=progress)
+    accuracy = spread(result.metrics["test_accuracy"] for result in results)
+    runs = [end(result) for result in results]
+    terminal.say(f"test accuracy over {len(seeds)} seeds: {accuracy.mean:.2%} ± {accuracy.deviation:.2%}")
+    terminal.result({"runs": runs, "test_accuracy": {"mean": accuracy.mean, "deviation": accuracy.deviation}})

@@ -1,0 +1,48 @@
+"""BatchNorm whose statistics are those of the whole batch, also where the batch is spread over processes.
+
+torch's own SyncBatchNorm does this on GPUs only; here CPU processes take the same path, so that it can be proved there:
+n processes train as one with the n-fold batch does. In one process, and in evaluation, it is torch's BatchNorm.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+def _processes() -> int:
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def _normalise(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor, processes: int) -> Tensor:
+    """Normalise `(B, C, …)` by mean and variance over all processes, which hold equally many values each."""
+    over = [0, *range(2, x.ndim)]
+    count = processes * x.numel() // x.shape[1]
+    mean = all_reduce(x.sum(dim=over, keepdim=True)) / count
+    centred = x - mean
+    variance = all_reduce(centred.square().sum(dim=over, keepdim=True)) / count
+    with torch.no_grad():
+        norm.num_batches_tracked += 1
+        norm.running_mean.lerp_(mean.flatten(), norm.momentum)
+        norm.running_var.lerp_(variance.flatten() * (count / (count - 1)), norm.momentum)
+    scale = norm.weight.view_as(mean) / torch.sqrt(variance + norm.eps)
+    return centred * scale + norm.bias.view_as(mean)
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """For `(B, C)`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised `x`."""
+        processes = _processes() if self.training else 1
+        return super().forward(x) if processes == 1 else _normalise(self, x, processes)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """For `(B, C, H, W)`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised `x`."""
+        processes = _processes() if self.training else 1
+        return super().forward(x) if processes == 1 else _normalise(self, x, processes)
