@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format clean
+.PHONY: help demo test check format tables clean
 
 UV := .tools/uv/bin/uv
 VENV := .venv
@@ -30,6 +30,12 @@ check: $(SYNCED) ## Check format, lint, types and import arrows
 format: $(SYNCED) ## Format the code
 	"$(BIN)/ruff" format
 	"$(BIN)/ruff" check --fix
+
+# `make tables QUICK=1` runs every row for one epoch on embedded data, and leaves the results under runs/.
+TABLES := $(if $(QUICK),runs/tables-quick,benchmarks/results/tables)
+tables: $(SYNCED) ## Train what is missing of the paper's tables (hours), and write their page; QUICK=1: minutes
+	"$(BIN)/python" -m benchmarks.tables $(if $(QUICK),--quick) --jobs 2 -o $(TABLES).json
+	"$(BIN)/python" -m benchmarks.tables_page $(TABLES).json -o $(if $(QUICK),$(TABLES).md,docs/tables.md)
 
 clean: ## Remove environments and caches; runs/ stays
 	rm -rf "$(VENV)" .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -11,10 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import shlex
-import statistics
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,14 +18,15 @@ from typing import Any
 
 from joblib import Parallel, cpu_count, delayed
 
+from benchmarks.results_file import read_rows, write_rows
 from export import export_nir
 from neuromorphic import backends, decode
 from neuromorphic.inputs import read_samples, to_integers
 from neuromorphic.lower import compile_nir
 from neuromorphic.netx import write_netx
-from snnergy.files import git_revision, versions, written_whole
 from snnergy.model_inputs import model_inputs, write_inputs
 from training.config import Config, load_config
+from training.seeds import spread
 from training.train import train
 
 BLANKED = {"audio": "video", "video": "audio", "both": "none"}
@@ -112,36 +109,20 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Mean and sample standard deviation over the seeds of each modality."""
-    table = {}
+    table: dict[str, dict[str, float]] = {}
     for modality in BLANKED:
         chosen = [row for row in rows if row["modality"] == modality]
         if chosen:
-            table[modality] = {
-                f"{figure}_{name}": round(function([row[figure] for row in chosen]), 4)
-                for figure in ("accuracy_float", "accuracy_8bit")
-                for name, function in (("mean", statistics.fmean), ("std", _deviation))
-            } | {"seeds": len(chosen)}
+            table[modality] = {"seeds": len(chosen)}
+            for figure in ("accuracy_float", "accuracy_8bit"):
+                found = spread(row[figure] for row in chosen)
+                table[modality] |= {f"{figure}_mean": round(found.mean, 4), f"{figure}_std": round(found.deviation, 4)}
     return table
-
-
-def _deviation(values: list[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def _write(path: Path, rows: list[dict[str, Any]], config: Path) -> None:
     rows = sorted(rows, key=lambda row: (list(BLANKED).index(row["modality"]), row["seed"]))
-    machine = f"{platform.machine()}, {cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    result = {
-        "command": shlex.join(["python", "-m", "benchmarks.modalities", *sys.argv[1:]]),
-        "config": config.read_text(),
-        "machine": machine,
-        "versions": versions(),
-        "git_revision": git_revision(),
-        "summary": summary(rows),
-        "rows": rows,
-    }
-    with written_whole(path, force=True) as scratch:
-        scratch.write_text(json.dumps(result, indent=1) + "\n")
+    write_rows(path, "benchmarks.modalities", rows, config=config.read_text(), summary=summary(rows))
 
 
 def main() -> None:
@@ -156,7 +137,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
 
-    rows = json.loads(arguments.output.read_text())["rows"] if arguments.output.is_file() else []
+    rows = read_rows(arguments.output)
     finished = {(row["modality"], row["seed"]) for row in rows}
     wanted = [(m, s) for s in arguments.seeds for m in arguments.modalities if (m, s) not in finished]
     tasks = []

@@ -1,0 +1,203 @@
+"""The page of tables and its plot, from the results file: nothing on it is written by hand.
+
+python -m benchmarks.tables_page benchmarks/results/tables.json -o docs/tables.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+from benchmarks.results_file import read_rows
+from benchmarks.tables import CONDITIONS, PROFILES, TABLES, WHOLE
+from snnergy.files import written_whole
+from training.seeds import spread
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+Row = dict[str, Any]
+
+# arXiv 2602.00701: tables 2 and 3, accuracy in percent on CREMA-D and AVE; table 4, rates on both.
+PUBLISHED = {
+    "2": {"1": (72.63, 64.18), "2": (73.71, 68.66), "4": (75.75, 69.99), "6": (78.38, 72.14)},
+    "3": {"spatial": (77.78, 63.68), "temporal": (77.24, 70.15), "spatiotemporal": (78.38, 72.14)},
+}
+PUBLISHED_RATES = {
+    "q": ((0.1304, 0.1396, 0.1285), (0.0896, 0.1027, 0.1470)),
+    "k": ((0.1423, 0.1348, 0.1077), (0.1258, 0.1154, 0.1278)),
+    "attn": ((0.4355, 0.3842, 0.2156), (0.3103, 0.3247, 0.1890)),
+    "mlp1": ((0.1158, 0.1076, 0.0814), (0.0840, 0.0981, 0.0832)),
+    "mlp2": ((0.0987, 0.0775, 0.0671), (0.0769, 0.0617, 0.0678)),
+}
+TITLES = {
+    "2": "Table 2: time steps",
+    "3": "Table 3: paths of the attention",
+    "4": "Table 4: firing rates",
+    "stage 3": "Attention of stage 3",
+}
+_ABSENT = "–"
+
+Figure = Callable[[Row], float]
+
+
+def _chosen(rows: Iterable[Row], table: str, name: str, condition: str, profile: str) -> list[Row]:
+    return [
+        row
+        for row in rows
+        if [table, name] in row["tables"] and (row["condition"], row["profile"]) == (condition, profile)
+    ]
+
+
+def _cell(rows: Sequence[Row], figure: Figure, digits: int) -> str:
+    """Mean ± deviation over the seeds, and how many there are where it is not three."""
+    if not rows:
+        return _ABSENT
+    found = spread(figure(row) for row in rows)
+    deviation = f" ± {found.deviation:.{digits}f}" if len(rows) > 1 else ""
+    seeds = "" if len(rows) == 3 else f" ({len(rows)} seed{'s' if len(rows) > 1 else ''})"
+    return f"{found.mean:.{digits}f}{deviation}{seeds}"
+
+
+def _markdown(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def accuracy_table(rows: Sequence[Row], table: str) -> str:
+    """Test accuracy in percent by condition and profile, with what was published."""
+    columns = [(condition, profile) for condition in CONDITIONS for profile in PROFILES]
+    published = PUBLISHED.get(table, {})
+    head = ["", *(f"GRID {condition}, {profile}" for condition, profile in columns)]
+    head += ["paper, CREMA-D", "paper, AVE"] if published else []
+    body = [
+        [
+            name,
+            *(_cell(_chosen(rows, table, name, *column), lambda row: 100 * row["accuracy"], 1) for column in columns),
+            *(f"{figure:.2f}" for figure in published.get(name, ())),
+        ]
+        for name in TABLES[table]
+    ]
+    return _markdown(head, body)
+
+
+def rate_table(rows: Sequence[Row]) -> str:
+    """Firing rates of the whole network at -12 dB by role and stage, with what was published."""
+    stages = (1, 2, 3)
+    head = [
+        "",
+        *(f"{profile}, stage {stage}" for profile in PROFILES for stage in stages),
+        *(f"paper, {data}, {stage}" for data in ("CREMA-D", "AVE") for stage in ("CM1", "CM2", "SSA")),
+    ]
+    body = []
+    for role, (crema_d, ave) in PUBLISHED_RATES.items():
+        ours = [
+            _cell(
+                _chosen(rows, "4", "firing rates", "-12 dB", profile),
+                lambda row, key=f"{stage} {role}": row["firing_rates"][key],
+                4,
+            )
+            for profile in PROFILES
+            for stage in stages
+        ]
+        body.append([role, *ours, *(f"{rate:.4f}" for rate in crema_d + ave)])
+    return _markdown(head, body)
+
+
+def profile_table(rows: Sequence[Row]) -> str:
+    """What the binary profile costs or gains against the real-valued one, on the whole network."""
+    figures: dict[str, tuple[Figure, int]] = {
+        "test accuracy, %": (lambda row: 100 * row["accuracy"], 1),
+        "test loss, nats": (lambda row: row["loss"], 3),
+        "spikes a neuron and step, mean of all roles and stages": (
+            lambda row: sum(row["firing_rates"].values()) / len(row["firing_rates"]),
+            4,
+        ),
+        "accumulates, millions": (lambda row: row["accumulates"] / 1e6, 2),
+        "multiply-accumulates, millions": (lambda row: row["multiply_accumulates"] / 1e6, 2),
+        "energy at 45 nm fp32 prices, µJ": (lambda row: row["energy_pj"] / 1e6, 2),
+    }
+    columns = [(condition, profile) for condition in CONDITIONS for profile in PROFILES]
+    body = [
+        [
+            title,
+            *(
+                _cell([row for row in rows if (row["condition"], row["profile"], row["row"]) == (*column, WHOLE)], *how)
+                for column in columns
+            ),
+        ]
+        for title, how in figures.items()
+    ]
+    return _markdown(["", *(f"{condition}, {profile}" for condition, profile in columns)], body)
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Accuracy over time steps, with the deviation over seeds, and rates by role and stage."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    for profile in PROFILES:
+        points = [(int(name), _chosen(rows, "2", name, "-12 dB", profile)) for name in TABLES["2"]]
+        points = [(steps, spread(100 * row["accuracy"] for row in chosen)) for steps, chosen in points if chosen]
+        if points:
+            steps, found = zip(*points, strict=True)
+            left.errorbar(
+                steps, [x.mean for x in found], [x.deviation for x in found], marker="o", capsize=3, label=profile
+            )
+    left.set(xlabel="time steps", ylabel="test accuracy, %", title="GRID digits at -12 dB")
+    labels = [f"{role}, {stage}" for role in PUBLISHED_RATES for stage in (1, 2, 3)]
+    for shift, profile in zip((-0.2, 0.2), PROFILES, strict=True):
+        chosen = _chosen(rows, "4", "firing rates", "-12 dB", profile)
+        if chosen:
+            keys = [f"{stage} {role}" for role in PUBLISHED_RATES for stage in (1, 2, 3)]
+            heights = [spread(row["firing_rates"][key] for row in chosen).mean for key in keys]
+            right.bar([place + shift for place in range(len(keys))], heights, width=0.4, label=profile)
+    right.set_xticks(range(len(labels)), labels, rotation=90)
+    right.set(ylabel="spikes a neuron and step", title="Firing rates: role, stage")
+    for axes in (left, right):
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend()
+    with written_whole(path, force=True) as scratch:
+        figure.savefig(scratch, format="png", dpi=110)
+    pyplot.close(figure)
+
+
+def page(rows: Sequence[Row], source: str, plot_name: str) -> str:
+    """The whole page."""
+    parts = [
+        "# The paper's tables on GRID digits",
+        f"Generated from `{source}` by `benchmarks/tables_page.py`; `make tables` reruns the experiments. Test "
+        "accuracy in percent on 160 clips of one speaker, mean ± sample deviation over seeds 0, 1, 2; a dash stands for "
+        "what has not been run yet. The network is the hybrid one (query-key attention in two stages, self-attention in "
+        "the third) at 48 × 48 pixels and D = 24 unless a row says otherwise. The publication's columns are other data "
+        "at 128 × 128: they show how a trend compares, not which is better.",
+        f"![Accuracy over time steps, and firing rates]({plot_name})",
+        "## What the binary profile costs or gains",
+        "`loihi` is binary and causal; `paper` multiplies two means, so its residual streams are real-valued. "
+        "Operations are those of the learned layers and of the real-valued product, driven by what arrived, in PyTorch "
+        "(see `benchmarks/network_activity.py`).",
+        profile_table(rows),
+    ]
+    for table in ("2", "3", "stage 3"):
+        parts += [f"## {TITLES[table]}", accuracy_table(rows, table)]
+    parts += [f"## {TITLES['4']}", rate_table(rows)]
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def main() -> None:
+    """Write the page and its plot."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    rows = read_rows(arguments.results)
+    picture = arguments.output.with_suffix(".png")
+    plot(rows, picture)
+    with written_whole(arguments.output, force=True) as scratch:
+        scratch.write_text(page(rows, str(arguments.results), picture.name))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The experiments of the paper's tables: what is run, what is kept, and the page that is made of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import tables, tables_page
+from training.config import load_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def row(name: str, profile: str, seed: int, accuracy: float, condition: str = "-12 dB") -> dict:
+    rates = {f"{stage} {role}": 0.01 * stage for stage in (1, 2, 3) for role in tables_page.PUBLISHED_RATES}
+    stands = [[table, title] for table, rows in tables.TABLES.items() for title, is_ in rows.items() if is_ == name]
+    return {
+        "tables": stands, "condition": condition, "row": name, "profile": profile, "seed": seed, "accuracy": accuracy,
+        "loss": 0.3, "firing_rates": rates, "accumulates": 2e6, "multiply_accumulates": 1e6, "energy_pj": 6.4e6,
+    }  # fmt: skip
+
+
+def test_every_cell_is_one_valid_experiment():
+    cells = list(tables.cells(list(tables.CONDITIONS), [0, 1, 2]))
+    configs = [load_config(ROOT / "configs/grid.yaml", cell.overrides) for cell in cells]
+    assert len({config.name for config in configs}) == len(cells) == 2 * 3 * len(tables.ROWS) * 2
+    settings = {(c.model, c.data, c.seed) for c in configs}
+    assert len(settings) == len(cells)
+    named = {row for rows in tables.TABLES.values() for row in rows.values()}
+    assert named == set(tables.ROWS)
+    by_row = {cell.row: config.model for cell, config in zip(cells, configs, strict=True)}
+    assert (by_row["T = 2"].time_steps, by_row[tables.WHOLE].time_steps) == (2, 6)
+    assert (by_row["all CMQKA"].stage3, by_row[tables.WHOLE].stage3, by_row["spatial"].variant) == (
+        "cmqka", "ssa", "spatial",
+    )  # fmt: skip
+
+
+def test_the_page_holds_means_deviations_and_what_was_published():
+    rows = [row(tables.WHOLE, "loihi", seed, accuracy) for seed, accuracy in enumerate((0.90, 0.92, 0.94))]
+    rows += [row("T = 1", "paper", 0, 0.5)]
+    page = tables_page.page(rows, "x.json", "x.png")
+    assert re.search(r"\| 6 \| 92\.0 ± 2\.0 \| – \| – \| – \| 78\.38 \| 72\.14 \|", page)
+    assert re.search(r"\| 1 \| – \| 50\.0 \(1 seed\) \| – \| – \| 72\.63 \| 64\.18 \|", page)
+    assert "| q | 0.0100 ± 0.0000 | 0.0200 ± 0.0000 | 0.0300 ± 0.0000 | – | – | – | 0.1304 |" in page
+    assert "| energy at 45 nm fp32 prices, µJ | 6.40 ± 0.00 | – | – | – |" in page
+
+
+def test_page_and_plot_are_written(tmp_path, monkeypatch):
+    results = tmp_path / "tables.json"
+    results.write_text(json.dumps({"rows": [row(tables.WHOLE, "loihi", 0, 0.9), row("T = 1", "loihi", 0, 0.6)]}))
+    monkeypatch.setattr(sys, "argv", ["page", str(results), "-o", str(tmp_path / "tables.md")])
+    tables_page.main()
+    assert (tmp_path / "tables.png").read_bytes().startswith(b"\x89PNG")
+    assert "](tables.png)" in (tmp_path / "tables.md").read_text()
+
+
+def test_a_finished_row_is_kept(tmp_path, monkeypatch):
+    """The first call runs one row of the quick set, the second one leaves it as it is."""
+    output = tmp_path / "tables.json"
+    one = tables.Cell("-12 dB", "T = 1", "paper", 0)
+    monkeypatch.setattr(tables, "cells", lambda *_: [one])
+    arguments = ["tables", "--quick", "--runs", str(tmp_path / "runs"), "-o", str(output)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    tables.main()
+    first = output.read_text()
+    (found,) = json.loads(first)["rows"]
+    assert (found["row"], found["profile"], found["config"]["model"]["time_steps"]) == ("T = 1", "paper", 1)
+    assert found["multiply_accumulates"] > 0 and found["accumulates"] > 0
+    assert 0 < found["firing_rates"]["1 stem"] < 1
+    monkeypatch.setattr(tables, "measure", lambda *_: pytest.fail("the row is there"))
+    tables.main()
+    assert output.read_text() == first
