@@ -10,6 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from training.config_types import STRICT, NonNegative, PositiveFloat, Probability, refuse
 
+CACHE = Path("runs/cache")
+
 
 @dataclass(frozen=True, config=STRICT)
 class AudioConfig:
@@ -69,7 +71,9 @@ class GridConfig:
 
     Attributes:
         audio: of the speech.
-        root: folder that holds `grid_s1_digits.h5`, relative to the working directory.
+        root: folder that holds `grid_s1_digits.h5`, or the recordings that it is made from, relative to the working
+            directory.
+        cache: folder of what is decoded from recordings; `grid_s1_digits.h5` needs none.
         evaluation_seed: of the noise of validation and test samples.
         shift_px: augmentation, largest shift of the mouth, in pixels of the image; one shift a clip.
         flip: augmentation, probability of a mirrored mouth.
@@ -83,6 +87,7 @@ class GridConfig:
     name: Literal["grid"]
     audio: AudioConfig
     root: Path = Path("../shared/data")
+    cache: Path = CACHE
     evaluation_seed: int = 0
     shift_px: Annotated[int, Field(ge=0)] = 0
     flip: Probability = 0.0
@@ -90,4 +95,88 @@ class GridConfig:
     shift_s: NonNegative = 0.0
 
 
-DataConfig = Annotated[DigitsConfig | GridConfig, Field(discriminator="name")]
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class MediaConfig:
+    """What the data sets of sound and video files have in common; see `training.data.clips`.
+
+    `WINDOW_S` is the length of the spectrogram: longer sound is cut, shorter sound is followed by silence. Clips whose
+    sound is shorter than `MIN_S` are excluded.
+
+    Attributes:
+        root: folder of the data set, relative to the working directory.
+        cache: folder of what is decoded from it; about 1.5 MB a video at 128×128 and T = 6. It may be deleted.
+        flip: augmentation, probability of a mirrored picture.
+        shift_px: augmentation, largest shift of the picture, in pixels of the image.
+        colour: augmentation, largest relative change of brightness, contrast and saturation.
+        shift: augmentation, largest shift of the sound, as a share of `WINDOW_S`.
+    """
+
+    VIDEO_CHANNELS: ClassVar[int] = 3
+    WINDOW_S: ClassVar[float]
+    MIN_S: ClassVar[float]
+
+    root: Path
+    cache: Path = CACHE
+    flip: Probability = 0.5
+    shift_px: Annotated[int, Field(ge=0)] = 8
+    colour: Probability = 0.2
+    shift: Probability = 0.1
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class CremaDConfig(MediaConfig):
+    """Acted emotions, split by actor; see `training.data.crema_d`.
+
+    Attributes:
+        split_seed: chooses the actors of validation and test.
+    """
+
+    CLASSES: ClassVar[int] = 6
+    WINDOW_S: ClassVar[float] = 4.0
+    MIN_S: ClassVar[float] = 0.25
+
+    name: Literal["crema_d"]
+    split_seed: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class AveConfig(MediaConfig):
+    """Audio-visual events; see `training.data.ave`.
+
+    Attributes:
+        protocol: `official` keeps every line of the lists, `clean` drops the training lines whose video is also
+            validated or tested on.
+    """
+
+    CLASSES: ClassVar[int] = 28
+    WINDOW_S: ClassVar[float] = 10.0
+    MIN_S: ClassVar[float] = 0.25
+
+    name: Literal["ave"]
+    protocol: Literal["official", "clean"] = "official"
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class UrbanSound8kAvConfig(MediaConfig):
+    """City sounds, each with one picture; see `training.data.urbansound8k_av`.
+
+    Attributes:
+        protocol: `folds` keeps each recording in one part. `stratified`, 80/10/10 % of each class, is the published
+            one and does not. `grouped` has the same shares, by recording.
+        fold: tested; the next one validates. Of `folds` only.
+        split_seed: of `stratified` and `grouped`.
+    """
+
+    CLASSES: ClassVar[int] = 10
+    WINDOW_S: ClassVar[float] = 4.0
+    MIN_S: ClassVar[float] = 0.02  # one hop of the spectrogram: short sounds are part of the data set
+
+    name: Literal["urbansound8k_av"]
+    protocol: Literal["folds", "stratified", "grouped"] = "folds"
+    fold: Annotated[int, Field(ge=1, le=10)] = 1
+    split_seed: Annotated[int, Field(ge=0)] = 0
+
+
+DataConfig = Annotated[
+    DigitsConfig | GridConfig | CremaDConfig | AveConfig | UrbanSound8kAvConfig, Field(discriminator="name")
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
 from dataclasses import replace
 
 import h5py
@@ -10,8 +12,9 @@ import pytest
 
 from snnergy.errors import UserError
 from tests.training.helpers import GRID_AUDIO, GRID_ROOT, TINY, grid
-from training.data import audio, build_dataset
+from training.data import audio, build_dataset, grid_raw
 from training.data.grid import GridClips
+from training.data.media import Unusable
 
 FILE = GRID_ROOT / "grid_s1_digits.h5"
 needs_grid = pytest.mark.skipif(not FILE.is_file(), reason=f"GRID data set is not at {FILE}")
@@ -97,3 +100,86 @@ def test_evaluation_is_fixed_by_its_own_seed():
     other = build_dataset(replace(grid(), evaluation_seed=1), TINY, "test")[9]["audio"]
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+RAW = GRID_ROOT / "grid_s1_raw"
+needs_raw = pytest.mark.skipif(not (RAW.is_dir() and FILE.is_file()), reason=f"GRID recordings are not at {RAW}")
+
+
+@pytest.fixture(scope="module")
+def raw_index():
+    with (RAW / "index.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@needs_raw
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_recordings_give_the_rows_of_the_file(tmp_path_factory, raw_index, split):
+    cache = tmp_path_factory.getbasetemp() / "grid_cache"  # shared by the three
+    of_split = [row for row in raw_index if row["split"] == split]
+    fields, excluded = grid_raw.read(RAW, split, cache)
+    rows = [int(row["h5_row"]) for row in of_split]
+    with h5py.File(FILE) as file:
+        for name, slack in {"video": 1, "audio": 1, "label": 0, "word_span": 0}.items():
+            expected = file[name][rows].astype(int)
+            assert fields[name].shape == expected.shape
+            assert np.abs(fields[name].astype(int) - expected).max() <= slack, name
+    assert excluded == ()
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Three of the recordings, with an index that lists a fourth."""
+    for name in ("bbir8p", "lrae3s", "brbm8p"):
+        for ending in ("mpg", "align"):
+            shutil.copyfile(RAW / f"{name}.{ending}", tmp_path / f"{name}.{ending}")
+    (tmp_path / "index.csv").write_text("clip,split\nbbir8p,val\nlrae3s,val\nbrbm8p,val\nswwj1a,val\n")
+    return tmp_path
+
+
+@needs_raw
+def test_folder_of_recordings_is_the_same_data_set(recordings):
+    dataset = build_dataset(grid(root=recordings, cache=recordings / "cache"), TINY, "val")
+    assert dataset.source.labels.tolist() == [8, 8, 3]
+    assert [(path.name, reason) for path, reason in dataset.excluded] == [("swwj1a.mpg", "missing")]
+    whole = build_dataset(grid(), TINY, "val")
+    with h5py.File(FILE) as file:
+        row = np.flatnonzero(file["clip"][:][file["split"][:] == b"val"] == b"bbir8p")[0]
+    assert np.abs(dataset.source.video[0].astype(int) - whole.source.video[row]).max() <= 1
+    assert np.abs(dataset.source.audio[0] - whole.source.audio[row]).max() <= 1 / 32768
+
+
+@needs_raw
+@pytest.mark.parametrize(
+    ("break_it", "reason"),
+    [
+        (lambda path: path.with_suffix(".align").write_text("0 1000 bin\n"), "six words"),
+        (lambda path: path.with_suffix(".align").write_text("a line of text\n"), "is no alignment"),
+        (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 3]), "too short"),
+        (lambda path: path.write_bytes(bytes(5000)), "corrupt"),
+    ],
+)
+def test_a_broken_recording_says_what_is_wrong(recordings, break_it, reason):
+    path = recordings / "brbm8p.mpg"
+    break_it(path)
+    with pytest.raises(Unusable, match=reason):
+        grid_raw.GridDecoder()(path, path.with_suffix(".align"))
+
+
+def test_index_without_splits_is_refused(tmp_path):
+    (tmp_path / "bbir8p.mpg").write_bytes(b"")
+    (tmp_path / "index.csv").write_text("clip,digit\nbbir8p,8\n")
+    with pytest.raises(UserError, match=r"index\.csv: needs the columns clip and split"):
+        build_dataset(grid(root=tmp_path, cache=tmp_path / "cache"), TINY, "val")
+
+
+def test_without_an_index_every_digit_is_in_every_part(tmp_path):
+    names = [f"{command}bbf{digit}n" for command in "bpls" for digit in "z123456789"]
+    names += [f"{command}gbf{digit}n" for command in "bpls" for digit in "z123456789"]
+    for name in names:
+        (tmp_path / f"{name}.mpg").write_bytes(b"")
+    parts, excluded = grid_raw._parts(tmp_path)
+    assert list(parts) == sorted(names)
+    assert excluded == []
+    for split, count in {"train": 5, "val": 1, "test": 2}.items():
+        assert sorted(name[4] for name in parts if parts[name] == split) == sorted(count * "123456789z")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from training.config import Config, ModelConfig
-from training.data.dataset import AudioVisualDataset, Split
+from training.data import ave, crema_d, urbansound8k_av
+from training.data.clips import MediaClips
+from training.data.dataset import AudioVisualDataset, Excluded, Split
 from training.data.digits import DigitClips
 from training.data.grid import GridClips
-from training.data_config import DataConfig, DigitsConfig
+from training.data_config import DataConfig, DigitsConfig, GridConfig
 
-__all__ = ["AudioVisualDataset", "Split", "arrays", "build_dataset"]
+__all__ = ["AudioVisualDataset", "Excluded", "Split", "arrays", "build_dataset"]
+
+_LISTS = {"crema_d": crema_d.list_clips, "ave": ave.list_clips, "urbansound8k_av": urbansound8k_av.list_clips}
 
 
 def build_dataset(
@@ -26,12 +30,15 @@ def build_dataset(
         dropout: probability that a training sample loses one of its modalities.
 
     Raises:
-        UserError: the data set is not there.
+        UserError: the data set is not there, or none of its clips can be used.
     """
     if isinstance(data, DigitsConfig):
         source, evaluation_seed = DigitClips(data, model, split), data.split_seed
-    else:
+    elif isinstance(data, GridConfig):
         source, evaluation_seed = GridClips(data, model, split), data.evaluation_seed
+    else:
+        # Evaluation draws nothing from recorded media, so that any seed will do.
+        source, evaluation_seed = MediaClips(_LISTS[data.name](data, split), data, model, split), 0
     return AudioVisualDataset(source, split, seed if split == "train" else evaluation_seed, model.blank, dropout)
 
 

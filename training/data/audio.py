@@ -77,5 +77,11 @@ def encode(waveform: Floats, rate: int, config: AudioConfig, model: ModelConfig)
         image = to_pixels(log_mel(waveform, rate, config, side, side), config)
         return np.broadcast_to(image, (steps, 1, side, side)).copy()
     image = to_pixels(log_mel(waveform, rate, config, side, 2 * side), config)
+    return moving_half(image, steps)
+
+
+def moving_half(image: Pixels, steps: int) -> Pixels:
+    """Windows `(T, 1, S, S)` on an image `(S, 2S)`, from its start at the first step to its end at the last."""
+    side = len(image)
     starts = np.rint(np.linspace(0, side, steps)).astype(int)
     return np.stack([image[None, :, start : start + side] for start in starts])

@@ -6,7 +6,8 @@ never changes, and neither depends on the batch, the workers or an interrupted r
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,18 @@ MODALITIES = ("video", "audio")
 Pixels = npt.NDArray[np.uint8]
 
 
+class Excluded(NamedTuple):
+    """A clip that the data set has and that cannot be used: its file, and why."""
+
+    path: Path
+    reason: str
+
+
 class ClipSource(Protocol):
-    """The clips of one split."""
+    """The clips of one split, and those of it that cannot be used."""
 
     labels: npt.NDArray[np.int64]
+    excluded: tuple[Excluded, ...]
 
     def sample(self, index: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
         """Draw video `(T, C, H, W)` and audio `(T, 1, H, W)` of clip `index`, with fresh noise from `rng`."""
@@ -50,6 +59,11 @@ class AudioVisualDataset(Dataset):
 
     def __len__(self) -> int:
         return len(self.source.labels)
+
+    @property
+    def excluded(self) -> tuple[Excluded, ...]:
+        """Clips of this split that cannot be used, and why."""
+        return self.source.excluded
 
     def __getitem__(self, index: int) -> dict[str, Pixels | int]:
         rng = np.random.default_rng([self.seed, SPLITS.index(self.split), self.epoch, index])

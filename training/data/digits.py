@@ -43,6 +43,8 @@ def split_rows(labels: np.ndarray, seed: int) -> dict[Split, np.ndarray]:
 class DigitClips:
     """The clips of one split; see `training.data.dataset.ClipSource`."""
 
+    excluded = ()
+
     def __init__(self, config: DigitsConfig, model: ModelConfig, split: Split) -> None:
         self.config = config
         self.model = model

@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from snnergy.errors import UserError
 from training.config import ModelConfig
-from training.data import audio
-from training.data.dataset import Pixels, Split
+from training.data import audio, augment, grid_raw
+from training.data.clips import report_excluded
+from training.data.dataset import Excluded, Pixels, Split
 from training.data_config import GridConfig
 
 _FILE = "grid_s1_digits.h5"
@@ -32,7 +33,7 @@ class GridClips:
     def __init__(self, config: GridConfig, model: ModelConfig, split: Split) -> None:
         self.config = config
         self.model = model
-        fields = _read(config.root / _FILE, split)
+        fields, self.excluded = _read(config, split)
         frames = np.rint(np.linspace(0, fields["video"].shape[1] - 1, model.time_steps)).astype(int)
         self.video = _resize(fields["video"][:, frames], model.image_size)
         self.audio = fields["audio"].astype(np.float32) / 32768
@@ -59,24 +60,29 @@ class GridClips:
 
     def _augment_video(self, video: Pixels, rng: np.random.Generator) -> Pixels:
         """Mirror, move and relight a clip `(T, S, S)`, all its frames alike."""
-        size, reach = video.shape[-1], self.config.shift_px
-        if rng.random() < self.config.flip:
-            video = video[:, :, ::-1]
-        row, column = rng.integers(0, 2 * reach + 1, size=2)
-        padded = np.pad(video, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
-        video = padded[:, row : row + size, column : column + size].astype(np.float32)
+        video = augment.mirror_and_move(video, self.config.flip, self.config.shift_px, rng).astype(np.float32)
         gain, offset = 1 + self.config.brightness * rng.uniform(-1, 1, size=2)
         mean = video.mean()
         return np.clip(np.rint((video - mean) * gain + mean * offset), 0, 255).astype(np.uint8)
 
 
-def _read(path: Path, split: Split) -> dict[str, np.ndarray]:
-    """The rows of one split."""
-    if not path.is_file():
+def _read(config: GridConfig, split: Split) -> tuple[dict[str, np.ndarray], tuple[Excluded, ...]]:
+    """The rows of one split, from the HDF5 file or else from the recordings it is made from; what is excluded."""
+    path = config.root / _FILE
+    if path.is_file():
+        return _read_rows(path, split), ()
+    if not grid_raw.is_there(config.root):
         raise UserError(
-            f"{path}: data set 'grid' is not there; expected an HDF5 file with {_LAYOUT}, made from: {_SOURCE}. "
-            f"Set data.root to the folder that holds {_FILE}"
+            f"{path}: data set 'grid' is not there; expected an HDF5 file with {_LAYOUT}, or the recordings *.mpg with "
+            f"their *.align, made from: {_SOURCE}. Set data.root to the folder that holds {_FILE} or the recordings"
         )
+    fields, excluded = grid_raw.read(config.root, split, config.cache)
+    report_excluded(f"grid {split}", excluded, len(fields["label"]))
+    return fields, excluded
+
+
+def _read_rows(path: Path, split: Split) -> dict[str, np.ndarray]:
+    """The rows of one split in the HDF5 file."""
     with h5py.File(path) as file:
         missing = {"video", "audio", "label", "split", "word_span"} - set(file)
         if missing:

@@ -1,0 +1,79 @@
+"""Mel spectrogram of recorded sound, as an 8-bit image.
+
+    pixel = 255 * (1 + max(dB, -80) / 80),   dB = 10 log10(power / largest power of the clip)
+
+Relative to the clip, because recordings differ in level by tens of decibels; the range is fixed, so that a clip's own
+noise floor does not stretch it. A clip without any power is pixel 0 throughout.
+"""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import torch
+from torch.nn import functional
+
+from training.config import ModelConfig
+from training.data.audio import Floats, moving_half
+from training.data.dataset import Pixels
+from training.data.media import RATE, Samples
+
+FLOOR_DB = -80.0
+HOP = 320  # samples, 20 ms
+
+_WINDOW = 2048  # samples, Hann, 128 ms
+_BANDS = 128
+_HIGH_HZ = 8000.0
+_SILENCE = 1e-10  # power below which nothing is there
+
+
+def columns(seconds: float) -> int:
+    """Columns of a spectrogram of this length."""
+    return round(seconds * RATE) // HOP + 1
+
+
+def relative_mel(waveform: Samples, window_s: float) -> Floats:
+    """Mel spectrogram in dB below its maximum, from -80 to 0; all -80 for silence.
+
+    Args:
+        waveform: `(samples,)` at 16 kHz; cut at `window_s`, or followed by silence up to it.
+        window_s: length of the spectrogram.
+
+    Returns:
+        `(128, columns)`, lowest band first, 20 ms a column.
+    """
+    sound = librosa.util.fix_length(waveform.astype(np.float32), size=round(window_s * RATE))
+    power = librosa.feature.melspectrogram(
+        y=sound, sr=RATE, n_fft=_WINDOW, hop_length=HOP, n_mels=_BANDS, fmin=0.0, fmax=_HIGH_HZ, power=2.0
+    )
+    if power.max() < _SILENCE:
+        return np.full_like(power, FLOOR_DB)
+    # Far below the floor, so that it never raises the quiet parts of a quiet clip.
+    return librosa.power_to_db(power, ref=np.max, amin=1e-20, top_db=-FLOOR_DB)
+
+
+def shifted(mel: Floats, by: int) -> Floats:
+    """Move a spectrogram `(bands, columns)` to later columns, or to earlier ones; silence follows it."""
+    moved = np.full_like(mel, FLOOR_DB)
+    width = mel.shape[1]
+    moved[:, max(by, 0) : width + min(by, 0)] = mel[:, max(-by, 0) : width - max(by, 0)]
+    return moved
+
+
+def encode(mel: Floats, filled: int, model: ModelConfig) -> Pixels:
+    """Image of each time step, `(T, 1, S, S)`, rows are mel bands, lowest first.
+
+    `repeat`: the whole spectrogram at every step. `windowed`: half of its first `filled` columns, those of the video,
+    at twice the resolution, moving from their start at the first step to their end at the last.
+    """
+    steps, side = model.time_steps, model.image_size
+    if model.audio_encoding == "repeat":
+        return np.broadcast_to(_to_pixels(mel, side, side), (steps, 1, side, side)).copy()
+    return moving_half(_to_pixels(mel[:, :filled], side, 2 * side), steps)
+
+
+def _to_pixels(mel: Floats, height: int, width: int) -> Pixels:
+    """Resize, bilinear with antialiasing, and map dB to pixels."""
+    image = torch.from_numpy(255 * (1 - mel / FLOOR_DB))[None, None]
+    image = functional.interpolate(image, size=(height, width), mode="bilinear", antialias=True)
+    return image[0, 0].round().clamp(0, 255).to(torch.uint8).numpy()

@@ -1,0 +1,136 @@
+"""UrbanSound8K-AV: 8732 sounds of a city in ten classes, each with one still image.
+
+Salamon, Jacoby, Bello, "A dataset and taxonomy for urban sound research", ACM Multimedia 2014; images by Guo et al.
+2024. Slices of one recording are near copies. A split by class alone puts most recordings on both sides, so that
+accuracy partly measures how well recordings are recognised; the data set's authors ask for its ten folds.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from sklearn.model_selection import StratifiedGroupKFold
+
+from snnergy.errors import UserError
+from training.data.clips import Clip, Listing
+from training.data.dataset import SPLITS, Excluded, Split
+from training.data.splits import refuse_empty, split_by_class, warn_shared
+from training.data_config import UrbanSound8kAvConfig
+
+CLASSES = (
+    "air_conditioner", "car_horn", "children_playing", "dog_bark", "drilling",
+    "engine_idling", "gun_shot", "jackhammer", "siren", "street_music",
+)  # fmt: skip
+FOLDS = 10
+
+_SOUND_FOLDERS, _PICTURE_FOLDERS = ("Dataset_v3_sound", "audio"), ("Dataset_v3_vision", "vision")
+_PICTURES = (".jpg", ".jpeg", ".png", ".mp4")
+_METADATA = Path("metadata", "UrbanSound8K.csv")
+_LAYOUT = f"Dataset_v3_sound/<class>/*.wav, Dataset_v3_vision/<class>/*.jpg and, for folds, {_METADATA}"
+_SOURCE = "https://www.kaggle.com/datasets/lingyueguo/urbansound8k-av and https://urbansounddataset.weebly.com"
+_NAME = re.compile(r"(?P<recording>\d+)-(?P<label>\d)-\d+-\d+")
+_VAL_SHARE = _TEST_SHARE = 0.1
+
+
+def list_clips(config: UrbanSound8kAvConfig, split: Split) -> Listing:
+    """The clips of one split.
+
+    Raises:
+        UserError: the data set is not there, or the folds are not.
+    """
+    sound_folder, picture_folder = _folder(config.root, _SOUND_FOLDERS), _folder(config.root, _PICTURE_FOLDERS)
+    sounds, pictures = _by_name(sound_folder, (".wav",)), _by_name(picture_folder, _PICTURES)
+    if not sounds or not pictures:
+        raise UserError(
+            f"{config.root}: data set 'urbansound8k_av' is not there; expected {_LAYOUT}, published at {_SOURCE}. "
+            f"Set data.root to the folder that holds them"
+        )
+    folds = _read_folds(config.root / _METADATA, sounds)
+    names = sorted(filter(_NAME.fullmatch, sounds.keys() | pictures.keys() | folds.keys()))
+    clips = []
+    for name, part in zip(names, _parts(names, folds, config), strict=True):
+        if part == split:
+            label = _label(name)
+            # Where one of the two is missing, the path it would have says so.
+            picture = pictures.get(name, picture_folder / CLASSES[label] / f"{name}.jpg")
+            clips.append(Clip(picture, sounds.get(name, sound_folder / CLASSES[label] / f"{name}.wav"), label))
+    strange = [path for path in (*sounds.values(), *pictures.values()) if not _NAME.fullmatch(path.stem)]
+    return Listing(
+        tuple(clips), tuple(Excluded(path, "name is not recording-class-occurrence-slice") for path in strange)
+    )
+
+
+def _parts(names: list[str], folds: dict[str, int], config: UrbanSound8kAvConfig) -> list[Split]:
+    """The part of each clip; warns of recordings that are in two."""
+    labels, recordings = [_label(name) for name in names], [_recording(name) for name in names]
+    if config.protocol == "folds":
+        parts = _by_fold(names, folds, config)
+    elif config.protocol == "stratified":
+        parts = [SPLITS[i] for i in split_by_class(labels, _VAL_SHARE, _TEST_SHARE, config.split_seed)]
+    else:
+        parts = _by_recording(labels, recordings, config.split_seed)
+    refuse_empty(f"urbansound8k_av, {config.protocol}", parts)
+    warn_shared(
+        f"urbansound8k_av, {config.protocol}",
+        {part: [r for r, p in zip(recordings, parts, strict=True) if p == part] for part in SPLITS},
+        "accuracy is partly that of recognising recordings; show data.protocol = folds beside it",
+    )
+    return parts
+
+
+def _by_fold(names: list[str], folds: dict[str, int], config: UrbanSound8kAvConfig) -> list[Split]:
+    """One fold for test, the next for validation, the others for training."""
+    without = [name for name in names if name not in folds]
+    if without:
+        raise UserError(
+            f"{config.root}: {len(without)} clips have no fold, {without[0]} among them; copy UrbanSound8K's "
+            f"{_METADATA} there, or set data.protocol to grouped"
+        )
+    part_of: dict[int, Split] = {config.fold: "test", config.fold % FOLDS + 1: "val"}
+    return [part_of.get(folds[name], "train") for name in names]
+
+
+def _by_recording(labels: list[int], recordings: list[str], seed: int) -> list[Split]:
+    """A tenth of each class for test and for validation, as nearly as whole recordings allow."""
+    parts: list[Split] = ["train"] * len(labels)
+    tenths = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(labels, labels, recordings)
+    for part, (_, rows) in zip(("test", "val"), tenths, strict=False):
+        for row in rows:
+            parts[row] = part
+    return parts
+
+
+def _label(name: str) -> int:
+    return int(_NAME.fullmatch(name)["label"])
+
+
+def _recording(name: str) -> str:
+    """The Freesound recording that a clip is a slice of."""
+    return _NAME.fullmatch(name)["recording"]
+
+
+def _folder(root: Path, names: Iterable[str]) -> Path:
+    """The first of the folders that is there; both namings are published."""
+    folders = [root / name for name in names]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
+
+
+def _by_name(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
+    """Files by the name of their clip, in whatever folders of classes or folds they lie."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in endings)
+    return {path.stem: path for path in paths if not path.name.startswith(".")}
+
+
+def _read_folds(metadata: Path, sounds: dict[str, Path]) -> dict[str, int]:
+    """Fold of each clip, from UrbanSound8K's table or else from its folders fold1 to fold10."""
+    if metadata.is_file():
+        with metadata.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        if rows and not {"slice_file_name", "fold"} <= rows[0].keys():
+            raise UserError(f"{metadata}: lacks the columns slice_file_name and fold; fetch it again from {_SOURCE}")
+        return {Path(row["slice_file_name"]).stem: int(row["fold"]) for row in rows}
+    folders = {name: re.fullmatch(r"fold(\d+)", path.parent.name) for name, path in sounds.items()}
+    return {name: int(match[1]) for name, match in folders.items() if match}
