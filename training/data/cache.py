@@ -21,6 +21,8 @@ from zipfile import BadZipFile
 
 import av
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from snnergy.errors import UserError
 from snnergy.files import written_whole
@@ -80,8 +82,11 @@ class Cache:
         Returns:
             For each clip its entry, or why it cannot be used.
         """
+        watched = Console(stderr=True)
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # FFmpeg works outside Python's lock
-            return list(pool.map(self._fill_one, clips))
+            entries = pool.map(self._fill_one, clips)
+            title = f"decoding to {self.folder}"
+            return list(track(entries, title, len(clips), console=watched, disable=not watched.is_terminal))
 
     def load(self, entry: Path, files: Files) -> Arrays:
         """The arrays of an entry; decoded again where the entry is gone or damaged."""
