@@ -38,7 +38,15 @@ class Projection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(T, B, inputs, H, W)` to `(T, B, outputs, H', W')`."""
-        return self.norm(self.conv(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+        frames = x.flatten(0, 1)
+        if self.conv.kernel_size == (1, 1):
+            # The positions that a strided kernel reads, read here: oneDNN of torch 2.3.1 writes beyond its memory in
+            # the backward pass of some strided 1×1 convolutions with channels innermost (3 to 96 channels, stride 4).
+            rows, columns = self.conv.stride
+            current = functional.conv2d(frames[..., ::rows, ::columns], self.conv.weight)
+        else:
+            current = self.conv(frames)
+        return self.norm(current).unflatten(0, x.shape[:2])
 
 
 class CausalProjection(Projection):
