@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from joblib import Parallel, delayed
 from torch.nn import functional
 
 from benchmarks.results_file import write_rows
@@ -85,9 +86,9 @@ def main() -> None:
     rows = []
     for base_dim in (96, 192):
         for profile in ("loihi", "paper"):
-            # A pool of one for each size, ended after it: memory that a process has held stays in its peak.
-            with Parallel(n_jobs=2, pre_dispatch=1, backend="multiprocessing") as pool:
-                (row,) = pool([delayed(measure)(base_dim, profile, arguments.batch_size)])
+            # A process for each size, ended after it: memory that one has held stays in its peak.
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                row = pool.submit(measure, base_dim, profile, arguments.batch_size).result()
             rows.append(asdict(row))
             write_rows(arguments.output, "benchmarks.full_size", rows)
             print(row, flush=True)
