@@ -32,7 +32,7 @@ def test_projection(kernel, stride):
 
 def test_gates_are_boolean_functions():
     one, all_positions, head = spikes(2, 2, 6, 1, 1), spikes(2, 2, 6, 4, 4, seed=1), spikes(2, 2, 3, 4, 4, seed=2)
-    for a, spread in ((one, one), (head, head.numpy()[:, :, [0, 0, 1, 1, 2, 2]])):
+    for a, spread in ((one, one.numpy()), (head, head.numpy()[:, :, [0, 0, 1, 1, 2, 2]])):
         both = np.logical_and(spread, all_positions.numpy())
         assert both.any()
         np.testing.assert_array_equal(And()(a, all_positions).numpy(), both)
