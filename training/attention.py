@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from training.config import ModelConfig
-from training.layers import And, CausalProjection, Projection
+from training.layers import And, CausalProjection, Projection, fire
 from training.neurons import LIF
 
 
@@ -43,8 +43,8 @@ class QueryKeyPath(nn.Module):
 
     def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
         """Two streams `(T, B, C, H, W)` to binary `(T, B, C, H, W)`."""
-        q = self.q(self.q_proj(asking))
-        k = self.k(self.k_proj(asked))
+        q = fire(self.q_proj, self.q, asking)
+        k = fire(self.k_proj, self.k, asked)
         mask = self.mask(q.unflatten(2, (self.heads, -1)).sum(dim=3))
         return self.attn(mask, k)
 
@@ -92,7 +92,7 @@ class MLP(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """`(T, B, C, H, W)` to binary `(T, B, C, H, W)`."""
-        return self.out(self.out_proj(self.hidden(self.hidden_proj(stream))))
+        return fire(self.out_proj, self.out, fire(self.hidden_proj, self.hidden, stream))
 
 
 class Direction(nn.Module):

@@ -15,6 +15,18 @@ def _processes() -> int:
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
+def shared() -> bool:
+    """Whether a batch is spread over several processes."""
+    return _processes() > 1
+
+
+def track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Move the running statistics towards mean and biased variance `(C,)` of a batch of `count` values a channel."""
+    norm.num_batches_tracked += 1
+    norm.running_mean.lerp_(mean, norm.momentum)
+    norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+
+
 def _normalise(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor, processes: int) -> Tensor:
     """Normalise `(B, C, …)` by mean and variance over all processes, which hold equally many values each."""
     over = [0, *range(2, x.ndim)]
@@ -22,10 +34,7 @@ def _normalise(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor, processes: int)
     mean = all_reduce(x.sum(dim=over, keepdim=True)) / count
     centred = x - mean
     variance = all_reduce(centred.square().sum(dim=over, keepdim=True)) / count
-    with torch.no_grad():
-        norm.num_batches_tracked += 1
-        norm.running_mean.lerp_(mean.flatten(), norm.momentum)
-        norm.running_var.lerp_(variance.flatten() * (count / (count - 1)), norm.momentum)
+    track(norm, mean.detach().flatten(), variance.detach().flatten(), count)
     scale = norm.weight.view_as(mean) / torch.sqrt(variance + norm.eps)
     return centred * scale + norm.bias.view_as(mean)
 

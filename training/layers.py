@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.batch_norm import BatchNorm2d
+from training.neurons import LIF
 
 # Initial shift of every normalised current, against a threshold of 1: a LIF then fires in about one step in eight.
 # At 0 it is one in thirty, and the gates of gates in the attention start silent.
@@ -38,15 +39,22 @@ class Projection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(T, B, inputs, H, W)` to `(T, B, outputs, H', W')`."""
+        current = self.convolve(x)
+        return self.norm(current.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """The current before its BatchNorm, of the shape that `forward` returns."""
         frames = x.flatten(0, 1)
         if self.conv.kernel_size == (1, 1):
             # The positions that a strided kernel reads, read here: oneDNN of torch 2.3.1 writes beyond its memory in
             # the backward pass of some strided 1×1 convolutions with channels innermost (3 to 96 channels, stride 4).
             rows, columns = self.conv.stride
-            current = functional.conv2d(frames[..., ::rows, ::columns], self.conv.weight)
+            if rows * columns > 1:  # the gradient of a slice, even of a whole one, is a tensor of zeros to copy into
+                frames = frames[..., ::rows, ::columns]
+            current = functional.conv2d(frames, self.conv.weight)
         else:
             current = self.conv(frames)
-        return self.norm(current).unflatten(0, x.shape[:2])
+        return current.unflatten(0, x.shape[:2])
 
 
 class CausalProjection(Projection):
@@ -59,10 +67,20 @@ class CausalProjection(Projection):
         super().__init__(inputs * steps, outputs)
         self.steps = steps
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(T, B, inputs, H, W)` to `(T, B, outputs, H, W)`."""
+    def convolve(self, x: Tensor) -> Tensor:
+        """The current of `(T, B, inputs, H, W)` before its BatchNorm, `(T, B, outputs, H, W)`."""
         past = [functional.pad(x[: len(x) - lag], (0, 0, 0, 0, 0, 0, 0, 0, lag, 0)) for lag in range(1, self.steps)]
-        return super().forward(torch.cat([x, *past], dim=2))
+        return super().convolve(torch.cat([x, *past], dim=2))
+
+
+def fire(projection: Projection, population: LIF, x: Tensor) -> Tensor:
+    """Spikes of a population that one projection drives: `population(projection(x))`.
+
+    In training the population takes over the projection's BatchNorm, which it can join with its own pass over memory.
+    """
+    if projection.training:
+        return population(projection.convolve(x), projection.norm)
+    return population(projection(x))
 
 
 class And(nn.Module):

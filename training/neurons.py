@@ -15,7 +15,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from training.lif_scan import lif_scan
+from training.batch_norm import BatchNorm2d, shared, track
+from training.lif_scan import Neuron, lif_scan, norm_lif_scan
 
 
 @contextmanager
@@ -63,16 +64,29 @@ class LIF(neuron.LIFNode):
         # Releases of SpikingJelly differ in what they accept; what one lacks is fixed there to the value above.
         super().__init__(**{name: value for name, value in arguments.items() if name in _SUPPORTED})
 
-    def multi_step_forward(self, x_seq: Tensor) -> Tensor:
-        """SpikingJelly's step for each time step of `(T, ...)`.
+    def multi_step_forward(self, x_seq: Tensor, norm: BatchNorm2d | None = None) -> Tensor:
+        """SpikingJelly's step for each time step of `(T, ...)`, which goes through `norm` first if there is one.
 
         Its own loop indexes `x_seq[t]`, whose gradient is a zero tensor of the whole sequence for each t; `unbind`
-        has one gradient for all. On a CPU, from a cleared state, `lif_scan.py` does the same in one pass.
+        has one gradient for all. Where `scans` says so, `lif_scan.py` does the same in one pass, and a BatchNorm that
+        is training with it.
         """
-        if isinstance(self.v, float) and x_seq.dtype is torch.float32 and x_seq.device.type == "cpu":
-            spikes, self.v = lif_scan(x_seq, self.tau, self.v_threshold, _SURROGATE_SLOPE)
+        constants = Neuron(self.tau, self.v_threshold, _SURROGATE_SLOPE)
+        scans = self.scans(x_seq)
+        if norm is not None and scans and norm.training and not shared():
+            spikes, self.v, mean, variance = norm_lif_scan(x_seq, norm, constants)
+            track(norm, mean, variance, x_seq.numel() // len(mean))
+            return spikes
+        if norm is not None:
+            x_seq = norm(x_seq.flatten(0, 1)).unflatten(0, x_seq.shape[:2])
+        if scans:
+            spikes, self.v = lif_scan(x_seq, constants)
             return spikes
         return torch.stack([self.single_step_forward(x) for x in x_seq.unbind(0)])
+
+    def scans(self, x_seq: Tensor) -> bool:
+        """Whether `lif_scan.py` can run this population on a current: on a CPU, from a cleared state."""
+        return isinstance(self.v, float) and x_seq.dtype is torch.float32 and x_seq.device.type == "cpu"
 
 
 def reset(network: nn.Module) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from training.attention import MLP, Direction, residual_weight
 from training.config import ModelConfig
-from training.layers import And, Projection
+from training.layers import And, Projection, fire
 from training.neurons import LIF
 
 
@@ -53,8 +53,10 @@ class SSA(nn.Module):
 
     def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
         """Two streams `(T, B, C, H, W)` to binary `(T, B, C, H, W)`."""
-        q, k, v = self.q(self.q_proj(asking)), self.k(self.k_proj(asked)), self.v(self.v_proj(asked))
-        return self.out(self.out_proj(self.attn(self.scale * self.counts(q, k, v))))
+        q = fire(self.q_proj, self.q, asking)
+        k = fire(self.k_proj, self.k, asked)
+        v = fire(self.v_proj, self.v, asked)
+        return fire(self.out_proj, self.out, self.attn(self.scale * self.counts(q, k, v)))
 
     def counts(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Q Kᵀ V of each head, all `(T, B, C, H, W)`, in the cheaper order."""
@@ -88,11 +90,13 @@ class BinarySSA(nn.Module):
 
     def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
         """Two streams `(T, B, C, H, W)` to binary `(T, B, C, H, W)`."""
-        q, k, v = self.q(self.q_proj(asking)), self.k(self.k_proj(asked)), self.v(self.v_proj(asked))
+        q = fire(self.q_proj, self.q, asking)
+        k = fire(self.k_proj, self.k, asked)
+        v = fire(self.v_proj, self.v, asked)
         memory = self.memory(self.pair(k, v).sum(dim=(3, 4), keepdim=True))
         match = self.match(memory, q)
         attn = self.attn(self.scale * match.unflatten(2, (self.heads, -1)).sum(dim=3))
-        return self.out(self.out_proj(attn))
+        return fire(self.out_proj, self.out, attn)
 
 
 class CrossModalSSA(Direction):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from training.layers import OrPool, Projection
+from training.layers import OrPool, Projection, fire
 from training.neurons import LIF
 
 
@@ -36,8 +36,8 @@ class StemSPDS(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """`(T, B, inputs, H, W)` to binary `(T, B, outputs, H / 4, W / 4)`."""
-        spikes = self.pool0(self.lif0(self.conv0(image)))
-        spikes = self.pool1(self.lif1(self.conv1(spikes)))
+        spikes = self.pool0(fire(self.conv0, self.lif0, image))
+        spikes = self.pool1(fire(self.conv1, self.lif1, spikes))
         return self.out(self.conv2(spikes) + self.shortcut(image))
 
 
@@ -55,5 +55,5 @@ class SPDS(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """`(T, B, inputs, H, W)` to binary `(T, B, outputs, H / 2, W / 2)`."""
-        spikes = self.pool0(self.lif0(self.conv0(stream)))
+        spikes = self.pool0(fire(self.conv0, self.lif0, stream))
         return self.out(self.conv1(spikes) + self.shortcut(stream))

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from tests.training import reference
+from training.batch_norm import BatchNorm2d
+from training.lif_scan import Neuron, lif_scan
 from training.neurons import LIF, reset
 
 LIFNode = LIF.__base__
@@ -58,6 +60,49 @@ def test_scan_keeps_the_memory_layout_and_does_not_depend_on_it():
         (spikes * weight).sum().add(neuron.v.sum()).backward()
         results.append((spikes.detach(), neuron.v.detach(), x.grad))
     assert all(torch.equal(*pair) for pair in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("channels_innermost", [True, False])
+@pytest.mark.parametrize(("channels", "side"), [(5, 1), (12, 9), (3000, 2)])
+def test_scan_with_batch_norm_equals_one_after_the_other(channels, side, channels_innermost):
+    """Spikes, membranes, gradients and running statistics, on channels that fill a block in part, and more than one."""
+    generator = torch.Generator().manual_seed(5)
+    current, to_spikes = (torch.randn(4, 3, channels, side, side, generator=generator) for _ in range(2))
+    current = 3 * current + 2 * torch.randn(channels, 1, 1, generator=generator)
+    if channels_innermost:
+        current = current.movedim(2, -1).contiguous().movedim(-1, 2)
+    results = []
+    for together in (True, False):
+        norm, neuron = BatchNorm2d(channels), LIF(2.0, 1.0)
+        with torch.no_grad():
+            norm.weight.copy_(torch.linspace(-0.5, 2.0, channels))
+            norm.bias.copy_(torch.linspace(0.2, 1.0, channels))
+        x = current.clone(memory_format=torch.preserve_format).requires_grad_()
+        spikes = neuron(x, norm) if together else neuron(norm(x.flatten(0, 1)).unflatten(0, (4, 3)))
+        (spikes * to_spikes).sum().add(neuron.v.sum()).backward()
+        results.append((spikes.detach(), neuron.v.detach(), x.grad, norm.weight.grad, norm.bias.grad, *norm.buffers()))
+    (spikes, *others), (expected_spikes, *expected) = results
+    assert 0 < spikes.mean() < 1
+    assert torch.equal(spikes, expected_spikes)
+    for found, wanted in zip(others, expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=2e-5)
+
+
+def test_evaluation_normalises_by_running_statistics():
+    norm, neuron = BatchNorm2d(2).eval(), LIF(2.0, 1.0)
+    norm.running_mean.copy_(torch.tensor([1.0, -3.0]))
+    before = [buffer.clone() for buffer in norm.buffers()]
+    assert neuron(torch.full((1, 1, 2, 1, 1), 2.5), norm).flatten().tolist() == [0.0, 1.0]
+    assert all(map(torch.equal, norm.buffers(), before))
+
+
+@pytest.mark.parametrize("slope", [1.0, 4.0])
+def test_surrogate_is_the_sigmoids_derivative(slope):
+    distance = torch.linspace(-12, 12, 2001)
+    x = (2 * (distance + 1))[None].requires_grad_()
+    lif_scan(x, Neuron(2.0, 1.0, slope))[0].sum().backward()
+    sigma = torch.sigmoid(slope * (x.detach()[0] / 2 - 1).double())
+    torch.testing.assert_close(x.grad[0], (slope * sigma * (1 - sigma) / 2).float(), rtol=1e-5, atol=1e-9)
 
 
 def test_scan_and_loop_agree_across_a_call():
