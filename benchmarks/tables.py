@@ -79,6 +79,7 @@ class Result:
         firing_rates: stage and role, as `1 q`, → spikes a neuron and step.
         accumulates, multiply_accumulates: of learned layers and real-valued fusion, for the mean sample.
         energy_pj: the two at 45 nm fp32 prices.
+        git_revision, versions: of the code that trained the network.
     """
 
     tables: list[tuple[str, str]]
@@ -97,6 +98,8 @@ class Result:
     multiply_accumulates: float
     energy_pj: float
     config: dict[str, Any]
+    git_revision: str
+    versions: dict[str, str]
 
 
 def cells(conditions: list[str], seeds: list[int]) -> Iterator[Cell]:
@@ -110,7 +113,8 @@ def measure(cell: Cell, config: Config, folder: Path, threads: int) -> Result:
     trained: TrainResult | None = finished(config, folder)
     trained = trained or train(config, folder, force=True, progress=False, threads=threads)
     metrics = trained.metrics
-    activity = measure_activity(checkpoint.load(trained.checkpoint).network, arrays(config, "test"))
+    loaded = checkpoint.load(trained.checkpoint)
+    activity = measure_activity(loaded.network, arrays(config, "test"))
     multiply_pj, add_pj = (FP32.price(operation).pj for operation in ("mac_dense", "ac"))
     return Result(
         tables=[(table, name) for table, rows in TABLES.items() for name, row in rows.items() if row == cell.row],
@@ -126,6 +130,8 @@ def measure(cell: Cell, config: Config, folder: Path, threads: int) -> Result:
         multiply_accumulates=activity.multiply_accumulates,
         energy_pj=round(activity.accumulates * add_pj + activity.multiply_accumulates * multiply_pj, 1),
         config=to_dict(config),
+        git_revision=loaded.git_revision,
+        versions=loaded.versions,
     )
 
 

@@ -135,6 +135,31 @@ def profile_table(rows: Sequence[Row]) -> str:
     return _markdown(["", *(f"{condition}, {profile}" for condition, profile in columns)], body)
 
 
+def comparison(rows: Sequence[Row], condition: str) -> str:
+    """One sentence on `loihi` against `paper`, seed by seed, on the whole network; empty where no seed has both."""
+    whole = {(row["profile"], row["seed"]): row for row in rows if (row["condition"], row["row"]) == (condition, WHOLE)}
+    seeds = sorted(seed for profile, seed in whole if profile == "loihi" and ("paper", seed) in whole)
+    if not seeds:
+        return ""
+    pairs = [(whole["loihi", seed], whole["paper", seed]) for seed in seeds]
+    points = spread(100 * (loihi["accuracy"] - paper["accuracy"]) for loihi, paper in pairs)
+    rate = spread(_rate_ratio(loihi["firing_rates"], paper["firing_rates"]) for loihi, paper in pairs).mean
+    energy = spread(loihi["energy_pj"] / paper["energy_pj"] for loihi, paper in pairs).mean
+    scope = "one seed" if len(pairs) == 1 else f"{len(pairs)} seeds, each against the same seed"
+    deviation = f" ± {points.deviation:.1f}" if len(pairs) > 1 else ""
+    return (
+        f"{condition} ({scope}): `loihi` is {abs(points.mean):.1f}{deviation} points "
+        f"{'more' if points.mean >= 0 else 'less'} accurate than `paper`; populations that both have fire "
+        f"{rate:.2f} times as often, and the operations cost {energy:.2f} times as much energy."
+    )
+
+
+def _rate_ratio(of: dict[str, float], to: dict[str, float]) -> float:
+    """Mean rate over mean rate, of the roles and stages in both."""
+    shared = of.keys() & to.keys()
+    return sum(of[key] for key in shared) / sum(to[key] for key in shared)
+
+
 def plot(rows: Sequence[Row], path: Path) -> None:
     """Accuracy over time steps, with the deviation over seeds, and rates by role and stage."""
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
@@ -178,6 +203,7 @@ def page(rows: Sequence[Row], source: str, plot_name: str) -> str:
         "`loihi` is binary and causal; `paper` multiplies two means, so its residual streams are real-valued. "
         "Operations are those of the learned layers and of the real-valued product, driven by what arrived, in PyTorch "
         "(see `benchmarks/network_activity.py`).",
+        *filter(None, (comparison(rows, condition) for condition in CONDITIONS)),
         profile_table(rows),
     ]
     for table in ("2", "3", "stage 3"):

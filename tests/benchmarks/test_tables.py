@@ -49,6 +49,20 @@ def test_the_page_holds_means_deviations_and_what_was_published():
     assert "| energy at 45 nm fp32 prices, µJ | 6.40 ± 0.00 | – | – | – |" in page
 
 
+def test_profiles_are_compared_seed_by_seed():
+    rows = [row(tables.WHOLE, "loihi", seed, accuracy) for seed, accuracy in enumerate((0.90, 0.92, 0.94))]
+    assert tables_page.comparison(rows, "-12 dB") == ""
+    other = row(tables.WHOLE, "paper", 1, 0.95) | {"energy_pj": 12.8e6}
+    other["firing_rates"] = {"1 q": 0.02, "1 elsewhere": 0.9}
+    assert tables_page.comparison([*rows, other, row("T = 1", "paper", 0, 0.1)], "-12 dB") == (
+        "-12 dB (one seed): `loihi` is 3.0 points less accurate than `paper`; populations that both have fire 0.50 "
+        "times as often, and the operations cost 0.50 times as much energy."
+    )
+    assert "(2 seeds, each against the same seed): `loihi` is 1.5 ± 2.1 points less" in tables_page.comparison(
+        [*rows, other, row(tables.WHOLE, "paper", 0, 0.9)], "-12 dB"
+    )
+
+
 def test_page_and_plot_are_written(tmp_path, monkeypatch):
     results = tmp_path / "tables.json"
     results.write_text(json.dumps({"rows": [row(tables.WHOLE, "loihi", 0, 0.9), row("T = 1", "loihi", 0, 0.6)]}))
@@ -71,6 +85,7 @@ def test_a_finished_row_is_kept(tmp_path, monkeypatch):
     assert (found["row"], found["profile"], found["config"]["model"]["time_steps"]) == ("T = 1", "paper", 1)
     assert found["multiply_accumulates"] > 0 and found["accumulates"] > 0
     assert 0 < found["firing_rates"]["1 stem"] < 1
+    assert found["git_revision"] and found["versions"]["torch"]
     monkeypatch.setattr(tables, "measure", lambda *_: pytest.fail("the row is there"))
     tables.main()
     assert output.read_text() == first
