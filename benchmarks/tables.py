@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,21 +32,28 @@ PROFILES = {"loihi": ["model.profile=loihi", "model.ssa_scale=1.1"], "paper": ["
 # Clean speech spans more decibels than speech in noise, and has something to say above 4 kHz.
 _CLEAN = {"snr_db": 60, "mel_high_hz": 7800, "floor_db": -60, "ceiling_db": 6}
 CONDITIONS = {"-12 dB": [], "clean": [f"data.audio.{field}={value}" for field, value in _CLEAN.items()]}
-# Row → what it changes in the whole network: T = 6, both paths, self-attention in stage 3.
+# Row → what it changes in the whole network: T = 6, both paths, self-attention in stage 3. Looking at one step, the
+# temporal path alone would be the very network that the spatial path alone is; so where it stands alone it looks back.
 WHOLE = "whole"
 ROWS = {
     WHOLE: [],
     "all CMQKA": ["model.stage3=cmqka"],
     "spatial": ["model.variant=spatial"],
-    "temporal": ["model.variant=temporal"],
     "T = 4": ["model.time_steps=4"],
     "T = 2": ["model.time_steps=2"],
     "T = 1": ["model.time_steps=1"],
+    "temporal": ["model.variant=temporal", "model.temporal_kernel=3"],
+    "looking back": ["model.temporal_kernel=3"],
 }
 # Table → its rows, with their names there.
 TABLES = {
     "2": {"1": "T = 1", "2": "T = 2", "4": "T = 4", "6": WHOLE},
-    "3": {"spatial": "spatial", "temporal": "temporal", "spatiotemporal": WHOLE},
+    "3": {
+        "spatial": "spatial",
+        "temporal, 3 steps": "temporal",
+        "spatiotemporal": WHOLE,
+        "spatiotemporal, 3 steps": "looking back",
+    },
     "4": {"firing rates": WHOLE},
     "stage 3": {"self-attention": WHOLE, "query-key": "all CMQKA"},
 }
@@ -102,9 +109,9 @@ class Result:
     versions: dict[str, str]
 
 
-def cells(conditions: list[str], seeds: list[int]) -> Iterator[Cell]:
+def cells(conditions: Sequence[str], seeds: Sequence[int], rows: Sequence[str] = tuple(ROWS)) -> Iterator[Cell]:
     """The whole set, seed by seed, and of each seed first the rows that the others are compared with."""
-    for condition, seed, row, profile in itertools.product(conditions, seeds, ROWS, PROFILES):
+    for condition, seed, row, profile in itertools.product(conditions, seeds, rows, PROFILES):
         yield Cell(condition, row, profile, seed)
 
 
@@ -141,6 +148,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=Path("configs/grid.yaml"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--conditions", nargs="+", choices=sorted(CONDITIONS), default=list(CONDITIONS))
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--jobs", type=int, default=1, help="networks at a time, each with its share of the cores")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trained networks")
     parser.add_argument("--quick", action="store_true", help="every row for one epoch, on embedded data, one seed")
@@ -150,10 +158,10 @@ def main() -> None:
     rows = read_rows(arguments.output)
     present = {tuple(row[field] for field in ("condition", "row", "profile", "seed")) for row in rows}
     config_file, more = arguments.config, []
-    wanted = list(cells(arguments.conditions, arguments.seeds))
+    wanted = list(cells(arguments.conditions, arguments.seeds, arguments.rows))
     if arguments.quick:
         config_file, more = Path("configs/digits.yaml"), _QUICK
-        wanted = list(cells(["-12 dB"], [0]))
+        wanted = list(cells(["-12 dB"], [0], arguments.rows))
     missing = [cell for cell in wanted if (cell.condition, cell.row, cell.profile, cell.seed) not in present]
     threads = max(1, cpu_count() // arguments.jobs)
     tasks = [

@@ -37,6 +37,8 @@ def test_every_cell_is_one_valid_experiment():
     assert (by_row["all CMQKA"].stage3, by_row[tables.WHOLE].stage3, by_row["spatial"].variant) == (
         "cmqka", "ssa", "spatial",
     )  # fmt: skip
+    # At one step, either path alone is the same network, and a row of the table would say nothing.
+    assert by_row["temporal"].variant == "temporal" and by_row["temporal"].temporal_kernel > 1
 
 
 def test_the_page_holds_means_deviations_and_what_was_published():
@@ -44,6 +46,7 @@ def test_the_page_holds_means_deviations_and_what_was_published():
     rows += [row("T = 1", "paper", 0, 0.5)]
     page = tables_page.page(rows, "x.json", "x.png")
     assert re.search(r"\| 6 \| 92\.0 ± 2\.0 \| – \| – \| – \| 78\.38 \| 72\.14 \|", page)
+    assert re.search(r"\| spatiotemporal, 3 steps \|( – \|){6}\n", page)
     assert re.search(r"\| 1 \| – \| 50\.0 \(1 seed\) \| – \| – \| 72\.63 \| 64\.18 \|", page)
     assert "| q | 0.0100 ± 0.0000 | 0.0200 ± 0.0000 | 0.0300 ± 0.0000 | – | – | – | 0.1304 |" in page
     assert "| energy at 45 nm fp32 prices, µJ | 6.40 ± 0.00 | – | – | – |" in page
