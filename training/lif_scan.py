@@ -199,7 +199,8 @@ class _NormLifScan(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         first, total, squares = _moments(_rows(x), len(weight))
         count = x.numel() // len(weight)
-        mean, variance = first + total / count, squares / count - (total / count) ** 2
+        mean = first + total / count
+        variance = np.maximum(squares / count - (total / count) ** 2, 0)  # a constant channel may round below 0
         inverse = 1 / np.sqrt(variance + eps)
         scale = weight.detach().double().numpy() * inverse
         shift = bias.detach().double().numpy() - mean * scale

@@ -143,6 +143,17 @@ def test_one_direction(variant):
     np.testing.assert_allclose(out, stream + reference.mlp(module.mlp, stream), atol=1e-12)
 
 
+@pytest.mark.parametrize(("steps", "same"), [(1, True), (2, False)])
+def test_either_path_alone_is_one_network_unless_the_temporal_one_looks_back(steps, same):
+    outputs = []
+    for variant in ("spatial", "temporal"):
+        torch.manual_seed(7)
+        direction = CMQKA(replace(TINY, variant=variant, temporal_kernel=steps), 4)
+        with torch.no_grad():
+            outputs.append(direction(spikes(3, 2, 4, 4, 4).float(), spikes(3, 2, 4, 4, 4, seed=1).float()))
+    assert torch.equal(*outputs) == same
+
+
 def test_variants_have_only_what_they_use():
     children = {v: {n for n, _ in CMQKA(replace(TINY, variant=v), 4).named_children()} for v in ("spatial", "temporal")}
     assert children == {"spatial": {"spatial", "mlp"}, "temporal": {"temporal", "mlp"}}
