@@ -197,7 +197,8 @@ def page(rows: Sequence[Row], source: str, plot_name: str) -> str:
         "accuracy in percent on 160 clips of one speaker, mean ± sample deviation over seeds 0, 1, 2; a dash "
         "stands for what has not been run yet. The network is the hybrid one (query-key attention in two stages, "
         "self-attention in the third) at 48 × 48 pixels and D = 24 unless a row says otherwise. The publication's "
-        "columns are other data at 128 × 128: they show how a trend compares, not which is better.",
+        "columns are other data at 128 × 128: they show how a trend compares, not which is better. On 160 clips the "
+        "sampling error of an accuracy near 94 % is 1.9 points.",
         f"![Accuracy over time steps, and firing rates]({plot_name})",
         "## What the binary profile costs or gains",
         "`loihi` is binary and causal; `paper` multiplies two means, so its residual streams are real-valued. "
