@@ -75,13 +75,14 @@ def accuracy_table(rows: Sequence[Row], table: str) -> str:
     """Test accuracy in percent by condition and profile, with what was published."""
     columns = [(condition, profile) for condition in CONDITIONS for profile in PROFILES]
     published = PUBLISHED.get(table, {})
+    unpublished = (_ABSENT, _ABSENT) if published else ()
     head = ["", *(f"GRID {condition}, {profile}" for condition, profile in columns)]
     head += ["paper, CREMA-D", "paper, AVE"] if published else []
     body = [
         [
             name,
             *(_cell(_chosen(rows, table, name, *column), lambda row: 100 * row["accuracy"], 1) for column in columns),
-            *([f"{figure:.2f}" for figure in published.get(name, ())] or [_ABSENT] * 2 * bool(published)),
+            *(tuple(f"{figure:.2f}" for figure in published[name]) if name in published else unpublished),
         ]
         for name in TABLES[table]
     ]

@@ -85,7 +85,7 @@ def test_scan_with_batch_norm_equals_one_after_the_other(channels, side, channel
     assert 0 < spikes.mean() < 1
     assert torch.equal(spikes, expected_spikes)
     for found, wanted in zip(others, expected, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=2e-5)
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_evaluation_normalises_by_running_statistics():
