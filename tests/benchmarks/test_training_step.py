@@ -1,4 +1,4 @@
-"""The timing of a training step: its variants compute the same, each in its own way."""
+"""The timing of a training step: each variant takes its own way through the network, in every round."""
 
 from __future__ import annotations
 
