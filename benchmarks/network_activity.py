@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from training.attention import Direction, MeanFusion
@@ -144,9 +144,11 @@ def _streams(trace: _Trace) -> tuple[dict[int, Tensor], set[int]]:
     return spikes, real
 
 
-def _synapses_met(projection: nn.Module, events: Tensor) -> float:
-    """Events `(T, B, C, H, W)` times the synapses that each has: positions of the kernel times channels out."""
+def _synapses_met(projection: Projection, events: Tensor) -> float:
+    """Events `(T, B, C, H, W)` times the synapses of each: steps and positions of the kernel times channels out."""
     conv = projection.conv
     kernel = torch.ones(1, conv.in_channels, *conv.kernel_size)
-    met = functional.conv2d(events.flatten(0, 1), kernel, stride=conv.stride, padding=conv.padding)
+    met = functional.conv2d(
+        projection.presynaptic(events).flatten(0, 1), kernel, stride=conv.stride, padding=conv.padding
+    )
     return met.sum(dtype=torch.float64).item() * conv.out_channels

@@ -2,10 +2,10 @@
 
     python -m benchmarks.tables -o benchmarks/results/tables.json --jobs 2
 
-A row is one trained network, measured on the test split once. Rows that the output file holds already are kept, and a
-network that is half trained goes on, so that the set can be completed over several sittings; the rows that say most
-come first. `--quick` runs every row for one epoch on embedded data, to see that the experiments work.
-`python -m benchmarks.tables_page` writes the tables as a page.
+A row is one trained network, measured on the test split once. Rows that the output file holds already with the same
+settings are kept, and a network that is half trained goes on, so that the set can be completed over several sittings;
+the rows that say most come first. `--quick` runs every row for one epoch on embedded data, to see that the experiments
+work. `python -m benchmarks.tables_page` writes the tables as a page.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,10 @@ def cells(conditions: Sequence[str], seeds: Sequence[int], rows: Sequence[str] =
         yield Cell(condition, row, profile, seed)
 
 
+def _cell(row: dict[str, Any]) -> Cell:
+    return Cell(*(row[field.name] for field in fields(Cell)))
+
+
 def measure(cell: Cell, config: Config, folder: Path, threads: int) -> Result:
     """Train one network, or take the trained one in `folder`, and measure it."""
     trained: TrainResult | None = finished(config, folder)
@@ -155,23 +159,23 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
 
-    rows = read_rows(arguments.output)
-    present = {tuple(row[field] for field in ("condition", "row", "profile", "seed")) for row in rows}
     config_file, more = arguments.config, []
     wanted = list(cells(arguments.conditions, arguments.seeds, arguments.rows))
     if arguments.quick:
         config_file, more = Path("configs/digits.yaml"), _QUICK
         wanted = list(cells(["-12 dB"], [0], arguments.rows))
-    missing = [cell for cell in wanted if (cell.condition, cell.row, cell.profile, cell.seed) not in present]
+    rows = {_cell(row): row for row in read_rows(arguments.output)}
     threads = max(1, cpu_count() // arguments.jobs)
-    tasks = [
-        delayed(measure)(cell, load_config(config_file, [*cell.overrides, *more]), arguments.runs, threads)
-        for cell in missing
-    ]
+    tasks = []
+    for cell in wanted:
+        config = load_config(config_file, [*cell.overrides, *more])
+        if cell not in rows or rows[cell]["config"] != to_dict(config):
+            tasks.append(delayed(measure)(cell, config, arguments.runs, threads))
     for result in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
-        rows.append(asdict(result))
-        rows.sort(key=lambda row: (row["condition"], list(ROWS).index(row["row"]), row["profile"], row["seed"]))
-        write_rows(arguments.output, "benchmarks.tables", rows)
+        row = asdict(result)
+        rows[_cell(row)] = row
+        in_order = sorted(rows, key=lambda cell: (cell.condition, list(ROWS).index(cell.row), cell.profile, cell.seed))
+        write_rows(arguments.output, "benchmarks.tables", [rows[cell] for cell in in_order])
         name = f"{result.condition}, {result.row}, {result.profile}, seed {result.seed}"
         print(f"{name}: accuracy {result.accuracy:.4f}, {result.energy_pj / 1e6:.3f} µJ", flush=True)
 

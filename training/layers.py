@@ -42,9 +42,13 @@ class Projection(nn.Module):
         current = self.convolve(x)
         return self.norm(current.flatten(0, 1)).unflatten(0, x.shape[:2])
 
+    def presynaptic(self, x: Tensor) -> Tensor:
+        """What the synapses of each step read, `(T, B, channels of the kernel, H, W)`: here the input of that step."""
+        return x
+
     def convolve(self, x: Tensor) -> Tensor:
         """The current before its BatchNorm, of the shape that `forward` returns."""
-        frames = x.flatten(0, 1)
+        frames = self.presynaptic(x).flatten(0, 1)
         if self.conv.kernel_size == (1, 1):
             # The positions that a strided kernel reads, read here: oneDNN of torch 2.3.1 writes beyond its memory in
             # the backward pass of some strided 1×1 convolutions with channels innermost (3 to 96 channels, stride 4).
@@ -67,10 +71,10 @@ class CausalProjection(Projection):
         super().__init__(inputs * steps, outputs)
         self.steps = steps
 
-    def convolve(self, x: Tensor) -> Tensor:
-        """The current of `(T, B, inputs, H, W)` before its BatchNorm, `(T, B, outputs, H, W)`."""
+    def presynaptic(self, x: Tensor) -> Tensor:
+        """The steps of `(T, B, inputs, H, W)` that each step looks at, as channels `(T, B, inputs * steps, H, W)`."""
         past = [functional.pad(x[: len(x) - lag], (0, 0, 0, 0, 0, 0, 0, 0, lag, 0)) for lag in range(1, self.steps)]
-        return super().convolve(torch.cat([x, *past], dim=2))
+        return torch.cat([x, *past], dim=2)
 
 
 def fire(projection: Projection, population: LIF, x: Tensor) -> Tensor:

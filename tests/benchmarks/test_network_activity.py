@@ -58,7 +58,8 @@ def fan_out(projection: Projection, events: torch.Tensor) -> int:
             sum(0 <= (at + padding - d) // stride < reach and (at + padding - d) % stride == 0 for d in range(kernel))
             for at in (i, j)
         )
-        total += int(events[t, b, c, i, j]) * rows * columns * projection.conv.out_channels
+        steps = min(getattr(projection, "steps", 1), len(events) - t)  # those that still see the event
+        total += int(events[t, b, c, i, j]) * steps * rows * columns * projection.conv.out_channels
     return total
 
 
@@ -71,9 +72,11 @@ def test_rates_are_pooled_by_stage_and_role():
     assert set(rates) >= {(stage, role) for stage in (1, 2, 3) for role in ("q", "k", "attn", "mlp1", "mlp2")}
 
 
-@pytest.mark.parametrize("stage3", ["cmqka", "ssa"])
-def test_each_population_of_a_binary_stream_is_counted(stage3):
-    net = network(stage3=stage3, ssa_scale=1.3)
+@pytest.mark.parametrize(
+    "options", [{"stage3": "cmqka"}, {"stage3": "ssa"}, {"temporal_kernel": 2}, {"temporal_kernel": 3}], ids=str
+)
+def test_each_population_of_a_binary_stream_is_counted(options):
+    net = network(ssa_scale=1.3, **options)
     outputs, inputs = record(net)
     accumulates = multiplies = 0
     for path, x in inputs.items():

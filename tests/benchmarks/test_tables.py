@@ -76,7 +76,7 @@ def test_page_and_plot_are_written(tmp_path, monkeypatch):
 
 
 def test_a_finished_row_is_kept(tmp_path, monkeypatch):
-    """The first call runs one row of the quick set, the second one leaves it as it is."""
+    """The first call runs one row of the quick set, the second one leaves it, and of other settings it is run again."""
     output = tmp_path / "tables.json"
     one = tables.Cell("-12 dB", "T = 1", "paper", 0)
     monkeypatch.setattr(tables, "cells", lambda *_: [one])
@@ -89,6 +89,13 @@ def test_a_finished_row_is_kept(tmp_path, monkeypatch):
     assert found["multiply_accumulates"] > 0 and found["accumulates"] > 0
     assert 0 < found["firing_rates"]["1 stem"] < 1
     assert found["git_revision"] and found["versions"]["torch"]
+    measure = tables.measure
     monkeypatch.setattr(tables, "measure", lambda *_: pytest.fail("the row is there"))
     tables.main()
     assert output.read_text() == first
+    monkeypatch.setattr(tables, "measure", measure)
+    monkeypatch.setitem(tables.ROWS, "T = 1", ["model.time_steps=1", "model.mlp_ratio=1"])
+    tables.main()
+    (replaced,) = json.loads(output.read_text())["rows"]
+    assert replaced["config"]["model"]["mlp_ratio"] == 1
+    assert replaced["parameters"] < found["parameters"]
