@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from lightning import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -74,17 +75,18 @@ def train(
         devices: GPUs, or processes where there is none, that share each batch.
 
     Raises:
-        UserError: a finished run, or an unfinished one of another config, is there and `force` is false; the
-            data set is not there, or a batch cannot be made of it.
+        UserError: a finished run, or an unfinished one of another config, is there and `force` is false; another
+            process trains this run; the data set is not there, or a batch cannot be made of it.
     """
     folder = Path(output_root) / config.name
     data = AudioVisualModule(config, devices)  # first: where it is missing, no folder is left behind
-    if rank_zero_only.rank == 0:
-        start_from = _prepare(folder, config, force, resume)
-    else:  # the first process has prepared the folder before it started this one
-        last = folder / "resume" / _LAST
-        start_from = last if last.is_file() else None
-    with _settings(threads):
+    refuse_overwrite(folder / "checkpoint.pt", force)
+    with _alone(folder), _settings(threads):
+        if rank_zero_only.rank == 0:
+            start_from = _prepare(folder, config, force, resume)
+        else:  # the first process has prepared the folder before it started this one
+            last = folder / "resume" / _LAST
+            start_from = last if last.is_file() else None
         seed_everything(config.seed, verbose=False)
         learner = Learner(config)
         seconds, epochs = _fit(config, folder, learner, data, start_from, progress, devices)
@@ -99,16 +101,31 @@ def train(
             "train_samples_per_second": round(epochs * len(data.train) / seconds, 2) if epochs else None,
             "peak_memory_bytes": _peak_memory_bytes(),
         }
-    checkpoint.save(folder / "checkpoint.pt", learner.network, config, metrics, force=force)
-    with written_whole(folder / "metrics.json", force=True) as scratch:
-        scratch.write_text(json.dumps(metrics, indent=2) + "\n")
-    shutil.rmtree(folder / "resume")
+        checkpoint.save(folder / "checkpoint.pt", learner.network, config, metrics, force=force)
+        with written_whole(folder / "metrics.json", force=True) as scratch:
+            scratch.write_text(json.dumps(metrics, indent=2) + "\n")
+        shutil.rmtree(folder / "resume")
     return TrainResult(folder / "checkpoint.pt", metrics)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the run's folder against other runs; a process that is killed lets go of it."""
+    if rank_zero_only.rank:  # the first process, which started this one, holds it for both
+        yield
+        return
+    try:
+        lock = FileLock(folder / "resume" / ".lock").acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{folder}: another process is training this run; wait for it, stop it, or change the name"
+        ) from None
+    with lock:
+        yield
 
 
 def _prepare(folder: Path, config: Config, force: bool, resume: bool) -> Path | None:
     """Make the run's folder and return the file to resume from, if there is one."""
-    refuse_overwrite(folder / "checkpoint.pt", force)
     last, written = folder / "resume" / _LAST, folder / "config.yaml"
     unfinished = last.is_file() and written.is_file()
     same = unfinished and written.read_text() == to_yaml(config)
@@ -118,8 +135,9 @@ def _prepare(folder: Path, config: Config, force: bool, resume: bool) -> Path | 
         raise UserError(
             f"{folder}: holds an unfinished run of another config; pass --force to replace it, or change the name"
         )
-    for leftover in ("resume", "logs"):
-        shutil.rmtree(folder / leftover, ignore_errors=True)
+    for state in (folder / "resume").glob("*.ckpt"):
+        state.unlink()
+    shutil.rmtree(folder / "logs", ignore_errors=True)
     with written_whole(written, force=True) as scratch:
         scratch.write_text(to_yaml(config))
     return None

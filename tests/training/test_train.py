@@ -140,6 +140,22 @@ def test_a_killed_run_goes_on_where_it_was(ema_decay, tmp_path, monkeypatch):
     assert resumed.metrics["val_loss"] == whole.metrics["val_loss"]
 
 
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path, monkeypatch):
+    config, refusals, loader = tiny_config(), [], AudioVisualModule.train_dataloader
+
+    def start_another(module):
+        with pytest.raises(UserError, match="another process is training this run") as refusal:
+            run(config, tmp_path, force=True)
+        refusals.append(refusal)
+        return loader(module)
+
+    monkeypatch.setattr(AudioVisualModule, "train_dataloader", start_another)
+    run(config, tmp_path)
+    assert len(refusals) == config.train.epochs
+    monkeypatch.undo()
+    run(config, tmp_path, force=True)  # and afterwards it is free
+
+
 def test_every_epoch_can_be_resumed_not_only_the_best(tmp_path, monkeypatch):
     def worse_each_epoch(learner, batch, _):
         learner.log("val_score", -float(learner.current_epoch), batch_size=len(batch["label"]))
