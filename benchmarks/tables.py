@@ -29,9 +29,17 @@ from training.seeds import finished
 from training.train import TrainResult, train
 
 PROFILES = {"loihi": ["model.profile=loihi", "model.ssa_scale=1.1"], "paper": ["model.profile=paper"]}
-# Clean speech spans more decibels than speech in noise, and has something to say above 4 kHz.
+# Clean speech spans more decibels than speech in noise, has something to say above 4 kHz, and is learned in few epochs:
+# with seed 0 the whole network has all 80 validation clips right after the fifth.
 _CLEAN = {"snr_db": 60, "mel_high_hz": 7800, "floor_db": -60, "ceiling_db": 6}
-CONDITIONS = {"-12 dB": [], "clean": [f"data.audio.{field}={value}" for field, value in _CLEAN.items()]}
+CONDITIONS = {
+    "-12 dB": [],
+    "clean": [
+        *(f"data.audio.{field}={value}" for field, value in _CLEAN.items()),
+        "train.epochs=6",
+        "train.warmup_epochs=1",
+    ],
+}
 # Row → what it changes in the whole network: T = 6, both paths, self-attention in stage 3. Looking at one step, the
 # temporal path alone would be the very network that the spatial path alone is; so where it stands alone it looks back.
 WHOLE = "whole"

@@ -161,6 +161,11 @@ def _rate_ratio(of: dict[str, float], to: dict[str, float]) -> float:
     return sum(of[key] for key in shared) / sum(to[key] for key in shared)
 
 
+def _epochs(rows: Sequence[Row]) -> str:
+    found = {row["condition"]: row["config"]["train"]["epochs"] for row in rows}
+    return ", ".join(f"{found[condition]} ({condition})" for condition in CONDITIONS if condition in found)
+
+
 def plot(rows: Sequence[Row], path: Path) -> None:
     """Accuracy over time steps, with the deviation over seeds, and rates by role and stage."""
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
@@ -199,7 +204,7 @@ def page(rows: Sequence[Row], source: str, plot_name: str) -> str:
         "stands for what has not been run yet. The network is the hybrid one (query-key attention in two stages, "
         "self-attention in the third) at 48 × 48 pixels and D = 24 unless a row says otherwise. The publication's "
         "columns are other data at 128 × 128: they show how a trend compares, not which is better. On 160 clips the "
-        "sampling error of an accuracy near 94 % is 1.9 points.",
+        f"sampling error of an accuracy near 94 % is 1.9 points. Epochs: {_epochs(rows)}.",
         f"![Accuracy over time steps, and firing rates]({plot_name})",
         "## What the binary profile costs or gains",
         "`loihi` is binary and causal; `paper` multiplies two means, so its residual streams are real-valued. "

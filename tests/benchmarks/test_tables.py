@@ -21,6 +21,7 @@ def row(name: str, profile: str, seed: int, accuracy: float, condition: str = "-
     return {
         "tables": stands, "condition": condition, "row": name, "profile": profile, "seed": seed, "accuracy": accuracy,
         "loss": 0.3, "firing_rates": rates, "accumulates": 2e6, "multiply_accumulates": 1e6, "energy_pj": 6.4e6,
+        "config": {"train": {"epochs": 8 if condition == "clean" else 30}},
     }  # fmt: skip
 
 
@@ -45,6 +46,10 @@ def test_the_page_holds_means_deviations_and_what_was_published():
     rows = [row(tables.WHOLE, "loihi", seed, accuracy) for seed, accuracy in enumerate((0.90, 0.92, 0.94))]
     rows += [row("T = 1", "paper", 0, 0.5)]
     page = tables_page.page(rows, "x.json", "x.png")
+    assert "Epochs: 30 (-12 dB)." in page
+    assert "Epochs: 30 (-12 dB), 8 (clean)." in tables_page.page(
+        [*rows, row("T = 1", "paper", 0, 0.5, "clean")], "", ""
+    )
     assert re.search(r"\| 6 \| 92\.0 ± 2\.0 \| – \| – \| – \| 78\.38 \| 72\.14 \|", page)
     assert re.search(r"\| spatiotemporal, 3 steps \|( – \|){6}\n", page)
     assert re.search(r"\| 1 \| – \| 50\.0 \(1 seed\) \| – \| – \| 72\.63 \| 64\.18 \|", page)
