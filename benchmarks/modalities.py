@@ -4,7 +4,8 @@
 
 Each row trains one network (a single modality is the same network with the other one blanked in training as well),
 exports it, compiles it and simulates the whole test split in the emulator; the rows of both modalities together also
-run a few samples in Lava. A finished row is kept, so that a broken-off set goes on where it stopped.
+run a few samples in Lava. A finished row is kept, so that a broken-off set goes on where it stopped. Fields may be
+changed as in `snnergy train`: `configs/grid.yaml train.epochs=60 name=grid-60`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from neuromorphic.inputs import read_samples, to_integers
 from neuromorphic.lower import compile_nir
 from neuromorphic.netx import write_netx
 from snnergy.model_inputs import model_inputs, write_inputs
-from training.config import Config, load_config
-from training.seeds import spread
+from training.config import Config, load_config, to_yaml
+from training.seeds import finished, spread
 from training.train import train
 
 BLANKED = {"audio": "video", "video": "audio", "both": "none"}
@@ -63,10 +64,8 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
         now = time.perf_counter()
         seconds[step], begun = round(now - begun, 1), now
 
-    metrics_file = folder / config.name / "metrics.json"
-    if not (folder / config.name / "checkpoint.pt").is_file():
-        train(config, folder, progress=False, threads=threads)
-    metrics = json.loads(metrics_file.read_text())
+    trained = finished(config, folder) or train(config, folder, force=True, progress=False, threads=threads)
+    metrics = trained.metrics
     begun = time.perf_counter()
     seconds["train"] = metrics["train_seconds"]
     run = folder / config.name
@@ -120,15 +119,16 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return table
 
 
-def _write(path: Path, rows: list[dict[str, Any]], config: Path) -> None:
+def _write(path: Path, rows: list[dict[str, Any]], config: Config) -> None:
     rows = sorted(rows, key=lambda row: (list(BLANKED).index(row["modality"]), row["seed"]))
-    write_rows(path, "benchmarks.modalities", rows, config=config.read_text(), summary=summary(rows))
+    write_rows(path, "benchmarks.modalities", rows, config=to_yaml(config), summary=summary(rows))
 
 
 def main() -> None:
     """Run what is missing of the set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
+    parser.add_argument("changes", nargs="*", metavar="SECTION.FIELD=VALUE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--modalities", nargs="+", choices=sorted(BLANKED), default=sorted(BLANKED))
     parser.add_argument("--lava-samples", type=int, default=2, help="run in Lava for each network of both modalities")
@@ -138,19 +138,19 @@ def main() -> None:
     arguments = parser.parse_args()
 
     rows = read_rows(arguments.output)
-    finished = {(row["modality"], row["seed"]) for row in rows}
-    wanted = [(m, s) for s in arguments.seeds for m in arguments.modalities if (m, s) not in finished]
+    present = {(row["modality"], row["seed"]) for row in rows}
+    wanted = [(m, s) for s in arguments.seeds for m in arguments.modalities if (m, s) not in present]
+    experiment = load_config(arguments.config, arguments.changes)
     tasks = []
     for modality, seed in wanted:
-        stem = load_config(arguments.config).name
-        overrides = [f"name={stem}-{modality}-{seed}", f"seed={seed}", f"model.blank={BLANKED[modality]}"]
-        config = load_config(arguments.config, overrides)
+        overrides = [f"name={experiment.name}-{modality}-{seed}", f"seed={seed}", f"model.blank={BLANKED[modality]}"]
+        config = load_config(arguments.config, [*arguments.changes, *overrides])
         lava_samples = arguments.lava_samples if modality == "both" else 0
         threads = max(1, cpu_count() // arguments.jobs)
         tasks.append(delayed(measure)(config, modality, arguments.runs, lava_samples, threads))
     for row in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
         rows.append(asdict(row))
-        _write(arguments.output, rows, arguments.config)
+        _write(arguments.output, rows, experiment)
         print(
             f"{row.modality} seed {row.seed}: float {row.accuracy_float:.4f}, 8 bit {row.accuracy_8bit:.4f}", flush=True
         )

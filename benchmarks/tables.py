@@ -30,7 +30,7 @@ from training.train import TrainResult, train
 
 PROFILES = {"loihi": ["model.profile=loihi", "model.ssa_scale=1.1"], "paper": ["model.profile=paper"]}
 # Clean speech spans more decibels than speech in noise, has something to say above 4 kHz, and is learned in few epochs:
-# with seed 0 the whole network has 79 of the 80 validation clips right after the fourth, and soon all of everything.
+# with seed 0 the whole network has 79 of the 80 validation clips right after the fourth, and all after the sixth.
 _CLEAN = {"snr_db": 60, "mel_high_hz": 7800, "floor_db": -60, "ceiling_db": 6}
 CONDITIONS = {
     "-12 dB": [],
