@@ -15,7 +15,7 @@ import matplotlib
 from benchmarks.results_file import read_rows
 from benchmarks.tables import CONDITIONS, PROFILES, TABLES, WHOLE
 from snnergy.files import written_whole
-from training.seeds import spread
+from training.seeds import Spread, spread
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -148,9 +148,11 @@ def comparison(rows: Sequence[Row], condition: str) -> str:
     energy = spread(loihi["energy_pj"] / paper["energy_pj"] for loihi, paper in pairs).mean
     scope = "one seed" if len(pairs) == 1 else f"{len(pairs)} seeds, each against the same seed"
     deviation = f" ± {points.deviation:.1f}" if len(pairs) > 1 else ""
+    accurate = f"{abs(points.mean):.1f}{deviation} points {'more' if points.mean > 0 else 'less'} accurate than"
+    if points == Spread(0, 0):
+        accurate = "as accurate as"
     return (
-        f"{condition} ({scope}): `loihi` is {abs(points.mean):.1f}{deviation} points "
-        f"{'more' if points.mean >= 0 else 'less'} accurate than `paper`; populations that both have fire "
+        f"{condition} ({scope}): `loihi` is {accurate} `paper`; populations that both have fire "
         f"{rate:.2f} times as often, and the operations cost {energy:.2f} times as much energy."
     )
 
@@ -201,7 +203,7 @@ def page(rows: Sequence[Row], source: str, plot_name: str) -> str:
         "# The paper's tables on GRID digits",
         f"Generated from `{source}` by `benchmarks/tables_page.py`; `make tables` reruns the experiments. Test "
         "accuracy in percent on 160 clips of one speaker, mean ± sample deviation over seeds 0, 1, 2; a dash "
-        "stands for what has not been run yet. The network is the hybrid one (query-key attention in two stages, "
+        "stands for what was not run or published. The network is the hybrid one (query-key attention in two stages, "
         "self-attention in the third) at 48 × 48 pixels and D = 24 unless a row says otherwise. The publication's "
         "columns are other data at 128 × 128: they show how a trend compares, not which is better. On 160 clips the "
         f"sampling error of an accuracy near 94 % is 1.9 points. Epochs: {_epochs(rows)}.",
