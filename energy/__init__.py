@@ -10,6 +10,7 @@ from energy.ledger import Ledger, LedgerMismatch, count
 from energy.prices import TECHNOLOGIES, Price, Technology
 from energy.read_activity import read_activity
 from energy.report.folder import write_report
+from energy.report.tables import headline
 from energy.report.terminal import print_report
 from energy.summary import ESTIMATES_ONLY, EnergyReport, summarise
 
@@ -25,6 +26,7 @@ __all__ = [
     "Price",
     "Technology",
     "count",
+    "headline",
     "print_report",
     "read_activity",
     "summarise",

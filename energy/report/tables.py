@@ -43,6 +43,19 @@ def write_rates_csv(report: EnergyReport, path: Path) -> None:
     _write_csv(path, _rate_rows(report))
 
 
+def headline(report: EnergyReport) -> dict[str, Any]:
+    """The figures to quote, picojoules of one inference; None where a price is not published."""
+    return {
+        "energy_snn_pj": report.energy_snn_pj,
+        "energy_ann_pj": report.energy_ann_pj,
+        "energy_quantized_ann_pj": report.energy_quantized_ann_pj,
+        "ratio_ann": report.ratio_ann,
+        "ratio_quantized_ann": report.ratio_quantized_ann,
+        "spike_rate": report.spike_rate,
+        "unpriced": report.unpriced,
+    }
+
+
 def _document(report: EnergyReport) -> dict[str, Any]:
     run, total = report.activity, report.total
     return {
@@ -59,15 +72,7 @@ def _document(report: EnergyReport) -> dict[str, Any]:
             "static_input": report.ledger.static_input,
             "accuracy": report.accuracy,
         },
-        "headline": {
-            "energy_snn_pj": report.energy_snn_pj,
-            "energy_ann_pj": report.energy_ann_pj,
-            "energy_quantized_ann_pj": report.energy_quantized_ann_pj,
-            "ratio_ann": report.ratio_ann,
-            "ratio_quantized_ann": report.ratio_quantized_ann,
-            "spike_rate": report.spike_rate,
-            "unpriced": report.unpriced,
-        },
+        "headline": headline(report),
         "snn": {
             **_part(total),
             "synaptic_pj": _if_priced(total, total.group_pj("synapse")),

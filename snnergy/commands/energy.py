@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from snnergy.commands.options import Debug, Force, Json, Output
 from snnergy.terminal import Terminal
-
-if TYPE_CHECKING:
-    from energy import EnergyReport
 
 EXAMPLE = "snnergy energy activity.h5 -o report --technology 45nm-int8"
 
@@ -26,7 +23,7 @@ def command(
     _debug: Debug = False,
 ) -> None:
     """Count every operation, price it, compare with ANNs: a folder with report.html, JSON, CSV and plots."""
-    from energy import print_report, write_report
+    from energy import headline, print_report, write_report
 
     terminal: Terminal = context.obj
     target = output or activity.with_name("report")
@@ -35,19 +32,6 @@ def command(
     if not terminal.as_json:
         print_report(report)
     terminal.say(f"{target / 'report.html'}: the report")
-    terminal.result(energy_fields(report) | {"report": target})
-
-
-def energy_fields(report: EnergyReport) -> dict[str, Any]:
-    """The headline figures, picojoules of one inference; None where a price is not published."""
-    return {
-        "technology": report.technology.name,
-        "energy_snn_pj": report.energy_snn_pj,
-        "energy_ann_pj": report.energy_ann_pj,
-        "energy_quantized_ann_pj": report.energy_quantized_ann_pj,
-        "ratio_ann": report.ratio_ann,
-        "ratio_quantized_ann": report.ratio_quantized_ann,
-        "spike_rate": report.spike_rate,
-        "accuracy": report.accuracy,
-        "unpriced": report.unpriced,
-    }
+    terminal.result(
+        {"technology": report.technology.name, "accuracy": report.accuracy} | headline(report) | {"report": target}
+    )
