@@ -11,7 +11,6 @@ import json
 import logging
 import resource
 import shutil
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 from lightning import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -82,15 +81,15 @@ def train(
     data = AudioVisualModule(config, devices)  # first: where it is missing, no folder is left behind
     refuse_overwrite(folder / "checkpoint.pt", force)
     with _alone(folder), _settings(threads):
-        if rank_zero_only.rank == 0:
+        if _rank() == 0:
             start_from = _prepare(folder, config, force, resume)
         else:  # the first process has prepared the folder before it started this one
             last = folder / "resume" / _LAST
             start_from = last if last.is_file() else None
         seed_everything(config.seed, verbose=False)
         learner = Learner(config)
-        seconds, epochs = _fit(config, folder, learner, data, start_from, progress, devices)
-        if rank_zero_only.rank:
+        seconds = _fit(config, folder, learner, data, start_from, progress, devices)
+        if _rank():
             raise SystemExit(0)
         best = torch.load(folder / "resume" / _BEST, map_location="cpu", weights_only=True)
         learner.load_state_dict(best["state_dict"])
@@ -98,7 +97,7 @@ def train(
             "best_epoch": best["epoch"],
             "epochs": config.train.epochs,
             "train_seconds": round(seconds, 2),
-            "train_samples_per_second": round(epochs * len(data.train) / seconds, 2) if epochs else None,
+            "train_samples_per_second": round(config.train.epochs * len(data.train) / seconds, 2),
             "peak_memory_bytes": _peak_memory_bytes(),
         }
         checkpoint.save(folder / "checkpoint.pt", learner.network, config, metrics, force=force)
@@ -108,10 +107,15 @@ def train(
     return TrainResult(folder / "checkpoint.pt", metrics)
 
 
+def _rank() -> int:
+    """Number of this process among those that share each batch. Process 0 starts the others, and alone writes."""
+    return rank_zero_only.rank  # type: ignore[attr-defined]
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the run's folder against other runs; a process that is killed lets go of it."""
-    if rank_zero_only.rank:  # the first process, which started this one, holds it for both
+    if _rank():  # the first process, which started this one, holds it for both
         yield
         return
     try:
@@ -151,15 +155,16 @@ def _fit(
     start_from: Path | None,
     progress: bool,
     devices: int,
-) -> tuple[float, int]:
-    """Train to the last epoch; returns the seconds it took and the number of epochs run in them."""
+) -> float:
+    """Train to the last epoch; returns the seconds of all its epochs, those before an interruption among them."""
     resume = folder / "resume"
     # Two callbacks, because `save_last` of the first would write only where the best improves.
     keep_best = ModelCheckpoint(
         resume, Path(_BEST).stem, monitor="val_score", mode="max", enable_version_counter=False
     )  # fmt: skip
     keep_last = ModelCheckpoint(resume, Path(_LAST).stem, enable_version_counter=False)
-    callbacks: list[Callback] = [keep_best, keep_last]
+    timer = Timer(verbose=False)
+    callbacks: list[Callback] = [keep_best, keep_last, timer]
     if config.train.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=config.train.ema_decay))
     trainer = Trainer(
@@ -182,11 +187,8 @@ def _fit(
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
-    # Read before the fit, which writes to the same file.
-    first = torch.load(start_from, map_location="cpu", weights_only=True)["epoch"] + 1 if start_from else 0
-    begun = time.perf_counter()
     trainer.fit(learner, datamodule=data, ckpt_path=start_from)
-    return time.perf_counter() - begun, config.train.epochs - first
+    return timer.time_elapsed("train")
 
 
 def _peak_memory_bytes() -> int:

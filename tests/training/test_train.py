@@ -134,7 +134,10 @@ def test_a_killed_run_goes_on_where_it_was(ema_decay, tmp_path, monkeypatch):
         run(config, tmp_path / "broken")
     with pytest.raises(UserError, match="unfinished run of another config"):
         run(replace(config, seed=7), tmp_path / "broken")
+    last = torch.load(tmp_path / "broken/tiny/resume/last.ckpt", weights_only=True)
+    seconds = last["callbacks"]["Timer"]["time_elapsed"]["train"]
     resumed = run(config, tmp_path / "broken")
+    assert resumed.metrics["train_seconds"] > seconds > 0
     first, second = (checkpoint.load(result.checkpoint).network.state_dict() for result in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert resumed.metrics["val_loss"] == whole.metrics["val_loss"]
