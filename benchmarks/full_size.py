@@ -15,16 +15,17 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch.nn import functional
 
 from benchmarks.results_file import write_rows
-from training.complexity import fusion_operations, stage_operations
-from training.config import ModelConfig
+from training.complexity import Attention, fusion_operations, stage_operations
+from training.config import ModelConfig, Profile
 from training.network import SNNergy
 
-HYBRID = ("cmqka", "cmqka", "ssa")
+HYBRID: tuple[Attention, Attention, Attention] = ("cmqka", "cmqka", "ssa")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Row:
     hybrid_operations: int
 
 
-def measure(base_dim: int, profile: str, batch_size: int) -> Row:
+def measure(base_dim: int, profile: Profile, batch_size: int) -> Row:
     """One pass of a new network over random pixels."""
     model = ModelConfig(
         time_steps=6, image_size=128, classes=6, base_dim=base_dim, profile=profile, stage3="ssa", depths=(1, 1, 2),
@@ -85,7 +86,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = []
     for base_dim in (96, 192):
-        for profile in ("loihi", "paper"):
+        for profile in get_args(Profile):
             # A process for each size, ended after it: memory that one has held stays in its peak.
             with ProcessPoolExecutor(1, get_context("spawn")) as pool:
                 row = pool.submit(measure, base_dim, profile, arguments.batch_size).result()

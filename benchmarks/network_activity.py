@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -47,18 +48,18 @@ class NetworkActivity:
 
 @dataclass
 class _Trace:
-    """What one forward pass shows: inputs of projections, outputs of populations and fusions, ends of directions.
+    """What one forward pass shows: projections and inputs, outputs of populations and fusions, ends of directions.
 
     It keeps every tensor alive, so that an `id` names one of them; images: of the network's inputs.
     """
 
     images: set[int] = field(default_factory=set)
-    inputs: dict[str, Tensor] = field(default_factory=dict)
+    inputs: dict[str, tuple[Projection, Tensor]] = field(default_factory=dict)
     outputs: dict[str, Tensor] = field(default_factory=dict)
     directions: list[tuple[str, Tensor, Tensor]] = field(default_factory=list)
 
 
-def measure_activity(network: SNNergy, samples: dict[str, np.ndarray], batch_size: int = 16) -> NetworkActivity:
+def measure_activity(network: SNNergy, samples: dict[str, npt.NDArray[Any]], batch_size: int = 16) -> NetworkActivity:
     """Run a network in evaluation mode and count.
 
     Args:
@@ -77,11 +78,11 @@ def measure_activity(network: SNNergy, samples: dict[str, np.ndarray], batch_siz
         with torch.inference_mode(), _traced(network) as trace:
             trace.images = {id(video), id(audio)}
             network(video, audio)
-            operations += _operations(network, trace)
+            operations += _operations(trace)
         for path in network.populations():
             labels = network.labels(path)
-            spikes[labels["stage"], labels["role"]] += trace.outputs[path].sum().item()
-            neurons[labels["stage"], labels["role"]] += trace.outputs[path].numel()
+            spikes[labels.stage, labels.role] += trace.outputs[path].sum().item()
+            neurons[labels.stage, labels.role] += trace.outputs[path].numel()
     accumulates, multiply_accumulates = operations / count
     return NetworkActivity({key: spikes[key] / neurons[key] for key in spikes}, accumulates, multiply_accumulates)
 
@@ -92,7 +93,7 @@ def _traced(network: SNNergy) -> Iterator[_Trace]:
     populations = network.populations()
 
     def keep_input(path: str) -> Any:
-        return lambda _, given: trace.inputs.__setitem__(path, given[0])
+        return lambda projection, given: trace.inputs.__setitem__(path, (projection, given[0]))
 
     def keep_output(path: str) -> Any:
         return lambda _, __, out: trace.outputs.__setitem__(path, out)
@@ -114,12 +115,11 @@ def _traced(network: SNNergy) -> Iterator[_Trace]:
             handle.remove()
 
 
-def _operations(network: SNNergy, trace: _Trace) -> np.ndarray:
+def _operations(trace: _Trace) -> npt.NDArray[np.float64]:
     """Accumulates and multiply-accumulates of all samples of the trace."""
     spikes, real = _streams(trace)
     total = np.array([0.0, sum(fused.numel() for path, fused in trace.outputs.items() if path.endswith(".fusion"))])
-    for path, x in trace.inputs.items():
-        projection = network.get_submodule(path)
+    for projection, x in trace.inputs.values():
         if id(x) in trace.images:
             total[1] += _synapses_met(projection, torch.ones_like(x))
         elif id(x) in real:
@@ -134,7 +134,7 @@ def _streams(trace: _Trace) -> tuple[dict[int, Tensor], set[int]]:
     spikes: dict[int, Tensor] = {}
     real: set[int] = set()
     for path, asking, out in trace.directions:
-        hidden = id(trace.inputs[f"{path}.mlp.hidden_proj"])
+        hidden = id(trace.inputs[f"{path}.mlp.hidden_proj"][1])
         if f"{path}.fusion" in trace.outputs or id(asking) in real:
             real |= {hidden, id(out)}
         else:

@@ -21,6 +21,7 @@ from joblib import Parallel, cpu_count, delayed
 
 from benchmarks.network_activity import measure_activity
 from benchmarks.results_file import read_rows, write_rows
+from energy.operations import Operation
 from energy.prices import FP32
 from training import checkpoint
 from training.config import Config, load_config, to_dict
@@ -127,6 +128,13 @@ def _cell(row: dict[str, Any]) -> Cell:
     return Cell(*(row[field.name] for field in fields(Cell)))
 
 
+def _pj(operation: Operation) -> float:
+    """Published energy of an operation in 45 nm fp32."""
+    price = FP32.price(operation)
+    assert price is not None and price.pj is not None, operation
+    return price.pj
+
+
 def measure(cell: Cell, config: Config, folder: Path, threads: int) -> Result:
     """Train one network, or take the trained one in `folder`, and measure it."""
     trained: TrainResult | None = finished(config, folder)
@@ -134,7 +142,7 @@ def measure(cell: Cell, config: Config, folder: Path, threads: int) -> Result:
     metrics = trained.metrics
     loaded = checkpoint.load(trained.checkpoint)
     activity = measure_activity(loaded.network, arrays(config, "test"))
-    multiply_pj, add_pj = (FP32.price(operation).pj for operation in ("mac_dense", "ac"))
+    multiply_pj, add_pj = _pj("mac_dense"), _pj("ac")
     return Result(
         tables=[(table, name) for table, rows in TABLES.items() for name, row in rows.items() if row == cell.row],
         **asdict(cell),

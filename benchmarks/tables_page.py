@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def rate_table(rows: Sequence[Row]) -> str:
         for profile, key in ((profile, f"{stage} {role}") for profile in PROFILES for stage in stages):
             chosen = _chosen(rows, "4", "firing rates", "-12 dB", profile)
             having = [row for row in chosen if key in row["firing_rates"]]
-            ours.append(_cell(having, lambda row, key=key: row["firing_rates"][key], 4))
+            ours.append(_cell([row["firing_rates"] for row in having], itemgetter(key), 4))
         crema_d, ave = PUBLISHED_RATES.get(role, ((), ()))
         body.append([role, *ours, *([f"{rate:.4f}" for rate in crema_d + ave] or [_ABSENT] * 6)])
     return _markdown(head, body)
@@ -173,9 +174,10 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     for profile in PROFILES:
         points = [(int(name), _chosen(rows, "2", name, "-12 dB", profile)) for name in TABLES["2"]]
-        points = [(steps, spread(100 * row["accuracy"] for row in chosen)) for steps, chosen in points if chosen]
+        points = [(steps, chosen) for steps, chosen in points if chosen]
         if points:
-            steps, found = zip(*points, strict=True)
+            steps = [steps for steps, _ in points]
+            found = [spread(100 * row["accuracy"] for row in chosen) for _, chosen in points]
             left.errorbar(
                 steps, [x.mean for x in found], [x.deviation for x in found], marker="o", capsize=3, label=profile
             )

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import nir
 import numpy as np
+import numpy.typing as npt
 
 from neuromorphic.ir import Shape
 from training.neurons import LIF
 
+Floats = npt.NDArray[np.float32]
 DT = 1.0  # a time constant of the network counts time steps
 Metadata = dict[str, str | int | float]
 # Labels of a population's path; None and "" stand for what does not apply.
@@ -95,7 +97,7 @@ def memoryless(threshold: float, shape: Shape) -> nir.LIF:
 
 
 def _spiking(shape: Shape, tau: float, threshold: float | np.float32) -> nir.LIF:
-    def full(value: float | np.float32) -> np.ndarray:
+    def full(value: float | np.float32) -> Floats:
         return np.full(shape, value, dtype=np.float32)
 
     return nir.LIF(tau=full(tau), r=full(1), v_leak=full(0), v_threshold=full(threshold), v_reset=full(0))

@@ -23,12 +23,12 @@ import nir
 import numpy as np
 
 from export import fold
-from export.graph import DT, GraphBuilder, Metadata, Stream, lif, memoryless
+from export.graph import DT, Floats, GraphBuilder, Metadata, Stream, lif, memoryless
 from export.refusals import refuse_inexpressible
 from neuromorphic.ir import Shape
 from training.attention import CMQKA, MLP, Direction, Fusion, QueryKeyPath
 from training.layers import CausalProjection, OrPool, Projection
-from training.network import Head, SNNergy, Stage
+from training.network import Encoder, Head, SNNergy, Stage
 from training.neurons import LIF
 from training.self_attention import BinarySSA
 from training.spds import SPDS, StemSPDS
@@ -53,8 +53,8 @@ def to_nir(network: SNNergy, metadata: Metadata) -> nir.NIRGraph:
     side = config.image_size
     video = graph.input("video", (config.video_channels, side, side))
     audio = graph.input("audio", (1, side, side))
-    for name in ("stage1", "stage2", "stage3"):
-        video, audio = stage(graph, name, network.get_submodule(name), video, audio)
+    for name, module in (("stage1", network.stage1), ("stage2", network.stage2), ("stage3", network.stage3)):
+        video, audio = stage(graph, name, module, video, audio)
     logits = head(graph, "head", network.head, video, audio, config.time_steps)
     graph.output(OUTPUT, logits)
     about = {"time_steps": config.time_steps, "classes": config.classes, "profile": config.profile}
@@ -63,14 +63,13 @@ def to_nir(network: SNNergy, metadata: Metadata) -> nir.NIRGraph:
 
 def _labels(network: SNNergy, path: str) -> dict[str, int | str | None]:
     owner, _, modality = path.partition(".")
-    return {"role": "head", "modality": modality} if owner == "head" else network.labels(path)
+    return {"role": "head", "modality": modality} if owner == "head" else network.labels(path)._asdict()
 
 
 def stage(graph: GraphBuilder, path: str, module: Stage, video: Stream, audio: Stream) -> tuple[Stream, Stream]:
     """Downsampling, then the blocks; both directions of a block see the same inputs."""
-    down = stem_spds if isinstance(module.video.spds, StemSPDS) else spds
-    video = down(graph, f"{path}.video.spds", module.video.spds, video)
-    audio = down(graph, f"{path}.audio.spds", module.audio.spds, audio)
+    video = encoder(graph, f"{path}.video", module.video, video)
+    audio = encoder(graph, f"{path}.audio", module.audio, audio)
     for index, block in enumerate(module.blocks):
         at = f"{path}.block{index}"
         video, audio = (
@@ -78,6 +77,13 @@ def stage(graph: GraphBuilder, path: str, module: Stage, video: Stream, audio: S
             direction(graph, f"{at}.audio", block.audio, audio, video),
         )
     return video, audio
+
+
+def encoder(graph: GraphBuilder, path: str, module: Encoder, stream: Stream) -> Stream:
+    """Downsampling of one modality, of an image in the first stage and of a stream `(C, H, W)` in the others."""
+    if isinstance(module.spds, StemSPDS):
+        return stem_spds(graph, f"{path}.spds", module.spds, stream)
+    return spds(graph, f"{path}.spds", module.spds, stream)
 
 
 def stem_spds(graph: GraphBuilder, path: str, module: StemSPDS, image: Stream) -> Stream:
@@ -126,6 +132,7 @@ def cmqka(graph: GraphBuilder, path: str, module: CMQKA, asking: Stream, asked: 
         return query_key_path(graph, f"{path}.temporal", module.temporal, asking, asked)
     spatial = query_key_path(graph, f"{path}.spatial", module.spatial, asking, asked)
     temporal = query_key_path(graph, f"{path}.temporal", module.temporal, asking, asked)
+    assert isinstance(module.fusion, Fusion), "products of means are refused beforehand"
     return fusion(graph, f"{path}.fusion", module.fusion, spatial, temporal)
 
 
@@ -185,7 +192,7 @@ def head(graph: GraphBuilder, path: str, module: Head, video: Stream, audio: Str
     return graph.neurons(path, nir.I(r=np.full(bias.shape, 1 / time_steps, dtype=np.float32)), logits[0] + logits[1])
 
 
-def _readout(graph: GraphBuilder, path: str, weight: np.ndarray, bias: np.ndarray, stream: Stream) -> Stream:
+def _readout(graph: GraphBuilder, path: str, weight: Floats, bias: Floats, stream: Stream) -> Stream:
     mean = _mean_over_space(graph, f"{path}.mean", stream)
     # NIR's shapes have no batch dimension: the channels are dimension 0.
     flatten = nir.Flatten({"input": np.array(mean.shape)}, start_dim=0)
@@ -214,9 +221,7 @@ def _conv(graph: GraphBuilder, name: str, module: Projection, source: Stream) ->
     return current
 
 
-def _conv2d(
-    graph: GraphBuilder, name: str, module: Projection, weight: np.ndarray, bias: np.ndarray, source: Stream
-) -> Stream:
+def _conv2d(graph: GraphBuilder, name: str, module: Projection, weight: Floats, bias: Floats, source: Stream) -> Stream:
     node = nir.Conv2d(
         input_shape=source.shape[1:],
         weight=weight,
@@ -230,7 +235,7 @@ def _conv2d(
     return graph.linear(name, node, source, shape, learned=True)
 
 
-def _wiring(graph: GraphBuilder, name: str, matrix: np.ndarray, source: Stream, shape: Shape) -> Stream:
+def _wiring(graph: GraphBuilder, name: str, matrix: Floats, source: Stream, shape: Shape) -> Stream:
     """The same constant `matrix` `(channels out, channels in)` at every position."""
     weight = matrix.astype(np.float32)[:, :, None, None]
     bias = np.zeros(shape[0], dtype=np.float32)
@@ -238,7 +243,7 @@ def _wiring(graph: GraphBuilder, name: str, matrix: np.ndarray, source: Stream, 
     return graph.linear(name, node, source, shape)
 
 
-def _members(heads: int, channels: int) -> np.ndarray:
+def _members(heads: int, channels: int) -> Floats:
     """Which channels each head has, 0 or 1 `(heads, channels)`."""
     return np.kron(np.eye(heads), np.ones((1, channels // heads)))
 

@@ -63,7 +63,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | Non
         prog_name: that name, as help and errors show it.
         only: command that `arguments` belong to; None takes it from `arguments`.
     """
-    group = typer.main.get_command(app)
+    group = typer.main.get_group(app)
     command = group if only is None else group.commands[only]
     terminal = Terminal()
     try:

@@ -22,9 +22,9 @@ def shared() -> bool:
 
 def track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
     """Move the running statistics towards mean and biased variance `(C,)` of a batch of `count` values a channel."""
-    norm.num_batches_tracked += 1
-    norm.running_mean.lerp_(mean, norm.momentum)
-    norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+    norm.get_buffer("num_batches_tracked").add_(1)
+    norm.get_buffer("running_mean").lerp_(mean, norm.momentum)
+    norm.get_buffer("running_var").lerp_(variance * (count / (count - 1)), norm.momentum)
 
 
 def _normalise(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor, processes: int) -> Tensor:

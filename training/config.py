@@ -17,6 +17,8 @@ from snnergy.errors import UserError
 from training.config_types import STRICT, NonNegative, Positive, PositiveFloat, Probability, refuse
 from training.data_config import DataConfig
 
+Profile = Literal["loihi", "paper"]
+
 
 @dataclass(frozen=True, config=STRICT)
 class ModelConfig:
@@ -52,7 +54,7 @@ class ModelConfig:
     image_size: Annotated[int, Field(ge=16, multiple_of=16)]
     classes: Annotated[int, Field(ge=2)]
     base_dim: Annotated[int, Field(ge=2, multiple_of=2)]
-    profile: Literal["loihi", "paper"] = "loihi"
+    profile: Profile = "loihi"
     variant: Literal["spatial", "temporal", "spatiotemporal"] = "spatiotemporal"
     stage3: Literal["cmqka", "ssa"] = "cmqka"
     depths: tuple[Positive, Positive, Positive] = (1, 1, 1)

@@ -115,6 +115,7 @@ class MediaConfig:
     WINDOW_S: ClassVar[float]
     MIN_S: ClassVar[float]
 
+    name: str
     root: Path
     cache: Path = CACHE
     flip: Probability = 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -17,7 +19,7 @@ def to_input(pixels: Tensor) -> Tensor:
 
 
 def evaluate(
-    network: SNNergy, arrays: dict[str, np.ndarray], batch_size: int
+    network: SNNergy, arrays: dict[str, npt.NDArray[Any]], batch_size: int
 ) -> tuple[float, float, npt.NDArray[np.float32]]:
     """Run a network in evaluation mode; its mode is restored.
 

@@ -33,7 +33,7 @@ class Projection(nn.Module):
         super().__init__()
         conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
         # Channels innermost, and all that follows keeps it: with few channels nothing is faster on a CPU.
-        self.conv = conv.to(memory_format=torch.channels_last)
+        self.conv = nn.utils.convert_conv2d_weight_memory_format(conv, torch.channels_last)
         self.norm = BatchNorm2d(outputs)
         nn.init.constant_(self.norm.bias, _INITIAL_SHIFT)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric
@@ -58,7 +58,7 @@ class Learner(LightningModule):
             self.validation[name].update(value, len(labels))
             self.log(name, self.validation[name], prog_bar=True, on_step=False, on_epoch=True)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW that decays weights alone: BatchNorm, biases and alpha are scales and thresholds."""
         train = self.train_config
         parameters = [p for p in self.network.parameters() if p.requires_grad]

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -167,17 +168,21 @@ def _flat(x: Tensor | None) -> Any:
     return np.empty(0, np.float32) if x is None else x.contiguous().reshape(-1).numpy()
 
 
-def _tiled(values: np.ndarray) -> Any:
+def _tiled(values: npt.NDArray[np.float64]) -> Any:
     """A value a channel, repeated to the length of a block, in single precision."""
     return np.tile(values.astype(np.float32), max(1, _BLOCK // len(values)))
+
+
+# Scale, and shift or mean, of a current that no BatchNorm changes.
+_SAME, _NOTHING = _tiled(np.ones(1)), _tiled(np.zeros(1))
 
 
 class _LifScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, neuron: Neuron) -> tuple[Tensor, Tensor]:
         spikes, last = torch.empty_like(x), torch.empty_like(x[0])
-        ctx.neuron, ctx.affine = neuron.rounded(), (_tiled(np.ones(1)), _tiled(np.zeros(1)))
-        _charge_and_fire(_rows(x), *ctx.affine, ctx.neuron, _rows(spikes), last.view(-1).numpy())
+        ctx.neuron = neuron.rounded()
+        _charge_and_fire(_rows(x), _SAME, _NOTHING, ctx.neuron, _rows(spikes), last.view(-1).numpy())
         ctx.save_for_backward(x)
         ctx.set_materialize_grads(False)
         return spikes, last
@@ -187,8 +192,7 @@ class _LifScan(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         grad = torch.empty_like(x)
         to_spikes = torch.zeros_like(x) if to_spikes is None else to_spikes.contiguous()
-        no_mean = ctx.affine[1]
-        _backward(_rows(x), *ctx.affine, no_mean, ctx.neuron, _rows(to_spikes), _flat(to_last), _rows(grad))
+        _backward(_rows(x), _SAME, _NOTHING, _NOTHING, ctx.neuron, _rows(to_spikes), _flat(to_last), _rows(grad))
         return grad, None
 
 
@@ -224,7 +228,9 @@ class _NormLifScan(torch.autograd.Function):
         to_spikes = torch.zeros_like(x) if to_spikes is None else to_spikes.contiguous()
         sums = _backward(
             _rows(x),
-            *map(_tiled, (scale, shift, mean)),
+            _tiled(scale),
+            _tiled(shift),
+            _tiled(mean),
             ctx.neuron,
             _rows(to_spikes),
             _flat(to_last),
@@ -237,7 +243,7 @@ class _NormLifScan(torch.autograd.Function):
         of_x = -scale * inverse * to_weight / count
         offset = -scale * to_bias / count - of_x * mean
         _combine(_rows(grad), _rows(x), *map(_tiled, (scale, of_x, offset)))
-        return grad, *(torch.from_numpy(to).to(x.dtype) for to in (to_weight, to_bias)), None, None
+        return grad, torch.from_numpy(to_weight).to(x.dtype), torch.from_numpy(to_bias).to(x.dtype), None, None
 
 
 def lif_scan(x: Tensor, neuron: Neuron) -> tuple[Tensor, Tensor]:

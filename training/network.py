@@ -10,6 +10,8 @@ Every population is a module that returns its own binary spikes, and its path na
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -25,10 +27,23 @@ _POPULATIONS = (neurons.LIF, And, OrPool)
 _ROLE_OF_NAME = {"pool0": "pool", "pool1": "pool", "hidden": "mlp1"}
 
 
+class PopulationLabels(NamedTuple):
+    """Where a population stands.
+
+    stage: from 1. block: from 0, None outside one. modality: `video` or `audio`.
+    role: stem, spds, pool; q, k, v, mask, attn; space, time, gate; pair, memory, match, proj; mlp1, mlp2.
+    """
+
+    stage: int
+    block: int | None
+    modality: str
+    role: str
+
+
 class Encoder(nn.Module):
     """Holds one modality's downsampling, so that its path reads `stage1.video.spds`."""
 
-    def __init__(self, spds: nn.Module) -> None:
+    def __init__(self, spds: StemSPDS | SPDS) -> None:
         super().__init__()
         self.spds = spds
 
@@ -58,7 +73,7 @@ class Stage(nn.Module):
     @property
     def blocks(self) -> list[CrossModalBlock]:
         """The blocks, first to last."""
-        return [self.get_submodule(f"block{b}") for b in range(self.depth)]
+        return [getattr(self, f"block{b}") for b in range(self.depth)]
 
     def forward(self, video: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Two streams `(T, B, C, H, W)` to two streams `(T, B, C', H', W')`."""
@@ -116,11 +131,8 @@ class SNNergy(nn.Module):
         """Every population by path, in the order in which the forward pass computes them."""
         return {path: module for path, module in self.named_modules() if isinstance(module, _POPULATIONS)}
 
-    def labels(self, path: str) -> dict[str, int | str | None]:
-        """Where the population at `path` stands: `stage` (from 1), `block` (None outside one), `modality`, `role`.
-
-        Roles: stem, spds, pool; q, k, v, mask, attn; space, time, gate; pair, memory, match, proj; mlp1, mlp2.
-        """
+    def labels(self, path: str) -> PopulationLabels:
+        """Where the population at `path` stands."""
         if not isinstance(self.get_submodule(path), _POPULATIONS):
             raise KeyError(f"{path} is not a population")
         parts = path.split(".")
@@ -132,4 +144,4 @@ class SNNergy(nn.Module):
             role = "stem" if stage == 1 else "spds"
         elif name == "out":
             role = {"mlp": "mlp2", "ssa": "proj"}[group]
-        return {"stage": stage, "block": block, "modality": modality, "role": role}
+        return PopulationLabels(stage, block, modality, role)

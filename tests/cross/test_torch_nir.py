@@ -104,7 +104,7 @@ def test_lowering_keeps_labels_and_tells_wiring_from_weights() -> None:
             wanted = model.labels(population.name)
             found = population.labels
             assert (found.role, found.stage, found.block, found.modality) == (
-                wanted["role"], wanted["stage"], wanted["block"], wanted["modality"],
+                wanted.role, wanted.stage, wanted.block, wanted.modality,
             )  # fmt: skip
     wiring = {synapse.target.rpartition(".")[2] for synapse in net.synapses if not synapse.learned}
     assert wiring == {"pool0", "pool1", "mask", "attn", "space", "time", "gate"}

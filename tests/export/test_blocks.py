@@ -102,7 +102,7 @@ def test_query_key_path(model: SNNergy) -> None:
 def test_the_mask_of_a_head_covers_its_own_channels(model: SNNergy) -> None:
     """Head i reads and gates the i-th run of channels, not every i-th channel."""
     path = "stage1.block0.video.spatial"
-    graph = GraphBuilder(model.labels)
+    graph = GraphBuilder(lambda path: model.labels(path)._asdict())
     streams = [graph.input(name, (8, 8, 8)) for name in ("a", "b")]
     graph.output("out", query_key_path(graph, path, model.get_submodule(path), *streams))
     nodes = graph.build({}).nodes

@@ -67,7 +67,7 @@ def test_a_population_node_has_the_shape_that_its_module_emits(model: SNNergy, g
 
 def test_metadata_labels_every_node(model: SNNergy, graph: nir.NIRGraph) -> None:
     for path in model.populations():
-        wanted = {key: value for key, value in model.labels(path).items() if value is not None}
+        wanted = {key: value for key, value in model.labels(path)._asdict().items() if value is not None}
         assert graph.nodes[path].metadata == wanted
     for name in ("stage2.block1.audio.temporal.q.conv", "stage2.block1.audio.temporal.mask.sum"):
         population = graph.nodes[name.rpartition(".")[0]].metadata

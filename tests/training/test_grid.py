@@ -163,7 +163,7 @@ def test_a_broken_recording_says_what_is_wrong(recordings, break_it, reason):
     path = recordings / "brbm8p.mpg"
     break_it(path)
     with pytest.raises(Unusable, match=reason):
-        grid_raw.GridDecoder()(path, path.with_suffix(".align"))
+        grid_raw.GridDecoder()((path, path.with_suffix(".align")))
 
 
 def test_index_without_splits_is_refused(tmp_path):

@@ -229,7 +229,7 @@ def test_the_cache_decodes_each_clip_once_the_bad_ones_too(tmp_path, pairs, deco
     assert cache.fill(pairs) == first
     arrays = cache.load(first[0], pairs[0])
     assert len(decodes) == 5
-    decoded = DECODER(*pairs[0])
+    decoded = DECODER(pairs[0])
     assert arrays.keys() == decoded.keys()
     assert all(np.array_equal(arrays[name], decoded[name]) for name in decoded)
 
@@ -259,7 +259,7 @@ def test_a_damaged_entry_is_made_again(tmp_path, pairs, damage):
     entry.unlink()
     if damage != "gone":
         entry.write_bytes(whole[: len(whole) // 2 if damage == "cut" else 0])
-    assert np.array_equal(cache.load(entry, pairs[0])["frames"], DECODER(*pairs[0])["frames"])
+    assert np.array_equal(cache.load(entry, pairs[0])["frames"], DECODER(pairs[0])["frames"])
     assert np.load(entry)["frames"].shape[1:] == (3, 16, 16)
 
 

@@ -67,8 +67,8 @@ def test_labels():
         "stage1.block0.video.mlp.hidden": (1, 0, "video", "mlp1"),
         "stage1.block0.video.mlp.out": (1, 0, "video", "mlp2"),
     }
-    assert {path: tuple(net.labels(path).values()) for path in expected} == expected
-    roles = {net.labels(path)["role"] for path in net.populations()}
+    assert {path: net.labels(path) for path in expected} == expected
+    roles = {net.labels(path).role for path in net.populations()}
     assert roles == {"stem", "spds", "pool", "q", "k", "mask", "attn", "space", "time", "gate", "mlp1", "mlp2"}
     with pytest.raises(KeyError, match="not a population"):
         net.labels("stage1.block0.video.mlp.hidden_proj")
@@ -84,8 +84,8 @@ def test_labels():
 def test_labels_of_self_attention(profile, expected):
     net = network(profile=profile, stage3="ssa")
     labels = [net.labels(path) for path in net.populations()]
-    assert {label["role"] for label in labels if label["stage"] == 3} == expected
-    assert not any(label["role"] in {"v", "proj"} for label in labels if label["stage"] < 3)
+    assert {label.role for label in labels if label.stage == 3} == expected
+    assert not any(label.role in {"v", "proj"} for label in labels if label.stage < 3)
 
 
 def test_every_neuron_has_the_constants_that_the_config_asks_for():
@@ -93,7 +93,7 @@ def test_every_neuron_has_the_constants_that_the_config_asks_for():
     neurons = {path: module for path, module in net.populations().items() if isinstance(module, LIF)}
     assert len(neurons) == len(net.populations()) - 8 - 18  # pools and gates
     for path, neuron in neurons.items():
-        expected = 0.7 if net.labels(path)["role"] == "mask" else 0.9
+        expected = 0.7 if net.labels(path).role == "mask" else 0.9
         assert (neuron.tau, neuron.v_threshold, neuron.v_reset, neuron.decay_input) == (2.5, expected, 0.0, True), path
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from training.config import Config, ModelConfig
 from training.data import ave, crema_d, urbansound8k_av
-from training.data.clips import MediaClips
-from training.data.dataset import AudioVisualDataset, Excluded, Split
+from training.data.clips import Listing, MediaClips
+from training.data.dataset import AudioVisualDataset, ClipSource, Excluded, Split
 from training.data.digits import DigitClips
 from training.data.grid import GridClips
 from training.data_config import DataConfig, DigitsConfig, GridConfig
 
 __all__ = ["AudioVisualDataset", "Excluded", "Split", "arrays", "build_dataset"]
 
-_LISTS = {"crema_d": crema_d.list_clips, "ave": ave.list_clips, "urbansound8k_av": urbansound8k_av.list_clips}
+_LISTS: dict[str, Callable[[Any, Split], Listing]] = {
+    "crema_d": crema_d.list_clips,
+    "ave": ave.list_clips,
+    "urbansound8k_av": urbansound8k_av.list_clips,
+}
 
 
 def build_dataset(
@@ -32,6 +40,7 @@ def build_dataset(
     Raises:
         UserError: the data set is not there, or none of its clips can be used.
     """
+    source: ClipSource
     if isinstance(data, DigitsConfig):
         source, evaluation_seed = DigitClips(data, model, split), data.split_seed
     elif isinstance(data, GridConfig):
@@ -42,7 +51,7 @@ def build_dataset(
     return AudioVisualDataset(source, split, seed if split == "train" else evaluation_seed, model.blank, dropout)
 
 
-def arrays(config: Config, split: Split, limit: int | None = None) -> dict[str, np.ndarray]:
+def arrays(config: Config, split: Split, limit: int | None = None) -> dict[str, npt.NDArray[Any]]:
     """The samples of one split as arrays, the same at every call: what evaluation and export use.
 
     Args:

@@ -11,16 +11,17 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import Field, asdict
 from functools import lru_cache
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 from zipfile import BadZipFile
 
 import av
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 
@@ -33,13 +34,15 @@ _RULES = 1  # to be raised when a decoder gives other arrays for the same settin
 _REFUSED = ".json"  # ending of the entry of a clip that cannot be used
 
 Files = tuple[Path, ...]
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Decoder(Protocol):
     """A frozen dataclass whose fields are all that its result depends on, next to the files."""
 
-    def __call__(self, *files: Path) -> Arrays:
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __call__(self, files: Files) -> Arrays:
         """Decode one clip.
 
         Raises:
@@ -123,7 +126,7 @@ class Cache:
     def _decode(self, entry: Path, files: Files) -> Arrays:
         """Decode a clip and write its entry; that it cannot be used is remembered as well."""
         try:
-            arrays = self.decoder(*files)
+            arrays = self.decoder(files)
         except Unusable as error:
             with written_whole(entry.with_suffix(_REFUSED), force=True) as scratch:
                 scratch.write_text(json.dumps([str(error.path), error.reason]))

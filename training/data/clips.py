@@ -17,7 +17,7 @@ import numpy as np
 from snnergy.errors import UserError
 from training.config import ModelConfig
 from training.data import augment, spectrogram
-from training.data.cache import Arrays, Cache
+from training.data.cache import Arrays, Cache, Files
 from training.data.dataset import Excluded, Pixels, Split
 from training.data.media import RATE, Unusable, read_frames, read_sound
 from training.data.spectrogram import FLOOR_DB
@@ -60,8 +60,8 @@ class ClipDecoder:
     window_s: float
     min_s: float
 
-    def __call__(self, picture: Path, sound: Path) -> Arrays:
-        """Decode one clip.
+    def __call__(self, files: Files) -> Arrays:
+        """Decode a picture and a sound.
 
         Returns:
             frames: the distinct ones, uint8 `(N, 3, S, S)`.
@@ -72,6 +72,7 @@ class ClipDecoder:
         Raises:
             Unusable: a file is missing, corrupt, silent or too short.
         """
+        picture, sound = files
         waveform = read_sound(sound)
         length_s = len(waveform) / RATE
         if length_s < self.min_s:

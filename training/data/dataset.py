@@ -18,6 +18,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 MODALITIES = ("video", "audio")
 
 Pixels = npt.NDArray[np.uint8]
+Sample = dict[str, Pixels | int]
 
 
 class Excluded(NamedTuple):
@@ -38,7 +39,7 @@ class ClipSource(Protocol):
         ...
 
 
-class AudioVisualDataset(Dataset):
+class AudioVisualDataset(Dataset[Sample]):
     """Samples `{"video": uint8 (T, C, H, W), "audio": uint8 (T, 1, H, W), "label": int}`.
 
     Args:
@@ -65,10 +66,10 @@ class AudioVisualDataset(Dataset):
         """Clips of this split that cannot be used, and why."""
         return self.source.excluded
 
-    def __getitem__(self, index: int) -> dict[str, Pixels | int]:
+    def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng([self.seed, SPLITS.index(self.split), self.epoch, index])
         video, audio = self.source.sample(index, rng, augment=self.split == "train")
-        sample: dict[str, Pixels | int] = {"video": video, "audio": audio, "label": int(self.source.labels[index])}
+        sample: Sample = {"video": video, "audio": audio, "label": int(self.source.labels[index])}
         absent = MODALITIES[rng.integers(2)] if rng.random() < self.dropout else self.blank
         if absent != "none":
             sample[absent] = np.zeros_like(sample[absent])

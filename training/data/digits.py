@@ -6,6 +6,7 @@ Images: the digits of scikit-learn (8×8, 1797 samples). Tones: ITU-T Q.23, one 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -13,8 +14,10 @@ from torch.nn import functional
 
 from training.config import ModelConfig
 from training.data import audio
-from training.data.dataset import Pixels, Split
+from training.data.dataset import Excluded, Pixels, Split
 from training.data_config import DigitsConfig
+
+Rows = npt.NDArray[np.int64]
 
 _RATE = 8000  # samples a second
 _DIGIT_SIDE = 0.625  # of the image's side
@@ -31,7 +34,7 @@ def dtmf_hz(key: int) -> tuple[float, float]:
     return DTMF_ROWS_HZ[row], DTMF_COLUMNS_HZ[column]
 
 
-def split_rows(labels: np.ndarray, seed: int) -> dict[Split, np.ndarray]:
+def split_rows(labels: Rows, seed: int) -> dict[Split, Rows]:
     """Rows of each split, 60 / 15 / 25 %, stratified by label."""
     rows = np.arange(len(labels))
     rest, test = train_test_split(rows, test_size=_TEST_SHARE, stratify=labels, random_state=seed)
@@ -43,7 +46,7 @@ def split_rows(labels: np.ndarray, seed: int) -> dict[Split, np.ndarray]:
 class DigitClips:
     """The clips of one split; see `training.data.dataset.ClipSource`."""
 
-    excluded = ()
+    excluded: tuple[Excluded, ...] = ()
 
     def __init__(self, config: DigitsConfig, model: ModelConfig, split: Split) -> None:
         self.config = config
@@ -70,7 +73,8 @@ class DigitClips:
         """Frames `(T, S, S)`: the digit on a straight path, faded, partly hidden, in pixel noise."""
         config, steps, size = self.config, self.model.time_steps, self.model.image_size
         side = len(digit)
-        path = np.linspace(*rng.uniform(-config.drift_px, config.drift_px, size=(2, 2)), steps)
+        start, end = rng.uniform(-config.drift_px, config.drift_px, size=(2, 2))
+        path = np.linspace(start, end, steps)
         corners = np.clip(np.rint(path + (size - side) / 2), 0, size - side).astype(int)
         frames = np.zeros((steps, size, size), dtype=np.float32)
         for frame, (row, column) in zip(frames, corners, strict=True):
@@ -82,7 +86,7 @@ class DigitClips:
         return np.clip(np.rint(255 * frames), 0, 255).astype(np.uint8)
 
 
-def _enlarge(images: np.ndarray, side: int) -> audio.Floats:
+def _enlarge(images: npt.NDArray[np.float64], side: int) -> audio.Floats:
     """`(N, 8, 8)` to `(N, side, side)`, bilinear."""
     batch = torch.from_numpy(images).float()[:, None]
     return functional.interpolate(batch, size=(side, side), mode="bilinear", align_corners=False)[:, 0].numpy()

@@ -17,6 +17,7 @@ from torch.nn import functional
 from snnergy.errors import UserError
 from training.config import ModelConfig
 from training.data import audio, augment, grid_raw
+from training.data.cache import Arrays
 from training.data.clips import report_excluded
 from training.data.dataset import Excluded, Pixels, Split
 from training.data_config import GridConfig
@@ -66,7 +67,7 @@ class GridClips:
         return np.clip(np.rint((video - mean) * gain + mean * offset), 0, 255).astype(np.uint8)
 
 
-def _read(config: GridConfig, split: Split) -> tuple[dict[str, np.ndarray], tuple[Excluded, ...]]:
+def _read(config: GridConfig, split: Split) -> tuple[Arrays, tuple[Excluded, ...]]:
     """The rows of one split, from the HDF5 file or else from the recordings it is made from; what is excluded."""
     path = config.root / _FILE
     if path.is_file():
@@ -81,7 +82,7 @@ def _read(config: GridConfig, split: Split) -> tuple[dict[str, np.ndarray], tupl
     return fields, excluded
 
 
-def _read_rows(path: Path, split: Split) -> dict[str, np.ndarray]:
+def _read_rows(path: Path, split: Split) -> Arrays:
     """The rows of one split in the HDF5 file."""
     with h5py.File(path) as file:
         missing = {"video", "audio", "label", "split", "word_span"} - set(file)

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from snnergy.errors import UserError
-from training.data.cache import Arrays, Cache
+from training.data.cache import Arrays, Cache, Files
 from training.data.dataset import SPLITS, Excluded, Split
 from training.data.media import RATE, Unusable, read_luma, read_sound
 from training.data.splits import split_by_class
 
-_NAME = re.compile(r"[bpls][bgrw][abiw][a-z](?P<digit>[z1-9])[anps]")
-_DIGIT_WORD = 4  # of the six, silences left out
+_NAME = re.compile(r"[bpls][bgrw][abiw][a-z][z1-9][anps]")
+_DIGIT_LETTER = _DIGIT_WORD = 4  # of the six, silences left out
 _FRAMES = 8  # over the word
 _ROWS, _COLUMNS = slice(165, 261), slice(107, 203)  # the mouth; one box for all clips of this speaker
 _UNITS_A_FRAME = 1000
@@ -35,8 +35,8 @@ _VAL_SHARE, _TEST_SHARE = 0.1, 0.2
 class GridDecoder:
     """Decodes a recording and its alignment; its rules are constants of this module."""
 
-    def __call__(self, recording: Path, alignment: Path) -> Arrays:
-        """Cut the digit out of one recording.
+    def __call__(self, files: Files) -> Arrays:
+        """Cut the digit out of a recording, by its alignment.
 
         Returns:
             video: gray mouth, uint8 `(8, 96, 96)`, evenly chosen over the word.
@@ -46,6 +46,7 @@ class GridDecoder:
         Raises:
             Unusable: a file is missing or corrupt, the word is silent, or the recording ends before it.
         """
+        recording, alignment = files
         start, end = _digit_units(alignment)
         first = round((start + end) / 2 * _SAMPLES_A_UNIT) - _WINDOW // 2
         span = np.rint(np.array([start, end]) * _SAMPLES_A_UNIT).astype(int)
@@ -82,7 +83,7 @@ def is_there(root: Path) -> bool:
     return any(root.glob("*.mpg"))
 
 
-def read(root: Path, split: Split, cache: Path) -> tuple[dict[str, np.ndarray], tuple[Excluded, ...]]:
+def read(root: Path, split: Split, cache: Path) -> tuple[Arrays, tuple[Excluded, ...]]:
     """The recordings of one split, in the order of their names.
 
     Args:
@@ -98,18 +99,18 @@ def read(root: Path, split: Split, cache: Path) -> tuple[dict[str, np.ndarray], 
     files = [(root / f"{name}.mpg", root / f"{name}.align") for name in names]
     store = Cache(cache / "grid", GridDecoder())
     outcomes = store.fill(files)
-    kept = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Path)]
+    kept = [(i, entry) for i, entry in enumerate(outcomes) if isinstance(entry, Path)]
     excluded += [outcome for outcome in outcomes if isinstance(outcome, Excluded)]
     if not kept:
         reasons = ", ".join(f"{path} ({reason})" for path, reason in excluded[:3]) or "no clip belongs to it"
         raise UserError(f"{root}: grid {split} has no usable clip: {reasons}; fetch the recordings again")
-    clips = [store.load(outcomes[i], files[i]) for i in kept]
+    clips = [store.load(entry, files[i]) for i, entry in kept]
     fields = {name: np.stack([clip[name] for clip in clips]) for name in ("video", "audio", "word_span")}
-    return fields | {"label": np.array([_digit(names[i]) for i in kept])}, tuple(excluded)
+    return fields | {"label": np.array([_digit(names[i]) for i, _ in kept])}, tuple(excluded)
 
 
 def _digit(name: str) -> int:
-    return int(_NAME.fullmatch(name)["digit"].replace("z", "0"))
+    return int(name[_DIGIT_LETTER].replace("z", "0"))
 
 
 def _parts(root: Path) -> tuple[dict[str, Split], list[Excluded]]:
@@ -135,4 +136,4 @@ def _read_index(path: Path) -> dict[str, Split]:
     wrong = [row for row in rows if row.get("split") not in SPLITS or not row.get("clip")]
     if wrong or not rows:
         raise UserError(f"{path}: needs the columns clip and split, which is one of {', '.join(SPLITS)}")
-    return {row["clip"]: row["split"] for row in rows}
+    return {row["clip"]: SPLITS[SPLITS.index(row["split"])] for row in rows}

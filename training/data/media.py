@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import gcd
 from pathlib import Path
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -28,6 +29,7 @@ _LFS_POINTER = b"version https://git-lfs"
 _DAMAGED_SHARE = 0.1  # of a stream's packets
 
 Samples = npt.NDArray[np.float64]
+_Frame = TypeVar("_Frame", AudioFrame, VideoFrame)
 
 
 class Unusable(UserError):
@@ -58,13 +60,13 @@ def _opened(path: Path) -> Iterator[InputContainer]:
         raise Unusable(path, f"corrupt ({error.strerror})") from None
 
 
-def _decoded(path: Path, container: InputContainer, stream: Stream) -> Iterator[AudioFrame | VideoFrame]:
+def _decoded(path: Path, container: InputContainer, stream: Stream, kind: type[_Frame]) -> Iterator[_Frame]:
     """The frames of a stream. Single damaged packets are left out, as players do; many make the file unusable."""
     packets = damaged = 0
     for packet in container.demux(stream):
         packets += 1
         try:
-            yield from packet.decode()
+            yield from (frame for frame in packet.decode() if isinstance(frame, kind))
         except av.error.InvalidDataError:
             damaged += 1
     if damaged > _DAMAGED_SHARE * packets:
@@ -80,7 +82,7 @@ def read_sound(path: Path) -> Samples:
     with _opened(path) as container:
         if not container.streams.audio:
             raise Unusable(path, "has no sound")
-        frames = list(_decoded(path, container, container.streams.audio[0]))
+        frames = list(_decoded(path, container, container.streams.audio[0], AudioFrame))
     if not frames:
         raise Unusable(path, "no sound decodes")
     rate = frames[0].sample_rate
@@ -94,7 +96,7 @@ def _mono(frame: AudioFrame) -> Samples:
     channels = values.reshape(-1, frame.layout.nb_channels).T if frame.format.is_packed else values
     mean = channels.mean(axis=0, dtype=np.float64)
     if np.issubdtype(values.dtype, np.integer):
-        limits = np.iinfo(values.dtype)
+        limits: np.iinfo[Any] = np.iinfo(values.dtype)
         middle = (int(limits.max) + int(limits.min) + 1) // 2
         mean = (mean - middle) / (limits.max + 1 - middle)
     return mean
@@ -121,7 +123,7 @@ def read_frames(path: Path, count: int, side: int, limit_s: float) -> tuple[Pixe
     shown: list[VideoFrame] = []
     with _opened(path) as container:
         last, start_s = None, 0.0
-        for frame in _decoded(path, container, container.streams.video[0]):
+        for frame in _decoded(path, container, container.streams.video[0], VideoFrame):
             if frame.time is None:
                 continue
             if last is None:
@@ -136,7 +138,7 @@ def read_frames(path: Path, count: int, side: int, limit_s: float) -> tuple[Pixe
     shown += [last] * (count - len(shown))
     places = {frame: place for place, frame in enumerate(dict.fromkeys(shown))}
     images = [frame.reformat(side, side, "rgb24", interpolation="BILINEAR").to_ndarray() for frame in places]
-    return np.stack(images).transpose(0, 3, 1, 2).copy(), np.array([places[frame] for frame in shown])
+    return np.stack(images, dtype=np.uint8).transpose(0, 3, 1, 2).copy(), np.array([places[frame] for frame in shown])
 
 
 def _duration_s(path: Path) -> float:
@@ -145,11 +147,11 @@ def _duration_s(path: Path) -> float:
         if not container.streams.video:
             raise Unusable(path, "has no picture")
         stream = container.streams.video[0]
-        times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
+        times = [packet.pts * packet.time_base for packet in container.demux(stream) if packet.pts is not None]
         if not times:
             raise Unusable(path, "no frame decodes")
-        ticks = max(times) - min(times)
-        return float((ticks + ticks / max(len(times) - 1, 1)) * stream.time_base)
+        first_to_last = max(times) - min(times)
+        return float(first_to_last + first_to_last / max(len(times) - 1, 1))
 
 
 def read_luma(path: Path) -> Pixels:
@@ -161,7 +163,10 @@ def read_luma(path: Path) -> Pixels:
     with _opened(path) as container:
         if not container.streams.video:
             raise Unusable(path, "has no picture")
-        frames = [frame.to_ndarray(format="gray") for frame in _decoded(path, container, container.streams.video[0])]
+        frames = [
+            frame.to_ndarray(format="gray")
+            for frame in _decoded(path, container, container.streams.video[0], VideoFrame)
+        ]
     if not frames:
         raise Unusable(path, "no frame decodes")
     return np.stack(frames)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from lightning import LightningDataModule
+import numpy.typing as npt
+from lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader
 
 from snnergy.errors import UserError
 from training.config import Config
 from training.data import AudioVisualDataset, build_dataset
+from training.data.dataset import Sample
 
 
 class AudioVisualModule(LightningDataModule):
@@ -47,20 +49,24 @@ class AudioVisualModule(LightningDataModule):
             raise UserError(violations)
         self.part_size = size // parts
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled batches; what does not fill the last one is dropped, because BatchNorm needs alike batches."""
-        epoch = self.trainer.current_epoch
-        self.train.epoch = epoch
+        epoch = self.train.epoch = self._trainer().current_epoch
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
         whole = len(order) // self.settings.batch_size * self.settings.batch_size
         return self._loader(self.train, self.part_size, self._share(order[:whole]))
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[Sample]:
         """Batches in the data set's order."""
         return self._loader(self.val, self.settings.batch_size, self._share(np.arange(len(self.val))))
 
-    def _share(self, rows: np.ndarray) -> list[int]:
-        return rows[self.trainer.global_rank :: self.trainer.world_size].tolist()
+    def _share(self, rows: npt.NDArray[np.int64]) -> list[int]:
+        trainer = self._trainer()
+        return rows[trainer.global_rank :: trainer.world_size].tolist()
 
-    def _loader(self, dataset: AudioVisualDataset, batch_size: int, rows: list[int]) -> DataLoader:
+    def _trainer(self) -> Trainer:
+        assert self.trainer is not None, "loaders are for a trainer, which puts itself here"
+        return self.trainer
+
+    def _loader(self, dataset: AudioVisualDataset, batch_size: int, rows: list[int]) -> DataLoader[Sample]:
         return DataLoader(dataset, batch_size, sampler=rows, num_workers=self.settings.workers)

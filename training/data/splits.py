@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from snnergy.errors import UserError
 from training.data.dataset import SPLITS, Split
@@ -22,13 +23,12 @@ def sizes(count: int, val_share: float, test_share: float) -> tuple[int, int]:
     return max(least, round(val_share * count)), max(least, round(test_share * count))
 
 
-def split_by_class(labels: Sequence[int], val_share: float, test_share: float, seed: int) -> np.ndarray:
+def split_by_class(labels: Sequence[int], val_share: float, test_share: float, seed: int) -> npt.NDArray[np.int64]:
     """Part of each sample, as an index to `SPLITS`, `(N,)`: the same shares of every class."""
     rng = np.random.default_rng(seed)
-    labels = np.asarray(labels)
     parts = np.full(len(labels), SPLITS.index("train"))
     for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
+        rows = rng.permutation(np.flatnonzero(np.equal(labels, label)))
         val, test = sizes(len(rows), val_share, test_share)
         parts[rows[:test]] = SPLITS.index("test")
         parts[rows[test : test + val]] = SPLITS.index("val")

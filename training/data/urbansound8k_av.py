@@ -31,7 +31,7 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".mp4")
 _METADATA = Path("metadata", "UrbanSound8K.csv")
 _LAYOUT = f"Dataset_v3_sound/<class>/*.wav, Dataset_v3_vision/<class>/*.jpg and, for folds, {_METADATA}"
 _SOURCE = "https://www.kaggle.com/datasets/lingyueguo/urbansound8k-av and https://urbansounddataset.weebly.com"
-_NAME = re.compile(r"(?P<recording>\d+)-(?P<label>\d)-\d+-\d+")
+_NAME = re.compile(r"\d+-\d-\d+-\d+")  # recording, class, occurrence, slice
 _VAL_SHARE = _TEST_SHARE = 0.1
 
 
@@ -97,19 +97,20 @@ def _by_recording(labels: list[int], recordings: list[str], seed: int) -> list[S
     """A tenth of each class for test and for validation, as nearly as whole recordings allow."""
     parts: list[Split] = ["train"] * len(labels)
     tenths = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(labels, labels, recordings)
-    for part, (_, rows) in zip(("test", "val"), tenths, strict=False):
+    held_out: tuple[Split, ...] = ("test", "val")
+    for part, (_, rows) in zip(held_out, tenths, strict=False):
         for row in rows:
             parts[row] = part
     return parts
 
 
 def _label(name: str) -> int:
-    return int(_NAME.fullmatch(name)["label"])
+    return int(name.split("-")[1])
 
 
 def _recording(name: str) -> str:
     """The Freesound recording that a clip is a slice of."""
-    return _NAME.fullmatch(name)["recording"]
+    return name.split("-")[0]
 
 
 def _folder(root: Path, names: Iterable[str]) -> Path:
