@@ -24,7 +24,7 @@ from torch.utils.data import default_collate
 
 from benchmarks.results_file import write_rows
 from training import neurons
-from training.config import load_config
+from training.config import Config, load_config
 from training.data import build_dataset
 from training.evaluation import to_input
 from training.network import SNNergy
@@ -34,6 +34,13 @@ VARIANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "apart": lambda: patch.object(neurons, "shared", lambda: True),
     "loop": lambda: patch.object(neurons.LIF, "scans", lambda *_: False),
 }
+
+
+def first_batch(config: Config) -> dict[str, Tensor]:
+    """The first samples of the training split, as many as a batch has, in the data set's order."""
+    samples = build_dataset(config.data, config.model, "train", seed=config.seed)
+    batch: dict[str, Tensor] = default_collate([samples[index] for index in range(config.train.batch_size)])
+    return batch
 
 
 def measure(network: SNNergy, batch: dict[str, Tensor], rounds: int) -> dict[str, list[float]]:
@@ -61,8 +68,7 @@ def main() -> None:
     rows = []
     for profile in ("loihi", "paper"):
         config = load_config(arguments.config, [f"model.profile={profile}"])
-        samples = build_dataset(config.data, config.model, "train", seed=config.seed)
-        batch = default_collate([samples[index] for index in range(config.train.batch_size)])
+        batch = first_batch(config)
         torch.manual_seed(config.seed)
         seconds = measure(SNNergy(config.model).train(), batch, arguments.rounds)
         medians = {name: statistics.median(times) for name, times in seconds.items()}

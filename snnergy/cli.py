@@ -19,6 +19,7 @@ from snnergy.commands import compile as compile_nir
 from snnergy.commands import demo, energy, export, samples, simulate, train
 from snnergy.errors import SnnergyError, UserError
 from snnergy.terminal import Terminal
+from snnergy.threads import wait_briefly
 
 _COMMANDS = {
     "demo": demo,
@@ -89,14 +90,19 @@ def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | Non
 
 def main() -> int:
     """Entry point of `snnergy`."""
-    sys.excepthook = _explain_bug
+    _prepare_process()
     return run(sys.argv[1:])
 
 
 def export_nir_main() -> int:
     """Entry point of `export-nir`, which is `snnergy export`."""
-    sys.excepthook = _explain_bug
+    _prepare_process()
     return run(sys.argv[1:], prog_name="export-nir", only="export")
+
+
+def _prepare_process() -> None:
+    sys.excepthook = _explain_bug
+    wait_briefly()
 
 
 def _explain_usage(error: TyperException, prog_name: str) -> int:
