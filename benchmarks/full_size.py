@@ -50,7 +50,7 @@ def measure(base_dim: int, profile: Profile, batch_size: int) -> Row:
     """One pass of a new network over random pixels."""
     model = ModelConfig(
         time_steps=6, image_size=128, classes=6, base_dim=base_dim, profile=profile, stage3="ssa", depths=(1, 1, 2),
-        video_channels=3, ssa_scale=1.1 if profile == "loihi" else 0.125,
+        video_channels=3,
     )  # fmt: skip
     torch.manual_seed(0)
     network = SNNergy(model).train()

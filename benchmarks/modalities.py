@@ -4,8 +4,8 @@
 
 Each row trains one network (a single modality is the same network with the other one blanked in training as well),
 exports it, compiles it and simulates the whole test split in the emulator; the rows of both modalities together also
-run a few samples in Lava. A finished row is kept, so that a broken-off set goes on where it stopped. Fields may be
-changed as in `snnergy train`: `configs/grid.yaml train.epochs=60 name=grid-60`.
+run a few samples in Lava. A finished row of the same settings is kept, so that a broken-off set goes on where it
+stopped. Fields may be changed as in `snnergy train`: `configs/grid.yaml train.epochs=60 name=grid-60`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from neuromorphic.inputs import read_samples, to_integers
 from neuromorphic.lower import compile_nir
 from neuromorphic.netx import write_netx
 from snnergy.model_inputs import model_inputs, write_inputs
-from training.config import Config, load_config, to_yaml
+from training import checkpoint
+from training.config import Config, load_config, to_dict
 from training.seeds import finished, spread
 from training.train import train
 
@@ -37,7 +39,10 @@ _PARITY_SAMPLES = 50
 
 @dataclass(frozen=True)
 class Row:
-    """One trained network. seconds: by step. lava_*: None where no sample was run in Lava."""
+    """One trained network.
+
+    seconds: by step. lava_*: None where no sample was run in Lava. git_revision, versions: of the code that trained it.
+    """
 
     modality: str
     seed: int
@@ -52,6 +57,9 @@ class Row:
     lava_values_compared: int | None
     lava_mismatches: int | None
     seconds: dict[str, float]
+    config: dict[str, Any]
+    git_revision: str
+    versions: dict[str, str]
 
 
 def measure(config: Config, modality: str, folder: Path, lava_samples: int, threads: int) -> Row:
@@ -65,7 +73,7 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
         seconds[step], begun = round(now - begun, 1), now
 
     trained = finished(config, folder) or train(config, folder, force=True, progress=False, threads=threads)
-    metrics = trained.metrics
+    metrics, loaded = trained.metrics, checkpoint.load(trained.checkpoint)
     begun = time.perf_counter()
     seconds["train"] = metrics["train_seconds"]
     run = folder / config.name
@@ -103,6 +111,9 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
         None if verified is None else verified.values_compared,
         None if verified is None else verified.total_mismatches,
         seconds,
+        to_dict(config),
+        loaded.git_revision,
+        loaded.versions,
     )
 
 
@@ -119,9 +130,9 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return table
 
 
-def _write(path: Path, rows: list[dict[str, Any]], config: Config) -> None:
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     rows = sorted(rows, key=lambda row: (list(BLANKED).index(row["modality"]), row["seed"]))
-    write_rows(path, "benchmarks.modalities", rows, config=to_yaml(config), summary=summary(rows))
+    write_rows(path, "benchmarks.modalities", rows, summary=summary(rows))
 
 
 def main() -> None:
@@ -137,20 +148,21 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
 
-    rows = read_rows(arguments.output)
-    present = {(row["modality"], row["seed"]) for row in rows}
-    wanted = [(m, s) for s in arguments.seeds for m in arguments.modalities if (m, s) not in present]
-    experiment = load_config(arguments.config, arguments.changes)
-    tasks = []
-    for modality, seed in wanted:
-        overrides = [f"name={experiment.name}-{modality}-{seed}", f"seed={seed}", f"model.blank={BLANKED[modality]}"]
+    name = load_config(arguments.config, arguments.changes).name
+    rows, tasks = read_rows(arguments.output), []
+    for seed, modality in product(arguments.seeds, arguments.modalities):
+        overrides = [f"name={name}-{modality}-{seed}", f"seed={seed}", f"model.blank={BLANKED[modality]}"]
         config = load_config(arguments.config, [*arguments.changes, *overrides])
+        present = [row for row in rows if (row["modality"], row["seed"]) == (modality, seed)]
+        if any(row.get("config") == to_dict(config) for row in present):
+            continue
+        rows = [row for row in rows if row not in present]  # of other settings
         lava_samples = arguments.lava_samples if modality == "both" else 0
         threads = max(1, cpu_count() // arguments.jobs)
         tasks.append(delayed(measure)(config, modality, arguments.runs, lava_samples, threads))
     for row in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
         rows.append(asdict(row))
-        _write(arguments.output, rows, experiment)
+        _write(arguments.output, rows)
         print(
             f"{row.modality} seed {row.seed}: float {row.accuracy_float:.4f}, 8 bit {row.accuracy_8bit:.4f}", flush=True
         )

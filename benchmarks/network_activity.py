@@ -6,8 +6,8 @@
 
 A residual stream is a sum of populations. Where all of them are binary, each sends its own spikes, so the accumulates
 add up over them; where a real value has entered, the stream is one real tensor and costs multiply-accumulates.
-Only learned layers and the fusion's products are counted: it is the energy ledger that counts everything, from the
-exported network, and the real-valued profile cannot be exported.
+Only projections and the fusion's products are counted, not the readout and what is wired: it is the energy ledger that
+counts everything, from the exported network, and the real-valued profile cannot be exported.
 """
 
 from __future__ import annotations

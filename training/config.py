@@ -5,6 +5,7 @@ Unknown fields are errors, and everything that is wrong with a file is reported 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from snnergy.errors import UserError
-from training.config_types import STRICT, NonNegative, Positive, PositiveFloat, Probability, refuse
+from training.config_types import STRICT, NonNegative, Positive, PositiveFloat, Probability, Seed, refuse
 from training.data_config import DataConfig
 
 Profile = Literal["loihi", "paper"]
@@ -41,10 +42,11 @@ class ModelConfig:
         gain_space: of the spatial mean, which is a few percent; 37 divides no number of positions that occurs, so no
             membrane ties at a threshold of 1.
         gain_time: of the temporal path; at 1.9 a neuron asks for a second spike within four steps of the first, and
-            never ties. From 2 on every spike would pass at once, and the population would repeat its input.
+            never ties. From 2 on every spike passes at once, and the population repeats its input: the least that does
+            anything at a single time step.
         temporal_kernel: steps that the temporal path looks at, this one and those before it.
-        ssa_scale, ssa_scale_learnable: s of the self-attention. 1/8 suits the integer scores of the `paper`
-            profile; the `loihi` profile counts the matching channels of one head, a few at most, and wants about 1.
+        ssa_scale, ssa_scale_learnable: s of the self-attention. None: 1/8 in the `paper` profile, whose scores are
+            integers; 1.1 in the `loihi` profile, which counts the matching channels of one head, a few at most.
         audio_encoding: `repeat` shows the whole audio image at every step, `windowed` a half that moves along.
         video_channels: 1 for gray.
         blank: modality whose input is all zero, in training and in evaluation.
@@ -68,7 +70,7 @@ class ModelConfig:
     gain_space: PositiveFloat = 37.0
     gain_time: PositiveFloat = 1.9
     temporal_kernel: Positive = 1
-    ssa_scale: PositiveFloat = 0.125
+    ssa_scale: PositiveFloat | None = None
     ssa_scale_learnable: bool = True
     audio_encoding: Literal["repeat", "windowed"] = "repeat"
     video_channels: Literal[1, 3] = 1
@@ -82,6 +84,16 @@ class ModelConfig:
             violations.append(
                 f"temporal_kernel = {self.temporal_kernel}: looks further back than time_steps = {self.time_steps}"
             )
+        if self.profile == "loihi" and self.variant == "spatiotemporal":
+            # Under a constant input of 1 the membrane comes this near to the gain by the last step.
+            least = self.threshold / (1 - (1 - 1 / self.tau) ** self.time_steps)
+            enough = math.ceil(1000 * least) / 1000
+            violations += [
+                f"{name} = {gain}: no membrane of the fusion reaches the threshold within time_steps = "
+                f"{self.time_steps}, so no attention passes; take {enough} or more"
+                for name, gain in (("gain_space", self.gain_space), ("gain_time", self.gain_time))
+                if gain < least
+            ]
         refuse(violations)
 
 
@@ -136,7 +148,7 @@ class Config:
     data: DataConfig
     model: ModelConfig
     train: TrainConfig
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         data = self.data
@@ -206,7 +218,10 @@ def _override(fields: dict[str, Any], assignment: str) -> None:
         fields = fields.setdefault(section, {})
         if not isinstance(fields, dict):
             raise UserError(f"override {assignment!r}: {section!r} is a value, not a section")
-    fields[name] = yaml.safe_load(value)
+    try:
+        fields[name] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"override {assignment!r}: the value is not YAML ({' '.join(str(error).split())})") from None
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from training.config import Config, to_yaml
+from snnergy.errors import UserError
+from training import checkpoint
+from training.config import Config, from_dict, to_dict
 from training.train import TrainResult, train
 
 
@@ -27,8 +28,8 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def with_seed(config: Config, seed: int) -> Config:
-    """The experiment with another seed, in a folder of its own."""
-    return replace(config, seed=seed, name=f"{config.name}-seed{seed}")
+    """The experiment with another seed, in a folder of its own. A seed that cannot be one is a `UserError`."""
+    return from_dict(to_dict(config) | {"seed": seed, "name": f"{config.name}-seed{seed}"}, config.name)
 
 
 def train_seeds(
@@ -50,7 +51,7 @@ def train_seeds(
         force, progress: of `train`; with `force` nothing is kept.
     """
     results = []
-    for experiment in (with_seed(config, seed) for seed in seeds):
+    for experiment in [with_seed(config, seed) for seed in seeds]:  # all, before the first is trained
         result = None if force else finished(experiment, output_root)
         if result is None:
             begin(experiment)
@@ -61,8 +62,10 @@ def train_seeds(
 
 def finished(config: Config, output_root: Path) -> TrainResult | None:
     """The result of a run of exactly these settings that has ended, or None."""
-    folder = Path(output_root) / config.name
-    files = [folder / name for name in ("checkpoint.pt", "metrics.json", "config.yaml")]
-    if not all(path.is_file() for path in files) or files[2].read_text() != to_yaml(config):
+    path = Path(output_root) / config.name / "checkpoint.pt"
+    try:
+        found = checkpoint.load(path)
+    except UserError:  # none, or none that this release reads
         return None
-    return TrainResult(files[0], json.loads(files[1].read_text()))
+    # The checkpoint's own config: config.yaml is that of the run that was begun last, whether it has ended or not.
+    return TrainResult(path, found.metrics) if found.config == config else None

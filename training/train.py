@@ -93,6 +93,7 @@ def train(
             raise SystemExit(0)
         best = torch.load(folder / "resume" / _BEST, map_location="cpu", weights_only=True)
         learner.load_state_dict(best["state_dict"])
+        learner.to("cuda" if torch.cuda.is_available() else "cpu")  # Lightning has taken it back to the CPU
         metrics = _measure(config, learner) | {
             "best_epoch": best["epoch"],
             "epochs": config.train.epochs,

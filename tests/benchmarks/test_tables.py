@@ -21,7 +21,10 @@ def row(name: str, profile: str, seed: int, accuracy: float, condition: str = "-
     return {
         "tables": stands, "condition": condition, "row": name, "profile": profile, "seed": seed, "accuracy": accuracy,
         "loss": 0.3, "firing_rates": rates, "accumulates": 2e6, "multiply_accumulates": 1e6, "energy_pj": 6.4e6,
-        "config": {"train": {"epochs": 8 if condition == "clean" else 30}},
+        "config": {
+            "train": {"epochs": 8 if condition == "clean" else 30},
+            "data": {"name": "grid"}, "model": {"image_size": 48, "base_dim": 24},
+        },
     }  # fmt: skip
 
 
@@ -71,6 +74,16 @@ def test_profiles_are_compared_seed_by_seed():
     )
     equal = [row(tables.WHOLE, profile, 0, 0.9) for profile in tables.PROFILES]
     assert "`loihi` is as accurate as `paper`; populations" in tables_page.comparison(equal, "-12 dB")
+
+
+def test_rates_are_compared_over_populations_that_both_profiles_have():
+    loihi, paper = row(tables.WHOLE, "loihi", 0, 0.9), row(tables.WHOLE, "paper", 0, 0.9)
+    loihi["firing_rates"] = {"1 q": 0.1, "2 q": 0.2, "1 gate": 0.9, "3 attn": 0.8}
+    paper["firing_rates"] = {"1 q": 0.2, "2 q": 0.4, "3 attn": 0.1, "3 v": 0.7}
+    page = tables_page.page([loihi, paper], "", "")
+    assert "populations that both have fire 0.50 times as often" in page
+    assert "| firing rate, mean of the roles and stages that both have | 0.1500 (1 seed) | 0.3000 (1 seed) |" in page
+    assert "| whole | 0.90000 (1 seed) | – |" in page
 
 
 def test_page_and_plot_are_written(tmp_path, monkeypatch):

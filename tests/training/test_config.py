@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from snnergy.errors import UserError
-from tests.training.helpers import tiny_config
+from tests.training.helpers import TINY, tiny_config
 from training.config import ModelConfig, from_dict, load_config, to_dict, to_yaml
 from training.data_config import GridConfig
 
@@ -86,12 +87,26 @@ def test_all_violations_at_once(tmp_path):
         ("train.speed=9", "train.speed is not a field"),
         ("model.blank", "write it as section.field=value"),
         ("seed.x=1", "'seed' is a value, not a section"),
+        ("model.depths=[1,1", "override 'model.depths=[1,1': the value is not YAML"),
+        ("seed=4294967296", "seed = 4294967296: Input should be less than 4294967296"),
+        ("model.alpha_init=.nan", "model.alpha_init = nan: Input should be a finite number"),
+        ("train.warmup_epochs=.inf", "train.warmup_epochs = inf: Input should be a finite number"),
+        ("model.gain_time=1.1", "model.gain_time = 1.1: no membrane of the fusion reaches the threshold within"),
+        ("model.gain_space=1.1", "model.gain_space = 1.1: no membrane of the fusion reaches the threshold within"),
     ],
 )
 def test_refusals(tmp_path, override, expected):
     lines = violations(write(tmp_path), override)
     assert len(lines) == 1
     assert expected in lines[0]
+
+
+@pytest.mark.parametrize("changes", [{"profile": "paper"}, {"variant": "spatial"}, {"gain_time": 8 / 7 + 1e-6}])
+def test_a_gain_must_let_attention_pass_where_there_is_a_binary_fusion(changes):
+    """In three steps of tau = 2 a constant input of 1 brings a membrane to 1/2 + 1/4 + 1/8 of the gain."""
+    with pytest.raises(ValueError, match=r"take 1\.143 or more"):
+        replace(TINY, gain_time=1.14)
+    assert replace(TINY, **{"gain_time": 1.14} | changes)
 
 
 def test_missing_fields_and_files(tmp_path):
@@ -111,4 +126,4 @@ def test_missing_fields_and_files(tmp_path):
 
 def test_configs_cannot_be_changed():
     with pytest.raises(AttributeError):
-        ModelConfig(time_steps=1, image_size=16, classes=10, base_dim=8).heads = 4
+        ModelConfig(time_steps=2, image_size=16, classes=10, base_dim=8).heads = 4

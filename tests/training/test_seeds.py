@@ -1,0 +1,60 @@
+"""Several seeds of one experiment: what is kept, and what is run again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from snnergy.errors import UserError
+from tests.training.helpers import tiny_config
+from training import seeds
+from training.data.module import AudioVisualModule
+from training.train import train
+
+
+class Killed(BaseException):
+    """Ends a run in the middle, as a signal would."""
+
+
+def test_a_run_is_finished_when_its_checkpoint_is_of_these_settings(tmp_path, monkeypatch):
+    config = tiny_config()
+    assert seeds.finished(config, tmp_path) is None
+    result = train(config, tmp_path, progress=False, threads=1)
+    assert seeds.finished(config, tmp_path) == result
+    other = tiny_config(mlp_ratio=1)
+    assert seeds.finished(other, tmp_path) is None
+
+    def killed(_):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(AudioVisualModule, "train_dataloader", killed)
+        train(other, tmp_path, force=True, progress=False, threads=1)
+    assert (tmp_path / "tiny/config.yaml").read_text() != ""
+    assert seeds.finished(other, tmp_path) is None  # although config.yaml is the other one's by now
+    (tmp_path / "tiny/checkpoint.pt").write_bytes(b"cut off")
+    assert seeds.finished(config, tmp_path) is None
+
+
+def test_seeds_are_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(seeds, "train", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(UserError, match=r"tiny: seed = -1: Input should be greater than or equal to 0"):
+        seeds.train_seeds(tiny_config(), [0, -1], tmp_path, lambda _: None)
+
+
+def test_finished_seeds_are_kept(tmp_path, monkeypatch):
+    trained = []
+
+    def fake(config, root, **_):
+        trained.append(config.seed)
+        return seeds.TrainResult(root / config.name / "checkpoint.pt", {})
+
+    kept = seeds.TrainResult(tmp_path / "kept", {})
+    monkeypatch.setattr(seeds, "train", fake)
+    monkeypatch.setattr(seeds, "finished", lambda config, _: kept if config.seed == 1 else None)
+    results = seeds.train_seeds(replace(tiny_config(), seed=9), [0, 1, 2], tmp_path, lambda _: None)
+    assert trained == [0, 2] and results[1] is kept
+    assert results[2].checkpoint == tmp_path / "tiny-seed2" / "checkpoint.pt"
+    seeds.train_seeds(tiny_config(), [1], tmp_path, lambda _: None, force=True)
+    assert trained == [0, 2, 1]
