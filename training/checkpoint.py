@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from training.network import SNNergy
 FORMAT_VERSION = 1
 _KEYS = frozenset({"format_version", "config", "state_dict", "metrics", "seed", "git_revision", "versions"})
 _MAKE_ANOTHER = "train again to make a new one"
+# What the readers of zip, of pickle and of torch raise over wrong bytes; NotImplementedError is a RuntimeError and
+# UnicodeDecodeError a ValueError.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,16 @@ def load(path: Path) -> Checkpoint:
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"{path}: no such file; pass the checkpoint.pt of a finished training run")
-    if not zipfile.is_zipfile(path):  # the table of contents is at the end, so a cut file has none
-        raise UserError(f"{path}: is truncated or no checkpoint at all; copy it again, or {_MAKE_ANOTHER}")
-    with zipfile.ZipFile(path) as archive:
-        if archive.testzip() or not any(name.endswith("/data.pkl") for name in archive.namelist()):
-            raise UserError(f"{path}: is damaged; copy it again, or {_MAKE_ANOTHER}")
+    damaged = UserError(f"{path}: is damaged or no checkpoint; copy it again, or {_MAKE_ANOTHER}")
     try:
+        if not zipfile.is_zipfile(path):  # the table of contents is at the end, so a cut file has none
+            raise UserError(f"{path}: is truncated or no checkpoint at all; copy it again, or {_MAKE_ANOTHER}")
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() or not any(name.endswith("/data.pkl") for name in archive.namelist()):
+                raise damaged
         return torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGE as error:
+        raise damaged from error
     except pickle.UnpicklingError:
         raise UserError(
             f"{path}: holds more than tensors and plain types, which could run code when read: refused; {_MAKE_ANOTHER}"

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from training.config_types import STRICT, NonNegative, PositiveFloat, Probability, refuse
+from training.config_types import STRICT, NonNegative, PositiveFloat, Probability, Seed, refuse
 
 CACHE = Path("runs/cache")
 
@@ -58,7 +58,7 @@ class DigitsConfig:
 
     name: Literal["digits"]
     audio: AudioConfig
-    split_seed: int = 0
+    split_seed: Seed = 0
     drift_px: NonNegative = 4.0
     contrast: Annotated[float, Field(gt=0, le=1)] = 1.0
     noise: NonNegative = 0.0
@@ -88,7 +88,7 @@ class GridConfig:
     audio: AudioConfig
     root: Path = Path("../shared/data")
     cache: Path = CACHE
-    evaluation_seed: int = 0
+    evaluation_seed: Seed = 0
     shift_px: Annotated[int, Field(ge=0)] = 0
     flip: Probability = 0.0
     brightness: Probability = 0.0
@@ -137,7 +137,7 @@ class CremaDConfig(MediaConfig):
     MIN_S: ClassVar[float] = 0.25
 
     name: Literal["crema_d"]
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_seed: Seed = 0
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -146,7 +146,7 @@ class AveConfig(MediaConfig):
 
     Attributes:
         protocol: `official` keeps every line of the lists, `clean` drops the training lines whose video is also
-            validated or tested on.
+            validated or tested on. Neither takes a video out of validation that is also tested on.
     """
 
     CLASSES: ClassVar[int] = 28
@@ -175,7 +175,7 @@ class UrbanSound8kAvConfig(MediaConfig):
     name: Literal["urbansound8k_av"]
     protocol: Literal["folds", "stratified", "grouped"] = "folds"
     fold: Annotated[int, Field(ge=1, le=10)] = 1
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_seed: Seed = 0
 
 
 DataConfig = Annotated[

@@ -82,11 +82,53 @@ def test_damaged_inside(saved):
     assert "is damaged" in refusal(path)
 
 
-def test_another_archive(tmp_path):
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [(0, 0x51), (10, 99), (8, 0x01), (46, 0xFF)],
+    ids=["signature", "compression", "encryption", "name"],
+)
+def test_damaged_table_of_contents(saved, offset, value):
+    path, _, _ = saved
+    with zipfile.ZipFile(path) as archive:
+        entry = archive.start_dir
+    content = bytearray(path.read_bytes())
+    content[entry + offset] |= value
+    path.write_bytes(content)
+    assert "is damaged" in refusal(path)
+
+
+def test_a_flipped_bit_at_the_end_is_harmless_or_refused(saved):
+    path, _, _ = saved
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(len(whole) - 98, len(whole)):  # the three records that end a torch file
+        content = bytearray(whole)
+        content[place] ^= 1
+        path.write_bytes(content)
+        try:
+            checkpoint.load(path)
+        except UserError as error:
+            assert "is damaged" in str(error) or "is truncated" in str(error)
+            refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"readme": b"not a network"},
+        {"x/data.pkl": b"not a pickle"},
+        {"x/data.pkl": b".", "x/version": b"3\n"},
+        {"x/data.pkl": b"X\x01\x00\x00\x00\xff.", "x/version": b"3\n"},
+    ],
+    ids=["nothing", "no version", "no pickle", "no text"],
+)
+def test_another_archive(tmp_path, members):
     path = tmp_path / "checkpoint.pt"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("readme", "not a network")
-    assert "is damaged" in refusal(path)
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert "is damaged or no checkpoint" in refusal(path)
 
 
 def test_code_is_refused_and_not_run(saved, capsys):

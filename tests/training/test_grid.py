@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -34,6 +35,87 @@ def test_wrong_file_says_what_it_lacks(tmp_path):
     with h5py.File(tmp_path / FILE.name, "w") as file:
         file["video"] = np.zeros((1, 8, 96, 96), dtype=np.uint8)
     with pytest.raises(UserError, match="lacks audio, label, split, word_span"):
+        build_dataset(grid(root=tmp_path), TINY, "val")
+
+
+def write_clips(path: Path, **items) -> None:
+    """A file of four clips, one of each digit 0 to 3 and none to be tested on; `items` replace whole arrays."""
+    rng = np.random.default_rng(0)
+    whole = {
+        "video": rng.integers(0, 256, (4, 8, 96, 96), np.uint8),
+        "audio": rng.integers(-9, 9, (4, 12800), np.int16),
+        "label": np.arange(4),
+        "split": ["train", "val", "val", "train"],
+        "word_span": np.tile([0, 12800], (4, 1)),
+    }
+    with h5py.File(path, "w") as file:
+        for name, values in (whole | items).items():
+            file[name] = values
+
+
+def refusal(folder: Path, split="val") -> tuple[str, ...]:
+    """What a wrong file says, less its last line, which tells what to do."""
+    with pytest.raises(UserError) as caught:
+        build_dataset(grid(root=folder), TINY, split)
+    *lines, advice = caught.value.violations
+    assert "expected video (N, 8, 96, 96) uint8" in advice
+    assert "fetch the file again" in advice
+    return tuple(line.removeprefix(f"{folder / FILE.name}: ") for line in lines)
+
+
+@pytest.mark.parametrize("strings", [["train", "val", "val", "train"], np.array([b"train", b"val", b"val", b"train"])])
+def test_a_small_file_is_a_data_set(tmp_path, strings):
+    write_clips(tmp_path / FILE.name, split=strings, label=np.arange(4, dtype=np.uint8))
+    assert build_dataset(grid(root=tmp_path), TINY, "val").source.labels.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ({"video": np.zeros((4, 96, 96), np.uint8)}, "video has shape (4, 96, 96) and type uint8"),
+        ({"video": np.zeros((4, 8, 96, 96))}, "video has shape (4, 8, 96, 96) and type float64"),
+        ({"audio": np.zeros((4, 6400), np.int16)}, "audio has shape (4, 6400) and type int16"),
+        ({"audio": np.zeros((5, 12800), np.int16)}, "items differ in length: video 4, audio 5, label 4"),
+        ({"label": 3}, "label has shape () and type int64"),
+        ({"label": np.array([0, 11, 2, -1])}, "label = 11 in row 1: must be 0 to 9; 2 such rows"),
+        ({"split": np.arange(4)}, "split has shape (4,) and type int64"),
+        ({"split": ["train"] * 4}, "split has no row 'val'"),
+        (
+            {"word_span": np.array([[0, 5], [5, 5], [-1, 5], [5, 12801]])},
+            "word_span = [5, 5] in row 1: must be start < end, within 0 to 12800; 3 such rows",
+        ),
+    ],
+)
+def test_a_file_of_another_kind_says_what_is_wrong(tmp_path, items, expected):
+    write_clips(tmp_path / FILE.name, **items)
+    (line,) = refusal(tmp_path)
+    assert line.startswith(expected)
+
+
+def test_all_that_is_wrong_with_a_file_is_said_at_once(tmp_path):
+    path = tmp_path / FILE.name
+    write_clips(path, audio=np.zeros((4, 12800)), label=np.full(4, 10), word_span=np.tile([9, 8], (4, 1)))
+    with h5py.File(path, "a") as file:
+        del file["video"]
+        file.create_group("video")
+    lines = refusal(tmp_path, "test")
+    assert [line.split()[0] for line in lines] == ["lacks", "audio", "label", "word_span", "split"]
+    assert lines[0] == "lacks video"
+
+
+@pytest.mark.parametrize("damage", ["no HDF5", "cut", "inside"])
+def test_a_damaged_file_is_refused(tmp_path, damage):
+    path = tmp_path / FILE.name
+    write_clips(path)
+    with h5py.File(path, "a") as file:
+        video = file["video"][:]
+        del file["video"]
+        file.create_dataset("video", data=video, chunks=(1, 8, 96, 96), compression="gzip")
+        place = file["video"].id.get_chunk_info(1).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place : place + 64] = bytes(64)
+    path.write_bytes({"no HDF5": b"text", "cut": content[: len(content) // 2], "inside": content}[damage])
+    with pytest.raises(UserError, match=r"is damaged or no HDF5 file .*; expected .* fetch the file again"):
         build_dataset(grid(root=tmp_path), TINY, "val")
 
 
@@ -149,12 +231,31 @@ def test_folder_of_recordings_is_the_same_data_set(recordings):
     assert np.abs(dataset.source.audio[0] - whole.source.audio[row]).max() <= 1 / 32768
 
 
+def alignment(start: int, end: int) -> str:
+    """Of a sentence whose digit lasts from `start` to `end`, in units of 1/25000 s."""
+    edges = [0, 1000, 2000, 3000, start, end, end + 1000]
+    words = zip(edges, edges[1:], ("bin", "red", "by", "m", "eight", "please"), strict=False)
+    return "".join(f"{first} {last} {word}\n" for first, last, word in words)
+
+
+@needs_raw
+def test_a_digit_may_fill_the_window(recordings):
+    path = recordings / "brbm8p.mpg"
+    path.with_suffix(".align").write_text(alignment(20000, 40000))
+    fields = grid_raw.GridDecoder()((path, path.with_suffix(".align")))
+    assert fields["word_span"].tolist() == [0, 12800]
+
+
 @needs_raw
 @pytest.mark.parametrize(
     ("break_it", "reason"),
     [
         (lambda path: path.with_suffix(".align").write_text("0 1000 bin\n"), "six words"),
         (lambda path: path.with_suffix(".align").write_text("a line of text\n"), "is no alignment"),
+        (
+            lambda path: path.with_suffix(".align").write_text(alignment(20000, 45000)),
+            r"longer than the window \(the digit lasts 1\.000 s, at most 0\.8 s fit\)",
+        ),
         (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 3]), "too short"),
         (lambda path: path.write_bytes(bytes(5000)), "corrupt"),
     ],
@@ -170,6 +271,13 @@ def test_index_without_splits_is_refused(tmp_path):
     (tmp_path / "bbir8p.mpg").write_bytes(b"")
     (tmp_path / "index.csv").write_text("clip,digit\nbbir8p,8\n")
     with pytest.raises(UserError, match=r"index\.csv: needs the columns clip and split"):
+        build_dataset(grid(root=tmp_path, cache=tmp_path / "cache"), TINY, "val")
+
+
+def test_index_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "bbir8p.mpg").write_bytes(b"")
+    (tmp_path / "index.csv").write_bytes(b"clip,split\n\xff,val\n")
+    with pytest.raises(UserError, match=r"index\.csv: cannot be read as a UTF-8 table"):
         build_dataset(grid(root=tmp_path, cache=tmp_path / "cache"), TINY, "val")
 
 

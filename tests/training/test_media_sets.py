@@ -196,6 +196,12 @@ def test_a_second_run_decodes_nothing_and_gives_the_same(crema, monkeypatch):
     assert opened == []
 
 
+def test_crema_d_refuses_a_list_that_is_no_text(crema):
+    (crema.root / "SentenceFilenames.csv").write_bytes(b"Filename\n\xff\n")
+    with pytest.raises(UserError, match=r"SentenceFilenames\.csv: cannot be read as a UTF-8 table"):
+        build_dataset(crema, CREMA_D_MODEL, "train")
+
+
 # --- AVE ---
 
 
@@ -246,6 +252,13 @@ def test_ave_clean_drops_only_training_lines(events):
     assert [(path.name, reason) for path, reason in datasets["test"].excluded] == [("lost.mp4", "missing")]
 
 
+def test_ave_clean_warns_of_videos_that_are_validated_and_tested_on(events):
+    write_lists(events.root, {"val": [("Accordion", "e5"), ("Rodents, rats, mice", "g7")]})
+    with pytest.warns(SharedGroupsWarning, match=r"ave, clean: .*1 in val and test; no training line.*valSet\.txt"):
+        clips = ave.list_clips(events, "train").clips
+    assert not {clip.sound.stem for clip in clips} & {"d4", "e5", "g7"}
+
+
 def test_ave_picture_and_sound_are_of_one_time(events):
     dataset = build_dataset(events, replace(AVE_MODEL, audio_encoding="windowed"), "val")
     sample = dataset[1]
@@ -260,6 +273,12 @@ def test_ave_refuses_lists_of_something_else(events):
         build_dataset(events, AVE_MODEL, "train")
     assert len(caught.value.violations) == 2
     assert "trainSet.txt:1: 'Dog&x&good&0&10'" in caught.value.violations[0]
+
+
+def test_ave_refuses_lists_that_are_no_text(events):
+    (events.root / "testSet.txt").write_bytes(b"Clock&\xe9&good&0&10\n")
+    with pytest.raises(UserError, match=r"testSet\.txt: cannot be read as UTF-8 text .*; fetch it again"):
+        ave.list_clips(events, "train")
 
 
 # --- UrbanSound8K-AV ---
@@ -320,6 +339,32 @@ def test_urbansound_folds_may_be_folders(city):
         os.rename(path, folder / path.name)
     shutil.rmtree(city.root / "Dataset_v3_sound")
     assert len(build_dataset(city, MODEL, "test")) == 11
+
+
+def test_urbansound_has_no_other_folder_than_fold1_to_fold10(city):
+    sounds = {f"{i}-3-0-0": Path("audio", f"fold{i}", f"{i}-3-0-0.wav") for i in (0, 1, 10, 11)}
+    assert urbansound8k_av._read_folds(city.root / "none.csv", sounds) == {"1-3-0-0": 1, "10-3-0-0": 10}
+
+
+def test_urbansound_says_every_wrong_row_of_its_table(city):
+    path = city.root / "metadata/UrbanSound8K.csv"
+    rows = ["130-3-0-0.wav,130,,3", "131-3-0-0.wav,131,two,3", "132-3-0-0.wav", "180-8-0-0.wav,180,11,8"]
+    path.write_text("\n".join(["slice_file_name,fsID,fold,classID", "130-3-0-4.wav,130,1,3", *rows]))
+    with pytest.raises(UserError) as caught:
+        build_dataset(city, MODEL, "train")
+    assert [line.split(": must be 1 to 10; fetch it again")[0] for line in caught.value.violations] == [
+        f"{path}:3: fold = '' of '130-3-0-0.wav'",
+        f"{path}:4: fold = 'two' of '131-3-0-0.wav'",
+        f"{path}:5: fold = '' of '132-3-0-0.wav'",
+        f"{path}:6: fold = '11' of '180-8-0-0.wav'",
+    ]
+
+
+@pytest.mark.parametrize("row", [b"\xff-3-0-0.wav,1\n", b'"' + 200_000 * b"a" + b'",1\n'], ids=["text", "csv"])
+def test_urbansound_refuses_a_table_that_is_none(city, row):
+    (city.root / "metadata/UrbanSound8K.csv").write_bytes(b"slice_file_name,fold\n" + row)
+    with pytest.raises(UserError, match=r"UrbanSound8K\.csv: cannot be read as a UTF-8 table .*; fetch it again"):
+        build_dataset(city, MODEL, "train")
 
 
 def test_urbansound_stratified_split_warns_of_shared_recordings(city):

@@ -13,6 +13,7 @@ from snnergy.errors import UserError
 from training.data.clips import Clip, Listing
 from training.data.dataset import SPLITS, Split
 from training.data.splits import refuse_empty, warn_shared
+from training.data.tables import read_lines
 from training.data_config import AveConfig
 
 CATEGORIES = (
@@ -26,6 +27,11 @@ _LISTS: dict[Split, str] = {"train": "trainSet.txt", "val": "valSet.txt", "test"
 _LAYOUT = f"AVE/<video id>.mp4 and {', '.join(_LISTS.values())}"
 _SOURCE = "https://github.com/YapengTian/AVE-ECCV18 (AVE_Dataset.zip)"
 _HEADER = "Category&VideoID"
+_SHARED = {
+    "official": "data.protocol = clean drops the training lines whose video is also validated or tested on",
+    "clean": "no training line is of such a video, but validation, which chooses the epoch, sees videos of the test; "
+    "take their lines out of valSet.txt to keep them apart",
+}
 
 
 class _Line(NamedTuple):
@@ -52,7 +58,7 @@ def list_clips(config: AveConfig, split: Split) -> Listing:
         lists["train"] = [line for line in lists["train"] if line.video not in evaluated]
     refuse_empty("ave", [part for part in SPLITS if lists[part]])
     videos = {part: [line.video for line in lines] for part, lines in lists.items()}
-    warn_shared("ave, official lists", videos, "data.protocol = clean keeps them apart")
+    warn_shared(f"ave, {config.protocol}", videos, _SHARED[config.protocol])
     paths = [config.root / "AVE" / f"{line.video}.mp4" for line in lists[split]]
     return Listing(tuple(Clip(path, path, line.label) for path, line in zip(paths, lists[split], strict=True)))
 
@@ -60,7 +66,7 @@ def list_clips(config: AveConfig, split: Split) -> Listing:
 def _read(path: Path) -> list[_Line]:
     """The lines `Category&VideoID&Quality&StartTime&EndTime` of a list, all that is wrong reported at once."""
     lines, violations = [], []
-    for number, text in enumerate(path.read_text().splitlines(), start=1):
+    for number, text in enumerate(read_lines(path, f"fetch it again from {_SOURCE}"), start=1):
         if not text.strip() or text.startswith(_HEADER):
             continue
         category, _, rest = text.partition("&")

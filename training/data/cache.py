@@ -30,7 +30,7 @@ from snnergy.files import written_whole
 from training.data.dataset import Excluded
 from training.data.media import Unusable
 
-_RULES = 1  # to be raised when a decoder gives other arrays for the same settings
+_RULES = 2  # to be raised when a decoder gives other arrays for the same settings
 _REFUSED = ".json"  # ending of the entry of a clip that cannot be used
 
 Files = tuple[Path, ...]

@@ -7,7 +7,6 @@ WAV files, because 28 of the videos were long published without.
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from snnergy.errors import UserError
 from training.data.clips import Clip, Listing
 from training.data.dataset import Excluded, Split
 from training.data.splits import refuse_empty, sizes
+from training.data.tables import read_table
 from training.data_config import CremaDConfig
 
 EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
@@ -99,5 +99,5 @@ def _listed(path: Path) -> set[str]:
     """Clips that the data set's own list promises; none where the list is not there."""
     if not path.is_file():
         return set()
-    with path.open(newline="") as file:
-        return {re.sub("_X$", "_XX", row["Filename"]) for row in csv.DictReader(file) if row.get("Filename")}
+    rows = read_table(path, f"fetch it again from {_SOURCE}")
+    return {re.sub("_X$", "_XX", row["Filename"]) for _, row in rows if row.get("Filename")}

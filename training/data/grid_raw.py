@@ -7,7 +7,6 @@ there, says by its columns clip and split which part a clip belongs to; otherwis
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from training.data.cache import Arrays, Cache, Files
 from training.data.dataset import SPLITS, Excluded, Split
 from training.data.media import RATE, Unusable, read_luma, read_sound
 from training.data.splits import split_by_class
+from training.data.tables import read_table
 
 _NAME = re.compile(r"[bpls][bgrw][abiw][a-z][z1-9][anps]")
 _DIGIT_LETTER = _DIGIT_WORD = 4  # of the six, silences left out
@@ -26,7 +26,8 @@ _FRAMES = 8  # over the word
 _ROWS, _COLUMNS = slice(165, 261), slice(107, 203)  # the mouth; one box for all clips of this speaker
 _UNITS_A_FRAME = 1000
 _SAMPLES_A_UNIT = RATE / 25000
-_WINDOW = 12800  # samples, 0.8 s, around the middle of the word
+_WINDOW_S = 0.8
+_WINDOW = round(_WINDOW_S * RATE)  # samples around the middle of the word
 _SPLIT_SEED = 20261121
 _VAL_SHARE, _TEST_SHARE = 0.1, 0.2
 
@@ -44,12 +45,18 @@ class GridDecoder:
             word_span: first and one-past-last sample of the word, `(2,)`.
 
         Raises:
-            Unusable: a file is missing or corrupt, the word is silent, or the recording ends before it.
+            Unusable: a file is missing or corrupt, the word is silent or longer than the window, or the recording ends
+                before it.
         """
         recording, alignment = files
         start, end = _digit_units(alignment)
         first = round((start + end) / 2 * _SAMPLES_A_UNIT) - _WINDOW // 2
         span = np.rint(np.array([start, end]) * _SAMPLES_A_UNIT).astype(int)
+        if span[0] < first or span[1] > first + _WINDOW:
+            lasts_s = (span[1] - span[0]) / RATE
+            raise Unusable(
+                alignment, f"longer than the window (the digit lasts {lasts_s:.3f} s, at most {_WINDOW_S} s fit)"
+            )
         waveform, luma = read_sound(recording), read_luma(recording)
         frames = np.rint(np.linspace(start / _UNITS_A_FRAME, end / _UNITS_A_FRAME, _FRAMES)).astype(int)
         # Some recordings are one frame short, which the last one stands in for.
@@ -131,8 +138,7 @@ def _read_index(path: Path) -> dict[str, Split]:
     """Part of each clip; nothing where there is no index."""
     if not path.is_file():
         return {}
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = [row for _, row in read_table(path, "fetch it again")]
     wrong = [row for row in rows if row.get("split") not in SPLITS or not row.get("clip")]
     if wrong or not rows:
         raise UserError(f"{path}: needs the columns clip and split, which is one of {', '.join(SPLITS)}")

@@ -7,7 +7,6 @@ accuracy partly measures how well recordings are recognised; the data set's auth
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from snnergy.errors import UserError
 from training.data.clips import Clip, Listing
 from training.data.dataset import SPLITS, Excluded, Split
 from training.data.splits import refuse_empty, split_by_class, warn_shared
+from training.data.tables import read_table
 from training.data_config import UrbanSound8kAvConfig
 
 CLASSES = (
@@ -39,7 +39,7 @@ def list_clips(config: UrbanSound8kAvConfig, split: Split) -> Listing:
     """The clips of one split.
 
     Raises:
-        UserError: the data set is not there, or the folds are not.
+        UserError: the data set is not there, or the folds are not or are wrong.
     """
     sound_folder, picture_folder = _folder(config.root, _SOUND_FOLDERS), _folder(config.root, _PICTURE_FOLDERS)
     sounds, pictures = _by_name(sound_folder, (".wav",)), _by_name(picture_folder, _PICTURES)
@@ -127,11 +127,24 @@ def _by_name(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
 
 def _read_folds(metadata: Path, sounds: dict[str, Path]) -> dict[str, int]:
     """Fold of each clip, from UrbanSound8K's table or else from its folders fold1 to fold10."""
-    if metadata.is_file():
-        with metadata.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        if rows and not {"slice_file_name", "fold"} <= rows[0].keys():
-            raise UserError(f"{metadata}: lacks the columns slice_file_name and fold; fetch it again from {_SOURCE}")
-        return {Path(row["slice_file_name"]).stem: int(row["fold"]) for row in rows}
-    folders = {name: re.fullmatch(r"fold(\d+)", path.parent.name) for name, path in sounds.items()}
-    return {name: int(match[1]) for name, match in folders.items() if match}
+    if not metadata.is_file():
+        folds = {f"fold{fold}": fold for fold in range(1, FOLDS + 1)}
+        return {name: folds[path.parent.name] for name, path in sounds.items() if path.parent.name in folds}
+    return _read_metadata(metadata)
+
+
+def _read_metadata(path: Path) -> dict[str, int]:
+    """Fold of each clip in UrbanSound8K's table, all that is wrong reported at once."""
+    advice = f"fetch it again from {_SOURCE}"
+    rows = read_table(path, advice)
+    if rows and not {"slice_file_name", "fold"} <= rows[0][1].keys():
+        raise UserError(f"{path}: lacks the columns slice_file_name and fold; {advice}")
+    valid = {str(fold): fold for fold in range(1, FOLDS + 1)}
+    violations = [
+        f"{path}:{line}: fold = {row['fold']!r} of {row['slice_file_name']!r}: must be 1 to {FOLDS}; {advice}"
+        for line, row in rows
+        if row["fold"] not in valid
+    ]
+    if violations:
+        raise UserError(violations)
+    return {Path(row["slice_file_name"]).stem: valid[row["fold"]] for _, row in rows}
