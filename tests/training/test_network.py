@@ -159,9 +159,12 @@ def test_logits_are_the_mean_of_a_readout_of_each_step():
     torch.testing.assert_close(torch.stack(steps).mean(dim=0), logits, atol=1e-5, rtol=0)
 
 
-def test_constants_of_the_attention_are_learned_unless_fixed():
+@pytest.mark.parametrize(("profile", "scale"), [("loihi", 1.1), ("paper", 0.125)])
+def test_constants_of_the_attention_are_learned_unless_fixed(profile, scale):
     learned, fixed = (
-        network(stage3="ssa", alpha_learnable=flag, ssa_scale_learnable=flag).state_dict(keep_vars=True)
+        network(profile=profile, stage3="ssa", alpha_learnable=flag, ssa_scale_learnable=flag).state_dict(
+            keep_vars=True
+        )
         for flag in (True, False)
     )
     alphas = [name for name in learned if name.endswith("alpha")]
@@ -169,7 +172,7 @@ def test_constants_of_the_attention_are_learned_unless_fixed():
     assert (len(alphas), len(scales)) == (6, 2)
     for name in alphas + scales:
         assert (learned[name].requires_grad, fixed[name].requires_grad) == (True, False)
-        assert learned[name].item() == (1.5 if name in alphas else 0.125)
+        assert learned[name].item() == pytest.approx(1.5 if name in alphas else scale)
 
 
 def test_heads_reach_every_attention():
