@@ -55,7 +55,8 @@ def _other_program(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    with subprocess.Popen([sys.executable, "-c", _OTHER_PROGRAM]) as other:
+    # In a session of its own, as what someone else runs: the scheduler shares the cores out by session.
+    with subprocess.Popen([sys.executable, "-c", _OTHER_PROGRAM], start_new_session=True) as other:
         try:
             yield
         finally:
