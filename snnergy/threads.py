@@ -12,8 +12,8 @@ _TURNS = "10000"
 def wait_briefly(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let a thread that waits for another give its core away soon, instead of keeping it busy for milliseconds.
 
-    On an idle machine that costs some percent of a training step, if anything. On one with other work, the thread that is
-    waited for often has no core because a waiting one holds it, and a step takes several times as long
+    On an idle machine that costs some percent of a training step, if anything. On one with other work, the thread that
+    is waited for often has no core because a waiting one holds it, and a step takes several times as long
     (`benchmarks/results/waiting_threads.json`). It must be called before torch is imported, and leaves alone what the
     user has set.
     """
