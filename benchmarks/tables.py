@@ -179,10 +179,11 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
 
-    config_file, more = arguments.config, []
+    config_file, more, runs = arguments.config, [], arguments.runs
     wanted = list(cells(arguments.conditions, arguments.seeds, arguments.rows))
     if arguments.quick:
-        config_file, more = Path("configs/digits.yaml"), _QUICK
+        # In a folder of their own, because they have the names of the networks that took hours.
+        config_file, more, runs = Path("configs/digits.yaml"), _QUICK, arguments.runs / "quick"
         wanted = list(cells(["-12 dB"], [0], arguments.rows))
     rows = {_cell(row): row for row in read_rows(arguments.output)}
     threads = max(1, cpu_count() // arguments.jobs)
@@ -190,7 +191,7 @@ def main() -> None:
     for cell in wanted:
         config = load_config(config_file, [*cell.overrides, *more])
         if cell not in rows or rows[cell]["config"] != to_dict(config):
-            tasks.append(delayed(measure)(cell, config, arguments.runs, threads))
+            tasks.append(delayed(measure)(cell, config, runs, threads))
     for result in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
         row = asdict(result)
         rows[_cell(row)] = row

@@ -109,6 +109,7 @@ def test_a_finished_row_is_kept(tmp_path, monkeypatch):
     assert found["multiply_accumulates"] > 0 and found["accumulates"] > 0
     assert 0 < found["firing_rates"]["1 stem"] < 1
     assert found["git_revision"] and found["versions"]["torch"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["quick"]  # not where the long runs are
     measure = tables.measure
     monkeypatch.setattr(tables, "measure", lambda *_: pytest.fail("the row is there"))
     tables.main()
