@@ -98,22 +98,22 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
         verified = backends.verify(net, to_integers(samples.first(lava_samples), net.inputs), timeout_s=1800.0)
         lap("lava")
     return Row(
-        modality,
-        config.seed,
-        metrics["test_accuracy"],
-        accuracy,
-        metrics["val_accuracy"],
-        metrics["best_epoch"],
-        compared.values,
-        compared.mismatches,
-        compared.ties,
-        None if verified is None else verified.samples,
-        None if verified is None else verified.values_compared,
-        None if verified is None else verified.total_mismatches,
-        seconds,
-        to_dict(config),
-        loaded.git_revision,
-        loaded.versions,
+        modality=modality,
+        seed=config.seed,
+        accuracy_float=metrics["test_accuracy"],
+        accuracy_8bit=accuracy,
+        accuracy_validation=metrics["val_accuracy"],
+        best_epoch=metrics["best_epoch"],
+        parity_values=compared.values,
+        parity_mismatches=compared.mismatches,
+        parity_ties=compared.ties,
+        lava_samples=None if verified is None else verified.samples,
+        lava_values_compared=None if verified is None else verified.values_compared,
+        lava_mismatches=None if verified is None else verified.total_mismatches,
+        seconds=seconds,
+        config=to_dict(config),
+        git_revision=loaded.git_revision,
+        versions=loaded.versions,
     )
 
 

@@ -18,14 +18,15 @@ class AudioConfig:
     """How a waveform becomes an image of 8-bit pixels; see `training.data.audio`.
 
     Attributes:
-        snr_db: of the white noise that is added, against the mean square of the clip.
+        snr_db: of the white noise that is added, against the mean square of the clip; beyond ±200 single precision
+            ends.
         window_s: length of the clip that the image shows, around its centre.
-        mel_low_hz, mel_high_hz: edges of the mel bands.
+        mel_low_hz, mel_high_hz: edges of the mel bands; the upper one is at most half the data set's sampling rate.
         floor_db, ceiling_db: band power that becomes pixel 0 and pixel 255; the map between is linear in dB.
     """
 
-    snr_db: float
-    window_s: PositiveFloat
+    snr_db: Annotated[float, Field(ge=-200, le=200)]
+    window_s: Annotated[float, Field(ge=0.01)]
     mel_low_hz: NonNegative
     mel_high_hz: PositiveFloat
     floor_db: float
@@ -59,7 +60,7 @@ class DigitsConfig:
     name: Literal["digits"]
     audio: AudioConfig
     split_seed: Seed = 0
-    drift_px: NonNegative = 4.0
+    drift_px: Annotated[float, Field(ge=0, le=1024)] = 4.0
     contrast: Annotated[float, Field(gt=0, le=1)] = 1.0
     noise: NonNegative = 0.0
     occlusion: Probability = 0.0

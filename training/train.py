@@ -110,6 +110,7 @@ def train(
 
 def _rank() -> int:
     """Number of this process among those that share each batch. Process 0 starts the others, and alone writes."""
+    # Lightning sets it on the function when it is imported, of which its types know nothing.
     return rank_zero_only.rank  # type: ignore[attr-defined]
 
 

@@ -26,23 +26,11 @@ def run(tmp_path, monkeypatch):
             measured.append((modality, config.seed))
             accuracy = config.train.epochs / 100
             return modalities.Row(
-                modality,
-                config.seed,
-                accuracy,
-                accuracy,
-                1.0,
-                0,
-                1,
-                0,
-                0,
-                None,
-                None,
-                None,
-                {},
-                to_dict(config),
-                "",
-                {},
-            )
+                modality=modality, seed=config.seed, accuracy_float=accuracy, accuracy_8bit=accuracy,
+                accuracy_validation=1.0, best_epoch=0, parity_values=1, parity_mismatches=0, parity_ties=0,
+                lava_samples=None, lava_values_compared=None, lava_mismatches=None, seconds={}, config=to_dict(config),
+                git_revision="", versions={},
+            )  # fmt: skip
 
         monkeypatch.setattr(modalities, "measure", measure)
         monkeypatch.setattr(sys, "argv", ["modalities", str(CONFIG), *arguments, "-o", str(output)])

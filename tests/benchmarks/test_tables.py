@@ -50,6 +50,7 @@ def test_the_page_holds_means_deviations_and_what_was_published():
     rows += [row("T = 1", "paper", 0, 0.5)]
     page = tables_page.page(rows, "x.json", "x.png")
     assert "Epochs: 30 (-12 dB)." in page
+    assert "160 clips of one speaker: the sampling error of an accuracy is 1.9 points near 94 %, 3.2 near 80 %." in page
     assert "Epochs: 30 (-12 dB), 8 (clean)." in tables_page.page(
         [*rows, row("T = 1", "paper", 0, 0.5, "clean")], "", ""
     )

@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
 from training.config import Config, ModelConfig, TrainConfig
+from training.data import grid_hdf5
+from training.data.module import AudioVisualModule
 from training.data_config import AudioConfig, DigitsConfig, GridConfig
 
 GRID_ROOT = Path(__file__).parents[2] / "../shared/data"
+needs_grid = pytest.mark.skipif(
+    not (GRID_ROOT / grid_hdf5.NAME).is_file(), reason=f"GRID data set is not at {GRID_ROOT / grid_hdf5.NAME}"
+)
 
 TINY = ModelConfig(time_steps=3, image_size=16, classes=10, base_dim=4, heads=2, mlp_ratio=2)
 
@@ -47,3 +53,19 @@ def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
             module.weight.data.copy_(1.0 + torch.rand(size, generator=generator))
             module.bias.data.copy_(0.5 + 0.5 * torch.rand(size, generator=generator))
     return network.eval()
+
+
+class Killed(BaseException):
+    """Ends a run in the middle, as a signal would."""
+
+
+def kill_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Let every run end with `Killed` when it begins an epoch, counted from 0."""
+    loader = AudioVisualModule.train_dataloader
+
+    def killed(module: AudioVisualModule) -> object:
+        if module.trainer.current_epoch == epoch:
+            raise Killed
+        return loader(module)
+
+    monkeypatch.setattr(AudioVisualModule, "train_dataloader", killed)

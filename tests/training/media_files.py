@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import av
@@ -78,3 +79,10 @@ def write_junk(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(np.random.default_rng(0).bytes(5000))
     return path
+
+
+def copy(source: Path, *targets: Path) -> None:
+    """Give a file other names, in folders that are made where they are missing."""
+    for target in targets:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from snnergy.errors import UserError
+from tests.training.helpers import needs_grid
 from training.config import load_config
+from training.data import build_dataset
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -61,3 +63,28 @@ def test_seeds_are_those_of_every_generator(name, field):
 )
 def test_numbers_are_finite(name, field, value):
     assert refusal(name, f"{field}={value}").endswith("Input should be a finite number")
+
+
+@pytest.mark.parametrize(
+    ("override", "limit"),
+    [
+        ("data.audio.snr_db=-4000", "greater than or equal to -200"),
+        ("data.audio.snr_db=201", "less than or equal to 200"),
+        ("data.audio.window_s=1e-9", "greater than or equal to 0.01"),
+        ("data.drift_px=1e308", "less than or equal to 1024"),
+    ],
+)
+def test_numbers_stay_within_what_a_sample_can_be_made_of(override, limit):
+    assert refusal("digits", override).endswith(f"Input should be {limit}")
+
+
+@pytest.mark.parametrize(("name", "half"), [("digits", 4000), pytest.param("grid", 8000, marks=needs_grid)])
+def test_bands_above_half_the_sampling_rate_are_refused(name, half):
+    change = "data.audio.mel_high_hz="
+    within = load_config(CONFIGS / f"{name}.yaml", [f"{change}{half}"])
+    assert len(build_dataset(within.data, within.model, "val")) > 0
+    above = load_config(CONFIGS / f"{name}.yaml", [f"{change}{half + 1}"])
+    with pytest.raises(
+        UserError, match=rf"mel_high_hz = {half + 1}: above {half} Hz, half the sampling rate; lower it"
+    ):
+        build_dataset(above.data, above.model, "val")

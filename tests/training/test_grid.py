@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 
 from snnergy.errors import UserError
-from tests.training.helpers import GRID_AUDIO, GRID_ROOT, TINY, grid
-from training.data import audio, build_dataset, grid_raw
+from tests.training.helpers import GRID_AUDIO, GRID_ROOT, TINY, grid, needs_grid
+from training.data import audio, build_dataset, grid_hdf5, grid_raw
 from training.data.grid import GridClips
 from training.data.media import Unusable
 
-FILE = GRID_ROOT / "grid_s1_digits.h5"
-needs_grid = pytest.mark.skipif(not FILE.is_file(), reason=f"GRID data set is not at {FILE}")
+FILE = GRID_ROOT / grid_hdf5.NAME
 
 
 @pytest.fixture(scope="module")

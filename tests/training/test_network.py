@@ -172,7 +172,7 @@ def test_constants_of_the_attention_are_learned_unless_fixed(profile, scale):
     assert (len(alphas), len(scales)) == (6, 2)
     for name in alphas + scales:
         assert (learned[name].requires_grad, fixed[name].requires_grad) == (True, False)
-        assert learned[name].item() == pytest.approx(1.5 if name in alphas else scale)
+        assert torch.equal(learned[name], torch.tensor(1.5 if name in alphas else scale))
 
 
 def test_heads_reach_every_attention():

@@ -7,14 +7,10 @@ from dataclasses import replace
 import pytest
 
 from snnergy.errors import UserError
-from tests.training.helpers import tiny_config
+from tests.training.helpers import Killed, kill_in_epoch, tiny_config
 from training import seeds
-from training.data.module import AudioVisualModule
+from training.config import to_yaml
 from training.train import train
-
-
-class Killed(BaseException):
-    """Ends a run in the middle, as a signal would."""
 
 
 def test_a_run_is_finished_when_its_checkpoint_is_of_these_settings(tmp_path, monkeypatch):
@@ -25,14 +21,12 @@ def test_a_run_is_finished_when_its_checkpoint_is_of_these_settings(tmp_path, mo
     other = tiny_config(mlp_ratio=1)
     assert seeds.finished(other, tmp_path) is None
 
-    def killed(_):
-        raise Killed
-
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(AudioVisualModule, "train_dataloader", killed)
+        kill_in_epoch(patch, 0)
         train(other, tmp_path, force=True, progress=False, threads=1)
-    assert (tmp_path / "tiny/config.yaml").read_text() != ""
-    assert seeds.finished(other, tmp_path) is None  # although config.yaml is the other one's by now
+    assert (tmp_path / "tiny/config.yaml").read_text() == to_yaml(other)
+    assert seeds.finished(other, tmp_path) is None
+    assert seeds.finished(config, tmp_path) == result
     (tmp_path / "tiny/checkpoint.pt").write_bytes(b"cut off")
     assert seeds.finished(config, tmp_path) is None
 

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from snnergy.errors import UserError
-from tests.training.helpers import grid, randomise, tiny_config
+from tests.training.helpers import Killed, grid, kill_in_epoch, randomise, tiny_config
 from training import checkpoint
 from training.config import from_dict
 from training.data import arrays
@@ -107,21 +107,6 @@ def test_the_network_that_is_kept_is_the_moving_average(tmp_path, monkeypatch):
                 expected = decay * expected + (1 - decay) * step[name]
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
     assert any(not torch.equal(kept[name], steps[-1][name]) for name in kept)
-
-
-class Killed(BaseException):
-    """Ends a run in the middle, as a signal would."""
-
-
-def kill_in_epoch(monkeypatch, epoch: int) -> None:
-    loader = AudioVisualModule.train_dataloader
-
-    def killed(module):
-        if module.trainer.current_epoch == epoch:
-            raise Killed
-        return loader(module)
-
-    monkeypatch.setattr(AudioVisualModule, "train_dataloader", killed)
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.5])

@@ -13,6 +13,7 @@ import librosa
 import numpy as np
 import numpy.typing as npt
 
+from snnergy.errors import UserError
 from training.config import ModelConfig
 from training.data_config import AudioConfig
 
@@ -27,6 +28,14 @@ def add_white_noise(waveform: Floats, snr_db: float, rng: np.random.Generator) -
     """Add Gaussian noise at `snr_db` against the mean square of the whole waveform; nothing is clipped."""
     deviation = np.sqrt(np.mean(waveform**2) * 10 ** (-snr_db / 10))
     return waveform + deviation.astype(np.float32) * rng.standard_normal(waveform.shape, dtype=np.float32)
+
+
+def refuse_unheard(config: AudioConfig, rate: int) -> None:
+    """Raise `UserError` where mel bands lie above what `rate` samples a second hold: they would be empty."""
+    if config.mel_high_hz > rate / 2:
+        raise UserError(
+            f"data.audio.mel_high_hz = {config.mel_high_hz:g}: above {rate / 2:g} Hz, half the sampling rate; lower it"
+        )
 
 
 @lru_cache(maxsize=8)

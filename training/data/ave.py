@@ -13,7 +13,7 @@ from snnergy.errors import UserError
 from training.data.clips import Clip, Listing
 from training.data.dataset import SPLITS, Split
 from training.data.splits import refuse_empty, warn_shared
-from training.data.tables import read_lines
+from training.data.text_files import read_lines
 from training.data_config import AveConfig
 
 CATEGORIES = (

@@ -16,7 +16,7 @@ from snnergy.errors import UserError
 from training.data.clips import Clip, Listing
 from training.data.dataset import Excluded, Split
 from training.data.splits import refuse_empty, sizes
-from training.data.tables import read_table
+from training.data.text_files import read_table
 from training.data_config import CremaDConfig
 
 EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")

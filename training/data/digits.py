@@ -49,6 +49,7 @@ class DigitClips:
     excluded: tuple[Excluded, ...] = ()
 
     def __init__(self, config: DigitsConfig, model: ModelConfig, split: Split) -> None:
+        audio.refuse_unheard(config.audio, _RATE)
         self.config = config
         self.model = model
         digits = load_digits()

@@ -18,7 +18,7 @@ from training.data.cache import Arrays, Cache, Files
 from training.data.dataset import SPLITS, Excluded, Split
 from training.data.media import RATE, Unusable, read_luma, read_sound
 from training.data.splits import split_by_class
-from training.data.tables import read_table
+from training.data.text_files import read_table
 
 _NAME = re.compile(r"[bpls][bgrw][abiw][a-z][z1-9][anps]")
 _DIGIT_LETTER = _DIGIT_WORD = 4  # of the six, silences left out

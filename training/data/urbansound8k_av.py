@@ -17,7 +17,7 @@ from snnergy.errors import UserError
 from training.data.clips import Clip, Listing
 from training.data.dataset import SPLITS, Excluded, Split
 from training.data.splits import refuse_empty, split_by_class, warn_shared
-from training.data.tables import read_table
+from training.data.text_files import read_table
 from training.data_config import UrbanSound8kAvConfig
 
 CLASSES = (
