@@ -21,9 +21,9 @@ import torch
 from torch.nn import functional
 
 from benchmarks.results_file import write_rows
-from training.complexity import Attention, fusion_operations, stage_operations
-from training.config import ModelConfig, Profile
-from training.network import SNNergy
+from snnergy.training.config.experiment import ModelConfig, Profile
+from snnergy.training.model.complexity import Attention, fusion_operations, stage_operations
+from snnergy.training.model.network import SNNergy
 
 HYBRID: tuple[Attention, Attention, Attention] = ("cmqka", "cmqka", "ssa")
 

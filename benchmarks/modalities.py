@@ -21,16 +21,16 @@ from typing import Any
 from joblib import Parallel, cpu_count, delayed
 
 from benchmarks.results_file import read_rows, write_rows
-from export import export_nir
-from neuromorphic import backends, decode
-from neuromorphic.inputs import read_samples, to_integers
-from neuromorphic.lower import compile_nir
-from neuromorphic.netx import write_netx
+from snnergy.export import export_nir
 from snnergy.model_inputs import model_inputs, write_inputs
-from training import checkpoint
-from training.config import Config, load_config, to_dict
-from training.seeds import finished, spread
-from training.train import train
+from snnergy.neuromorphic import backends, decode
+from snnergy.neuromorphic.inputs import read_samples, to_integers
+from snnergy.neuromorphic.lower import compile_nir
+from snnergy.neuromorphic.netx.files import write_netx
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import Config, load_config, to_dict
+from snnergy.training.loop.seeds import finished, spread
+from snnergy.training.loop.train import train
 
 BLANKED = {"audio": "video", "video": "audio", "both": "none"}
 _CALIBRATION_SAMPLES = 80

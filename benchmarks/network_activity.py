@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.attention import Direction, MeanFusion
-from training.evaluation import to_input
-from training.layers import Projection
-from training.network import SNNergy
+from snnergy.training.loop.evaluation import to_input
+from snnergy.training.model.attention import Direction, MeanFusion
+from snnergy.training.model.layers import Projection
+from snnergy.training.model.network import SNNergy
 
 # The population that a direction adds to its stream; of those that it has, the first.
 _FUSED = ("fusion.gate", "ssa.out", "spatial.attn", "temporal.attn")

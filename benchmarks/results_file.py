@@ -12,7 +12,7 @@ from typing import Any
 
 from joblib import cpu_count
 
-from snnergy.files import git_revision, versions, written_whole
+from snnergy.artefacts.files import git_revision, versions, written_whole
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -21,13 +21,13 @@ from joblib import Parallel, cpu_count, delayed
 
 from benchmarks.network_activity import measure_activity
 from benchmarks.results_file import read_rows, write_rows
-from energy.operations import Operation
-from energy.prices import FP32
-from training import checkpoint
-from training.config import Config, load_config, to_dict
-from training.data import arrays
-from training.seeds import finished
-from training.train import TrainResult, train
+from snnergy.energy.operations import Operation
+from snnergy.energy.prices import FP32
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import Config, load_config, to_dict
+from snnergy.training.data import arrays
+from snnergy.training.loop.seeds import finished
+from snnergy.training.loop.train import TrainResult, train
 
 PROFILES = {
     "loihi": ["model.profile=loihi", "model.ssa_scale=1.1"],

@@ -18,8 +18,8 @@ import matplotlib
 
 from benchmarks.results_file import read_rows
 from benchmarks.tables import CONDITIONS, PROFILES, ROWS, TABLES, WHOLE
-from snnergy.files import written_whole
-from training.seeds import Spread, spread
+from snnergy.artefacts.files import written_whole
+from snnergy.training.loop.seeds import Spread, spread
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -23,11 +23,11 @@ from torch.nn import functional
 from torch.utils.data import default_collate
 
 from benchmarks.results_file import write_rows
-from training import neurons
-from training.config import Config, load_config
-from training.data import build_dataset
-from training.evaluation import to_input
-from training.network import SNNergy
+from snnergy.training.config.experiment import Config, load_config
+from snnergy.training.data import build_dataset
+from snnergy.training.loop.evaluation import to_input
+from snnergy.training.model import neurons
+from snnergy.training.model.network import SNNergy
 
 VARIANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "together": nullcontext,

@@ -27,9 +27,9 @@ from torch.nn import functional
 from benchmarks.results_file import write_rows
 from benchmarks.training_step import first_batch
 from snnergy.threads import wait_briefly
-from training.config import load_config
-from training.evaluation import to_input
-from training.network import SNNergy
+from snnergy.training.config.experiment import load_config
+from snnergy.training.loop.evaluation import to_input
+from snnergy.training.model.network import SNNergy
 
 _STEPS = 6  # of a process; the first two are thrown away
 _OTHER_PROGRAM = "while True: pass"

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
 
 Shape = tuple[int, ...]
 IntArray = npt.NDArray[np.int64]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from energy.ledger import Ledger
-from energy.operations import Operation
-from energy.prices import Technology
+from snnergy.energy.ledger import Ledger
+from snnergy.energy.operations import Operation
+from snnergy.energy.prices import Technology
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -18,11 +18,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from math import ceil, log2
 
-from energy.activity import Activity, Edge
-from energy.bill import charge
-from energy.ledger import Ledger
-from energy.operations import Operation
-from energy.prices import FP16, FP32, INT8, Technology
+from snnergy.energy.activity import Activity, Edge
+from snnergy.energy.bill import charge
+from snnergy.energy.ledger import Ledger
+from snnergy.energy.operations import Operation
+from snnergy.energy.prices import FP16, FP32, INT8, Technology
 
 # Operations whose number follows the spike rate; all others cost the same at any rate.
 _FOLLOWS_RATE: frozenset[Operation] = frozenset({"ac", "ac_weighted", "graded_events", "spike"})

@@ -17,9 +17,9 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from energy.activity import Activity, Edge, IntArray, Node, ValueClass
-from energy.operations import Operation
-from snnergy.errors import CheckFailed, UserError
+from snnergy.artefacts.errors import CheckFailed, UserError
+from snnergy.energy.activity import Activity, Edge, IntArray, Node, ValueClass
+from snnergy.energy.operations import Operation
 
 _Key = TypeVar("_Key")
 

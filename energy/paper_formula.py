@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from energy.activity import Activity, Edge
-from energy.counterparts import learned_layers
-from energy.ledger import Ledger
-from energy.prices import FP32
+from snnergy.energy.activity import Activity, Edge
+from snnergy.energy.counterparts import learned_layers
+from snnergy.energy.ledger import Ledger
+from snnergy.energy.prices import FP32
 
 
 @dataclass(frozen=True)

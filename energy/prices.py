@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from energy.operations import Operation
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.energy.operations import Operation
 
 Grade = Literal["published estimate", "pre-silicon estimate", "unpublished"]
 

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from energy.activity import Activity, IntArray, Node
-from energy.estimate import Estimate, estimate
-from energy.ledger import Ledger
+from snnergy.energy.activity import Activity, IntArray, Node
+from snnergy.energy.estimate import Estimate, estimate
+from snnergy.energy.ledger import Ledger
 
 _Key = TypeVar("_Key", bound=Hashable)
 

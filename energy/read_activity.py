@@ -26,8 +26,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from energy.activity import Activity, Edge, Node, NodeKind, Shape, ValueClass, damaged
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.energy.activity import Activity, Edge, Node, NodeKind, Shape, ValueClass, damaged
 
 FORMAT = "snnergy-activity"
 VERSION = 1

@@ -12,16 +12,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from energy.activity import Activity
-from energy.bill import Bill, FloatArray, charge_ledger
-from energy.counterparts import Counterpart, break_even_rate, counterparts, spike_rate
-from energy.estimate import Estimate, estimate
-from energy.ledger import Ledger, Place, count
-from energy.operations import KIND, Operation
-from energy.paper_formula import PaperFormula, paper_formula
-from energy.prices import TECHNOLOGIES, Technology, technology_named
-from energy.rates import NodeRate, RateTable, node_rates, rate_table
-from energy.read_activity import read_activity
+from snnergy.energy.activity import Activity
+from snnergy.energy.bill import Bill, FloatArray, charge_ledger
+from snnergy.energy.counterparts import Counterpart, break_even_rate, counterparts, spike_rate
+from snnergy.energy.estimate import Estimate, estimate
+from snnergy.energy.ledger import Ledger, Place, count
+from snnergy.energy.operations import KIND, Operation
+from snnergy.energy.paper_formula import PaperFormula, paper_formula
+from snnergy.energy.prices import TECHNOLOGIES, Technology, technology_named
+from snnergy.energy.rates import NodeRate, RateTable, node_rates, rate_table
+from snnergy.energy.read_activity import read_activity
 
 ESTIMATES_ONLY = (
     "These figures are estimates: exact counts of operations times published energies of single operations. They hold "
@@ -37,7 +37,7 @@ class BreakEven:
     """Spike rate at which the spiking network costs as much as a counterpart that makes so many passes.
 
     rate: with the technology of the report. rate_same_arithmetic: with the spiking network in the counterpart's own
-    arithmetic. Both as `energy.counterparts.break_even_rate` defines them.
+    arithmetic. Both as `snnergy.energy.counterparts.break_even_rate` defines them.
     """
 
     against: str
@@ -155,8 +155,8 @@ def summarise(activity: Path, *, technology: str = "45nm-fp32") -> EnergyReport:
     """Count, price and compare a recorded run.
 
     Args:
-        activity: an activity file; its layout is in `energy.read_activity`.
-        technology: a key of `energy.prices.TECHNOLOGIES`.
+        activity: an activity file; its layout is in `snnergy.energy.read_activity`.
+        technology: a key of `snnergy.energy.prices.TECHNOLOGIES`.
 
     Raises:
         UserError: no such technology, or the file is not a valid activity file.

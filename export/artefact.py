@@ -12,14 +12,14 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from export.graph import Metadata
-from export.parity import Parity, parity, refuse_misfits
-from export.to_nir import to_nir
-from neuromorphic.read_nir import read_nir
-from snnergy.errors import CheckFailed
-from snnergy.files import git_revision, refuse_overwrite, versions, written_whole
-from training import checkpoint as checkpoints
-from training import config as configs
+from snnergy.artefacts.errors import CheckFailed
+from snnergy.artefacts.files import git_revision, refuse_overwrite, versions, written_whole
+from snnergy.export.graph import Metadata
+from snnergy.export.parity import Parity, parity, refuse_misfits
+from snnergy.export.to_nir import to_nir
+from snnergy.neuromorphic.graph.read_nir import read_nir
+from snnergy.training import checkpoint as checkpoints
+from snnergy.training.config import experiment as configs
 
 _NAMED_MISMATCHES = 5
 
@@ -50,7 +50,7 @@ def export_nir(
     """Write the graph of a checkpoint's network.
 
     Args:
-        checkpoint: as `training.checkpoint.save` writes it.
+        checkpoint: as `snnergy.training.checkpoint.save` writes it.
         output: `.nir` file.
         samples: video and audio `(N, T, C, H, W)`, float32, pixel / 255, to compare graph and network on; None writes
             the graph without a comparison.

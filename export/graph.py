@@ -14,8 +14,8 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from neuromorphic.ir import Shape
-from training.neurons import LIF
+from snnergy.neuromorphic.ir import Shape
+from snnergy.training.model.neurons import LIF
 
 Floats = npt.NDArray[np.float32]
 DT = 1.0  # a time constant of the network counts time steps

@@ -25,12 +25,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from export.rounding import magnitude
-from export.to_nir import INPUTS
-from neuromorphic.interpret import Trace, interpret
-from neuromorphic.read_nir import NEURONS, NirSource
-from snnergy.errors import UserError
-from training.network import SNNergy
+from snnergy.artefacts.errors import UserError
+from snnergy.export.rounding import magnitude
+from snnergy.export.to_nir import INPUTS
+from snnergy.neuromorphic.graph.interpret import Trace, interpret
+from snnergy.neuromorphic.graph.read_nir import NEURONS, NirSource
+from snnergy.training.model.network import SNNergy
 
 # The largest difference of two membranes that was seen between PyTorch and the interpreter, on networks of 24 to 96
 # channels with random weights, was 6.1 · 2⁻²⁴ · Σ|x|. Twice that, rounded up: about 1e-6 of what is added up.

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from snnergy.errors import UserError
-from training import attention, batch_norm, layers, network, neurons, self_attention, spds
+from snnergy.artefacts.errors import UserError
+from snnergy.training.model import attention, batch_norm, layers, network, neurons, self_attention, spds
 
 _POPULATIONS = (neurons.LIF, layers.And, layers.OrPool)
 _KNOWN = frozenset(

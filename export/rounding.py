@@ -15,8 +15,8 @@ import nir
 import numpy as np
 from torch import Tensor
 
-from neuromorphic.interpret import interpret
-from neuromorphic.read_nir import NirSource
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import NirSource
 
 
 def magnitude(source: NirSource, name: str, values: Mapping[str, Tensor]) -> Tensor:

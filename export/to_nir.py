@@ -22,16 +22,16 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from export import fold
-from export.graph import DT, Floats, GraphBuilder, Metadata, Stream, lif, memoryless
-from export.refusals import refuse_inexpressible
-from neuromorphic.ir import Shape
-from training.attention import CMQKA, MLP, Direction, Fusion, QueryKeyPath
-from training.layers import CausalProjection, OrPool, Projection
-from training.network import Encoder, Head, SNNergy, Stage
-from training.neurons import LIF
-from training.self_attention import BinarySSA
-from training.spds import SPDS, StemSPDS
+from snnergy.export import fold
+from snnergy.export.graph import DT, Floats, GraphBuilder, Metadata, Stream, lif, memoryless
+from snnergy.export.refusals import refuse_inexpressible
+from snnergy.neuromorphic.ir import Shape
+from snnergy.training.model.attention import CMQKA, MLP, Direction, Fusion, QueryKeyPath
+from snnergy.training.model.layers import CausalProjection, OrPool, Projection
+from snnergy.training.model.network import Encoder, Head, SNNergy, Stage
+from snnergy.training.model.neurons import LIF
+from snnergy.training.model.self_attention import BinarySSA
+from snnergy.training.model.spds import SPDS, StemSPDS
 
 INPUTS = ("video", "audio")
 OUTPUT = "logits"

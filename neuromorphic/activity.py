@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from torch.nn.grad import conv2d_input
 
-from neuromorphic import decode
-from neuromorphic.ir import Dense, IntArray, Labels, QuantNet, QuantSynapse, Shape
-from neuromorphic.limits import ALIGN_SHIFT, DECAY_ONE
-from neuromorphic.records import Records
-from snnergy.files import written_whole
+from snnergy.artefacts.files import written_whole
+from snnergy.neuromorphic import decode
+from snnergy.neuromorphic.ir import Dense, IntArray, Labels, QuantNet, QuantSynapse, Shape
+from snnergy.neuromorphic.limits import ALIGN_SHIFT, DECAY_ONE
+from snnergy.neuromorphic.records import Records
 
 FORMAT = "snnergy-activity"
 VERSION = 1

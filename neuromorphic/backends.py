@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from neuromorphic import emulator, lava
-from neuromorphic.ir import IntArray, QuantNet
-from neuromorphic.records import Records
+from snnergy.neuromorphic import emulator, lava
+from snnergy.neuromorphic.ir import IntArray, QuantNet
+from snnergy.neuromorphic.records import Records
 
 Backend = Literal["emulator", "lava"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neuromorphic.inputs import Samples
-from neuromorphic.interpret import interpret
-from neuromorphic.passes.quantize import Calibration
-from neuromorphic.read_nir import NirSource
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import NirSource
+from snnergy.neuromorphic.inputs import Samples
+from snnergy.neuromorphic.passes.quantize import Calibration
 
 _BATCH = 16
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuromorphic.ir import FloatArray, IntArray, QuantNet
-from neuromorphic.limits import ALIGN_SHIFT
-from neuromorphic.records import Records
+from snnergy.neuromorphic.ir import FloatArray, IntArray, QuantNet
+from snnergy.neuromorphic.limits import ALIGN_SHIFT
+from snnergy.neuromorphic.records import Records
 
 
 def logits(net: QuantNet, records: Records) -> FloatArray:

@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 import torch
 
-from neuromorphic import decode
-from neuromorphic.inputs import Samples
-from neuromorphic.ir import FloatArray, QuantNet
-from neuromorphic.limits import ALIGN_SHIFT
-from neuromorphic.passes.quantize import Calibration, QuantizeResult
-from neuromorphic.records import Records
-from snnergy.files import written_whole
+from snnergy.artefacts.files import written_whole
+from snnergy.neuromorphic import decode
+from snnergy.neuromorphic.inputs import Samples
+from snnergy.neuromorphic.ir import FloatArray, QuantNet
+from snnergy.neuromorphic.limits import ALIGN_SHIFT
+from snnergy.neuromorphic.passes.quantize import Calibration, QuantizeResult
+from snnergy.neuromorphic.records import Records
 
 Verdict = Literal["faithful", "approximate"]
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuromorphic.ir import InputPort, IntArray, QuantNet
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.ir import InputPort, IntArray, QuantNet
 
 LABEL = "label"
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from neuromorphic import emulator, fidelity
-from neuromorphic.calibrate import calibrate
-from neuromorphic.fidelity import FidelityReport
-from neuromorphic.inputs import Samples, read_samples, to_integers
-from neuromorphic.ir import QuantNet
-from neuromorphic.passes.balance_delays import pipeline_depths
-from neuromorphic.passes.check import check
-from neuromorphic.passes.discretise_time import discretise_time
-from neuromorphic.passes.fuse import fuse
-from neuromorphic.passes.quantize import quantize
-from neuromorphic.read_nir import NirSource, read_nir
-from snnergy.files import versions
+from snnergy.artefacts.files import versions
+from snnergy.neuromorphic import emulator, fidelity
+from snnergy.neuromorphic.calibrate import calibrate
+from snnergy.neuromorphic.fidelity import FidelityReport
+from snnergy.neuromorphic.graph.read_nir import NirSource, read_nir
+from snnergy.neuromorphic.inputs import Samples, read_samples, to_integers
+from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.passes.balance_delays import pipeline_depths
+from snnergy.neuromorphic.passes.check import check
+from snnergy.neuromorphic.passes.discretise_time import discretise_time
+from snnergy.neuromorphic.passes.fuse import fuse
+from snnergy.neuromorphic.passes.quantize import quantize
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch.nn.grad import conv2d_input
 
-from neuromorphic.ir import Conv2d, Dense, FloatArray, Operator, Shape
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.ir import Conv2d, Dense, FloatArray, Operator, Shape
 
 # A composed matrix beyond this many entries (2 GB in float64) points at a graph that should stay factored.
 _MATRIX_LIMIT = 1 << 28

@@ -15,9 +15,9 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from snnergy.artefacts.errors import SnnergyError, UserError
 from snnergy.commands import compile as compile_nir
 from snnergy.commands import demo, energy, export, samples, simulate, train
-from snnergy.errors import SnnergyError, UserError
 from snnergy.terminal import Terminal
 from snnergy.threads import wait_briefly
 

@@ -17,25 +17,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from energy import write_report
-from energy.report import units
-from export import export_nir
-from neuromorphic import backends, decode
-from neuromorphic.activity import write_activity
-from neuromorphic.inputs import Samples, read_samples, to_integers
-from neuromorphic.ir import QuantNet
-from neuromorphic.lower import compile_nir
-from neuromorphic.netx import write_netx
+from snnergy.artefacts.files import git_revision, refuse_overwrite, versions, written_whole
 from snnergy.commands.compile import show_fidelity
 from snnergy.commands.export import describe_parity
 from snnergy.commands.simulate import describe_verification
-from snnergy.files import git_revision, refuse_overwrite, versions, written_whole
+from snnergy.energy import write_report
+from snnergy.energy.report import units
+from snnergy.export import export_nir
 from snnergy.model_inputs import model_inputs, parity_inputs, write_inputs
+from snnergy.neuromorphic import backends, decode
+from snnergy.neuromorphic.activity import write_activity
+from snnergy.neuromorphic.inputs import Samples, read_samples, to_integers
+from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.lower import compile_nir
+from snnergy.neuromorphic.netx.files import write_netx
 from snnergy.terminal import Terminal
-from training.config import Config, load_config
-from training.train import train
+from snnergy.training.config.experiment import Config, load_config
+from snnergy.training.loop.train import train
 
-CONFIG = Path(__file__).parents[1] / "configs" / "digits.yaml"
+CONFIG = Path(__file__).with_name("configs") / "digits.yaml"
 _PARITY_SAMPLES = 64
 _CALIBRATION_SAMPLES = 128
 _LAVA_SAMPLES = 4

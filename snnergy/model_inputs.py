@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.errors import UserError
-from snnergy.files import written_whole
-from training import checkpoint
-from training.config import Config, ModelConfig, load_config
-from training.data import Split, arrays
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.files import written_whole
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import Config, ModelConfig, load_config
+from snnergy.training.data import Split, arrays
 
 MODALITIES = ("video", "audio")
 _CONFIG_SUFFIXES = {".yaml", ".yml"}

@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from snnergy.errors import UserError
-from snnergy.files import git_revision, versions, written_whole
-from training import config as configs
-from training.config import Config
-from training.network import SNNergy
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.files import git_revision, versions, written_whole
+from snnergy.training.config import experiment as configs
+from snnergy.training.config.experiment import Config
+from snnergy.training.model.network import SNNergy
 
 FORMAT_VERSION = 1
 _KEYS = frozenset({"format_version", "config", "state_dict", "metrics", "seed", "git_revision", "versions"})

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from energy.report.page import page
-from energy.report.plots import plots
-from energy.report.tables import write_energy_csv, write_json, write_rates_csv
-from energy.summary import EnergyReport, summarise
-from snnergy.files import refuse_overwrite, written_whole
+from snnergy.artefacts.files import refuse_overwrite, written_whole
+from snnergy.energy.report.page import page
+from snnergy.energy.report.plots import plots
+from snnergy.energy.report.tables import write_energy_csv, write_json, write_rates_csv
+from snnergy.energy.summary import EnergyReport, summarise
 
 
 def write_report(activity: Path, output: Path, *, technology: str = "45nm-fp32", force: bool = False) -> EnergyReport:
     """Count and price a recorded run and write its report folder.
 
     Args:
-        activity: an activity file; its layout is in `energy.read_activity`.
+        activity: an activity file; its layout is in `snnergy.energy.read_activity`.
         output: folder to make; an existing one is replaced if `force`.
-        technology: a key of `energy.TECHNOLOGIES`.
+        technology: a key of `snnergy.energy.TECHNOLOGIES`.
 
     Returns:
         What was written, as numbers.

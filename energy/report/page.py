@@ -14,15 +14,15 @@ from typing import TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from energy.counterparts import Counterpart
-from energy.ledger import Place
-from energy.operations import KIND, KINDS, Kind
-from energy.prices import TECHNOLOGIES, Price
-from energy.rates import role_title
-from energy.report import units
-from energy.report.plots import PALETTE, stage_title
-from energy.summary import ESTIMATES_ONLY, BreakEven, EnergyReport, Part
-from snnergy.files import git_revision, versions
+from snnergy.artefacts.files import git_revision, versions
+from snnergy.energy.counterparts import Counterpart
+from snnergy.energy.ledger import Place
+from snnergy.energy.operations import KIND, KINDS, Kind
+from snnergy.energy.prices import TECHNOLOGIES, Price
+from snnergy.energy.rates import role_title
+from snnergy.energy.report import units
+from snnergy.energy.report.plots import PALETTE, stage_title
+from snnergy.energy.summary import ESTIMATES_ONLY, BreakEven, EnergyReport, Part
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -76,10 +76,10 @@ def page(report: EnergyReport, drawn: Mapping[str, str]) -> str:
     """The HTML text of a report.
 
     Args:
-        drawn: the plots by name, as `energy.report.plots.plots` returns them.
+        drawn: the plots by name, as `snnergy.energy.report.plots.plots` returns them.
     """
     environment = Environment(
-        loader=PackageLoader("energy.report"),
+        loader=PackageLoader("snnergy.energy.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

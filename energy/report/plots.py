@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from energy.operations import KIND, KINDS, Operation
-from energy.rates import rates_by_role_and_stage, role_title
-from energy.report.units import Unit, count_unit, energy_unit
-from energy.summary import EnergyReport, Part
+from snnergy.energy.operations import KIND, KINDS, Operation
+from snnergy.energy.rates import rates_by_role_and_stage, role_title
+from snnergy.energy.report.units import Unit, count_unit, energy_unit
+from snnergy.energy.summary import EnergyReport, Part
 
 # Name → colour on white. Series colours keep their contrast on a dark ground too, and differ for the colour-blind.
 PALETTE = {

@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from energy.counterparts import Counterpart
-from energy.ledger import Place
-from energy.operations import KIND
-from energy.rates import column
-from energy.summary import ESTIMATES_ONLY, EnergyReport, Part
-from snnergy.files import git_revision, versions
+from snnergy.artefacts.files import git_revision, versions
+from snnergy.energy.counterparts import Counterpart
+from snnergy.energy.ledger import Place
+from snnergy.energy.operations import KIND
+from snnergy.energy.rates import column
+from snnergy.energy.summary import ESTIMATES_ONLY, EnergyReport, Part
 
 FORMAT = "snnergy-energy"
 VERSION = 1

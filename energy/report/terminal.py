@@ -6,9 +6,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from energy.report import units
-from energy.report.plots import stage_title
-from energy.summary import ESTIMATES_ONLY, EnergyReport
+from snnergy.energy.report import units
+from snnergy.energy.report.plots import stage_title
+from snnergy.energy.summary import ESTIMATES_ONLY, EnergyReport
 
 
 def print_report(report: EnergyReport, console: Console | None = None) -> None:

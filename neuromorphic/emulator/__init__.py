@@ -1,5 +1,5 @@
 """Bit-exact emulator of an integer network: whole batch, whole time, one population after another."""
 
-from neuromorphic.emulator.run import run
+from snnergy.neuromorphic.emulator.run import run
 
 __all__ = ["run"]

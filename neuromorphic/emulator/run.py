@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuromorphic.emulator.synapses import delivered, drive
-from neuromorphic.fixed_point import NeuronState, step
-from neuromorphic.inputs import check_integers
-from neuromorphic.ir import IntArray, QuantNet, QuantPopulation
-from neuromorphic.records import Records
+from snnergy.neuromorphic.emulator.fixed_point import NeuronState, step
+from snnergy.neuromorphic.emulator.synapses import delivered, drive
+from snnergy.neuromorphic.inputs import check_integers
+from snnergy.neuromorphic.ir import IntArray, QuantNet, QuantPopulation
+from snnergy.neuromorphic.records import Records
 
 # Samples simulated together: enough to fill the kernels, few enough that state stays in cache.
 _BATCH = 16

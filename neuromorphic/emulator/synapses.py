@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neuromorphic.ir import Conv2d, Dense, Operator, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantSynapse
 
 _EXACT_FLOAT32 = 1 << 24
 

@@ -4,6 +4,6 @@ Lava runs in a child of its own (`child.py`), so that a hang, a crash or a leak 
 (`runner.py`) imports neither Lava nor torch; nothing in this package imports torch.
 """
 
-from neuromorphic.lava.runner import run
+from snnergy.neuromorphic.lava.runner import run
 
 __all__ = ["run"]

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neuromorphic.lava.group import end_group
-from neuromorphic.lava.job import Job, create_array
-from neuromorphic.lava.surfacing import Surfacing, surface
+from snnergy.neuromorphic.lava.group import end_group
+from snnergy.neuromorphic.lava.job import Job, create_array
+from snnergy.neuromorphic.lava.surfacing import Surfacing, surface
 
 # Steps are in lockstep, so that a channel never holds more than the messages of two.
 _CHANNEL_SLOTS = 2
@@ -40,8 +40,8 @@ def _simulate(job: Job) -> None:
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
 
-    from neuromorphic.lava.graph import Graph
-    from neuromorphic.netx import read_netx
+    from snnergy.neuromorphic.lava.graph import Graph
+    from snnergy.neuromorphic.netx.files import read_netx
 
     create_array(job.clock, np.int64, (1,))
     graph = Graph(read_netx(job.net), job)

@@ -17,13 +17,13 @@ from lava.proc.lif.process import LIFReset
 from lava.proc.sparse.process import Sparse
 from scipy.sparse import csr_matrix
 
-from neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
-from neuromorphic.lava.job import Job, create_array, input_columns
-from neuromorphic.lava.processes.player import Player, PlayerModel
-from neuromorphic.lava.processes.spike_delay import SpikeDelay, SpikeDelayModel
-from neuromorphic.lava.processes.stock import RecordingLif, SurfacingSparse
-from neuromorphic.lava.synapses import Tap, held_form, matrix_of, taps_of
-from neuromorphic.limits import BIAS_EXPONENT
+from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.lava.job import Job, create_array, input_columns
+from snnergy.neuromorphic.lava.processes.player import Player, PlayerModel
+from snnergy.neuromorphic.lava.processes.spike_delay import SpikeDelay, SpikeDelayModel
+from snnergy.neuromorphic.lava.processes.stock import RecordingLif, SurfacingSparse
+from snnergy.neuromorphic.lava.synapses import Tap, held_form, matrix_of, taps_of
+from snnergy.neuromorphic.limits import BIAS_EXPONENT
 
 # Any number of message bits above 0 makes Sparse multiply; with 0 it slices columns, which is slower by far.
 _MESSAGE_BITS = 24

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neuromorphic.ir import QuantNet, QuantPopulation
-from neuromorphic.lava.schedule import Schedule
+from snnergy.neuromorphic.ir import QuantNet, QuantPopulation
+from snnergy.neuromorphic.lava.schedule import Schedule
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from neuromorphic.inputs import check_integers
-from neuromorphic.ir import IntArray, QuantNet
-from neuromorphic.lava.group import end_group
-from neuromorphic.lava.job import Job, create_array, input_columns
-from neuromorphic.lava.schedule import schedule_of
-from neuromorphic.lava.synapses import held_form, unrolled_nonzeros
-from neuromorphic.netx import write_netx
-from neuromorphic.records import Records
-from snnergy.errors import BackendFailed, UserError
+import snnergy
+from snnergy.artefacts.errors import BackendFailed, UserError
+from snnergy.neuromorphic.inputs import check_integers
+from snnergy.neuromorphic.ir import IntArray, QuantNet
+from snnergy.neuromorphic.lava.group import end_group
+from snnergy.neuromorphic.lava.job import Job, create_array, input_columns
+from snnergy.neuromorphic.lava.schedule import schedule_of
+from snnergy.neuromorphic.lava.synapses import held_form, unrolled_nonzeros
+from snnergy.neuromorphic.netx.files import write_netx
+from snnergy.neuromorphic.records import Records
 
 _POLL_S = 0.05
 _OUTPUT_TAIL = 2000  # characters of the child's output that a report of its death carries
@@ -119,7 +120,7 @@ def execute(job: Job, *, timeout_s: float, progress: Callable[[int], None] | Non
     # A process group of its own, so that no process of Lava's can outlive the run; the pipe tells it of our death.
     with job.output.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "neuromorphic.lava.child", str(job.root)],
+            [sys.executable, "-W", "ignore", "-m", "snnergy.neuromorphic.lava.child", str(job.root)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -135,7 +136,7 @@ def execute(job: Job, *, timeout_s: float, progress: Callable[[int], None] | Non
 
 def _child_environment() -> dict[str, str]:
     """Ours, with this package on the path and one thread a process: there are as many processes as populations."""
-    here = str(Path(__file__).resolve().parents[2])
+    here = str(Path(snnergy.__file__).parents[1])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     return {**os.environ, **threads, "PYTHONPATH": path}

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neuromorphic.ir import IntArray, QuantNet
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.ir import IntArray, QuantNet
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
-from neuromorphic.ir import Conv2d, Dense, IntArray, Operator, QuantSynapse
-from neuromorphic.netx_weights import as_lava_holds
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.ir import Conv2d, Dense, IntArray, Operator, QuantSynapse
+from snnergy.neuromorphic.netx.stock_weights import as_lava_holds
 
 
 @dataclass(frozen=True)

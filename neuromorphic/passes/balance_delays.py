@@ -7,7 +7,7 @@ handled in step t + d; logical delays come on top and are the same for both.
 
 from __future__ import annotations
 
-from neuromorphic.ir import FloatNet
+from snnergy.neuromorphic.ir import FloatNet
 
 
 def pipeline_depths(net: FloatNet) -> dict[str, int]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuromorphic import limits
-from neuromorphic.ir import Dense, QuantNet, QuantPopulation, QuantSynapse
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic import limits
+from snnergy.neuromorphic.ir import Dense, QuantNet, QuantPopulation, QuantSynapse
 
 
 def check(net: QuantNet) -> QuantNet:

@@ -15,10 +15,10 @@ from typing import Any
 import nir
 import numpy as np
 
-from neuromorphic import operators
-from neuromorphic.ir import FloatArray, FloatNet, FloatPopulation, FloatSynapse
-from neuromorphic.passes.fuse import FusedGraph
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic import operators
+from snnergy.neuromorphic.ir import FloatArray, FloatNet, FloatPopulation, FloatSynapse
+from snnergy.neuromorphic.passes.fuse import FusedGraph
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from typing import Any
 import nir
 import numpy as np
 
-from neuromorphic import operators
-from neuromorphic.interpret import delay_steps
-from neuromorphic.ir import Dense, FloatArray, FloatSynapse, Shape
-from neuromorphic.nir_shapes import convolution
-from neuromorphic.read_nir import NEURONS, READOUTS, NirSource
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic import operators
+from snnergy.neuromorphic.graph.interpret import delay_steps
+from snnergy.neuromorphic.graph.read_nir import NEURONS, READOUTS, NirSource
+from snnergy.neuromorphic.graph.shapes import convolution
+from snnergy.neuromorphic.ir import Dense, FloatArray, FloatSynapse, Shape
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuromorphic.emulator.run import scan
-from neuromorphic.emulator.synapses import drive, propagate
-from neuromorphic.ir import (
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.emulator.run import scan
+from snnergy.neuromorphic.emulator.synapses import drive, propagate
+from snnergy.neuromorphic.ir import (
     FloatArray,
     FloatNet,
     FloatPopulation,
@@ -36,7 +37,7 @@ from neuromorphic.ir import (
     QuantPopulation,
     QuantSynapse,
 )
-from neuromorphic.limits import (
+from snnergy.neuromorphic.limits import (
     ALIGN_SHIFT,
     BIAS_MANTISSA_MAX,
     DECAY_ONE,
@@ -46,8 +47,7 @@ from neuromorphic.limits import (
     WEIGHT_EXPONENT_MIN,
     WEIGHT_MANTISSA_MAX,
 )
-from neuromorphic.passes.balance_delays import balance
-from snnergy.errors import UserError
+from snnergy.neuromorphic.passes.balance_delays import balance
 
 # Scales tried on calibration data, as multiples of the one that clips no weight.
 _SCALE_TRIALS = (1.0, 1.15, 1.35, 1.6, 2.0)

@@ -11,7 +11,7 @@ from snnergy.commands.options import Debug, Force, Json, Output
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
-    from neuromorphic.fidelity import FidelityReport
+    from snnergy.neuromorphic.fidelity import FidelityReport
 
 EXAMPLE = "snnergy compile model.nir --calibration val.npz -o model.net"
 _WORST_SHOWN = 5
@@ -34,9 +34,9 @@ def command(
     _debug: Debug = False,
 ) -> None:
     """Quantize a NIR graph to a netx file (.net), and report the fidelity of each node (.fidelity.json)."""
-    from neuromorphic.lower import compile_nir
-    from neuromorphic.netx import write_netx
-    from snnergy.files import refuse_overwrite
+    from snnergy.artefacts.files import refuse_overwrite
+    from snnergy.neuromorphic.lower import compile_nir
+    from snnergy.neuromorphic.netx.files import write_netx
 
     terminal: Terminal = context.obj
     target = output or model.with_suffix(".net")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from snnergy.artefacts.errors import CheckFailed
 from snnergy.commands.options import Debug, Json
-from snnergy.errors import CheckFailed
 from snnergy.terminal import Terminal
 
 EXAMPLE = "snnergy demo -o runs/demo"

@@ -23,7 +23,7 @@ def command(
     _debug: Debug = False,
 ) -> None:
     """Count every operation, price it, compare with ANNs: a folder with report.html, JSON, CSV and plots."""
-    from energy import headline, print_report, write_report
+    from snnergy.energy import headline, print_report, write_report
 
     terminal: Terminal = context.obj
     target = output or activity.with_name("report")

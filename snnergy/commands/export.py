@@ -11,7 +11,7 @@ from snnergy.commands.options import Debug, Force, Json, Output
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
-    from export import Parity
+    from snnergy.export import Parity
 
 EXAMPLE = "export-nir runs/digits/checkpoint.pt -o model.nir"
 
@@ -26,8 +26,8 @@ def command(
     _debug: Debug = False,
 ) -> None:
     """Write the network as standard NIR (model.nir), and check every spike of every node against PyTorch."""
-    from export import export_nir
-    from snnergy.files import refuse_overwrite
+    from snnergy.artefacts.files import refuse_overwrite
+    from snnergy.export import export_nir
     from snnergy.model_inputs import parity_inputs
 
     terminal: Terminal = context.obj

@@ -24,7 +24,7 @@ def command(
     _debug: Debug = False,
 ) -> None:
     """Write a split as SPLIT.npz: video and audio (N, T, C, H, W) float32 in 0..1, label (N,)."""
-    from snnergy.files import refuse_overwrite
+    from snnergy.artefacts.files import refuse_overwrite
     from snnergy.model_inputs import experiment_of, model_inputs, write_inputs
 
     terminal: Terminal = context.obj

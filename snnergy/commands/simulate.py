@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from snnergy.artefacts.errors import CheckFailed
 from snnergy.commands.options import Debug, Force, Json, Output
-from snnergy.errors import CheckFailed
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
-    from neuromorphic.backends import Verification
+    from snnergy.neuromorphic.backends import Verification
 
 EXAMPLE = "snnergy simulate model.net --input test.npz --verify -o activity.h5"
 
@@ -37,11 +37,11 @@ def command(
     _debug: Debug = False,
 ) -> None:
     """Run samples and record every node's activity (activity.h5) for `snnergy energy`."""
-    from neuromorphic import backends, decode
-    from neuromorphic.activity import write_activity
-    from neuromorphic.inputs import read_samples, to_integers
-    from neuromorphic.netx import read_netx
-    from snnergy.files import refuse_overwrite
+    from snnergy.artefacts.files import refuse_overwrite
+    from snnergy.neuromorphic import backends, decode
+    from snnergy.neuromorphic.activity import write_activity
+    from snnergy.neuromorphic.inputs import read_samples, to_integers
+    from snnergy.neuromorphic.netx.files import read_netx
 
     terminal: Terminal = context.obj
     target = output or model.with_name("activity.h5")

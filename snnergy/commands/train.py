@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from snnergy.artefacts.errors import UserError
 from snnergy.commands.options import Debug, Force, Json
-from snnergy.errors import UserError
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
-    from training.config import Config
+    from snnergy.training.config.experiment import Config
 
 EXAMPLE = "snnergy train configs/digits.yaml model.blank=video --seed 1"
 
@@ -43,9 +43,9 @@ def command(
     """
     from lightning.pytorch.utilities import rank_zero_only
 
-    from training.config import load_config
-    from training.seeds import spread, train_seeds
-    from training.train import TrainResult, train
+    from snnergy.training.config.experiment import load_config
+    from snnergy.training.loop.seeds import spread, train_seeds
+    from snnergy.training.loop.train import TrainResult, train
 
     terminal: Terminal = context.obj
     seeds = seed or []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import modalities
-from training.config import to_dict
+from snnergy.training.config.experiment import to_dict
 
 CONFIG = Path(__file__).parents[2] / "configs/digits.yaml"
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from benchmarks.network_activity import measure_activity
+from snnergy.training.model.layers import Projection
+from snnergy.training.model.network import SNNergy
 from tests.training.helpers import TINY, randomise
-from training.layers import Projection
-from training.network import SNNergy
 
 SAMPLES = 3
 

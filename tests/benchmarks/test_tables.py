@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import tables, tables_page
-from training.config import load_config
+from snnergy.training.config.experiment import load_config
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from benchmarks import training_step
+from snnergy.training.model import neurons
+from snnergy.training.model.network import SNNergy
 from tests.training.helpers import TINY
-from training import neurons
-from training.network import SNNergy
 
 
 def test_variants_take_the_way_that_they_are_named_after(monkeypatch):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuromorphic import emulator
-from neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
-from neuromorphic.netx import read_netx
+from snnergy.neuromorphic import emulator
+from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.netx.files import read_netx
 from tests.neuromorphic.stock_files import stock_file
 
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from export.parity import parity
-from export.to_nir import to_nir
-from neuromorphic.interpret import interpret
-from neuromorphic.ir import Conv2d, FloatNet, FloatPopulation, Operator
-from neuromorphic.passes.discretise_time import discretise_time
-from neuromorphic.passes.fuse import fuse
-from neuromorphic.read_nir import from_graph
+from snnergy.export.parity import parity
+from snnergy.export.to_nir import to_nir
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.neuromorphic.ir import Conv2d, FloatNet, FloatPopulation, Operator
+from snnergy.neuromorphic.passes.discretise_time import discretise_time
+from snnergy.neuromorphic.passes.fuse import fuse
 from tests.export.networks import network, pixels
 
 SAMPLES = 52

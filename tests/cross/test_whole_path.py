@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from energy import count, read_activity
-from export.to_nir import to_nir
-from neuromorphic import decode, emulator, lava
-from neuromorphic.activity import write_activity
-from neuromorphic.inputs import Samples, to_integers
-from neuromorphic.interpret import interpret
-from neuromorphic.ir import QuantNet
-from neuromorphic.lower import lower
-from neuromorphic.netx import read_netx, write_netx
-from neuromorphic.read_nir import from_graph
+from snnergy.energy import count, read_activity
+from snnergy.export.to_nir import to_nir
+from snnergy.neuromorphic import decode, emulator, lava
+from snnergy.neuromorphic.activity import write_activity
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.neuromorphic.inputs import Samples, to_integers
+from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.lower import lower
+from snnergy.neuromorphic.netx.files import read_netx, write_netx
+from snnergy.training.model.network import SNNergy
 from tests.export.networks import network, pixels
-from training.network import SNNergy
 
 TINY = {"time_steps": 3, "image_size": 16, "base_dim": 4, "heads": 2, "mlp_ratio": 1}
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava runs on Python 3.10 only")

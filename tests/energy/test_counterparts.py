@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from energy import count, read_activity, summarise
-from energy.bill import charge_ledger
-from energy.counterparts import break_even_rate, counterparts, learned_layers, spike_rate
-from energy.paper_formula import paper_formula
-from energy.prices import FP32, INT8, technology_named
+from snnergy.energy import count, read_activity, summarise
+from snnergy.energy.bill import charge_ledger
+from snnergy.energy.counterparts import break_even_rate, counterparts, learned_layers, spike_rate
+from snnergy.energy.paper_formula import paper_formula
+from snnergy.energy.prices import FP32, INT8, technology_named
 from tests.energy import networks
 from tests.energy.activity_files import Edge, Node, write_activity
 

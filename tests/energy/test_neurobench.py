@@ -13,7 +13,7 @@ workload = pytest.importorskip("neurobench.metrics.workload", reason="NeuroBench
 from neurobench.models import TorchModel  # noqa: E402
 from torch import nn  # noqa: E402
 
-from energy import count, read_activity  # noqa: E402
+from snnergy.energy import count, read_activity  # noqa: E402
 from tests.energy.activity_files import Edge, Node, write_activity  # noqa: E402
 
 STEPS, SAMPLES = 4, 3

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from energy import TECHNOLOGIES, count, read_activity
-from energy.bill import charge, charge_ledger
-from energy.operations import KIND
-from energy.prices import FP32, technology_named
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.energy import TECHNOLOGIES, count, read_activity
+from snnergy.energy.bill import charge, charge_ledger
+from snnergy.energy.operations import KIND
+from snnergy.energy.prices import FP32, technology_named
 from tests.energy import networks
 
 

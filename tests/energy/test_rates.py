@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from energy import count, read_activity
-from energy.estimate import estimate
-from energy.rates import Column, node_rates, rate_table, rates_by_role_and_stage
+from snnergy.energy import count, read_activity
+from snnergy.energy.estimate import estimate
+from snnergy.energy.rates import Column, node_rates, rate_table, rates_by_role_and_stage
 from tests.energy import networks
 from tests.energy.activity_files import Node, write_activity
 

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from energy import count, read_activity
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.energy import count, read_activity
 from tests.energy import networks
 
 

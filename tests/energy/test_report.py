@@ -14,9 +14,9 @@ import h5py
 import pytest
 from rich.console import Console
 
-from energy import ESTIMATES_ONLY, EnergyReport, print_report, summarise, write_report
-from energy.report import units
-from snnergy.errors import CheckFailed, UserError
+from snnergy.artefacts.errors import CheckFailed, UserError
+from snnergy.energy import ESTIMATES_ONLY, EnergyReport, print_report, summarise, write_report
+from snnergy.energy.report import units
 from tests.energy import networks
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from energy import count, read_activity, summarise
-from neuromorphic import emulator
-from neuromorphic.activity import write_activity
-from neuromorphic.inputs import to_integers
-from neuromorphic.lower import lower
-from neuromorphic.read_nir import from_graph
+from snnergy.energy import count, read_activity, summarise
+from snnergy.neuromorphic import emulator
+from snnergy.neuromorphic.activity import write_activity
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.neuromorphic.inputs import to_integers
+from snnergy.neuromorphic.lower import lower
 from tests.neuromorphic import graphs, nets
 
 SYNAPTIC = ("ac", "graded_events", "mac_effective")

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.config import ModelConfig
-from training.network import SNNergy
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.model.network import SNNergy
 
 SMALL: dict[str, Any] = {"time_steps": 4, "image_size": 32, "classes": 10, "base_dim": 8, "heads": 2, "gain_space": 9.7}
 

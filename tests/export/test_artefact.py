@@ -10,16 +10,16 @@ import nir
 import numpy as np
 import pytest
 
-import export
-from export import artefact, export_nir
-from export.graph import Metadata
-from export.to_nir import to_nir
-from neuromorphic.read_nir import read_nir
-from snnergy.errors import CheckFailed, UserError
+from snnergy import export
+from snnergy.artefacts.errors import CheckFailed, UserError
+from snnergy.export import artefact, export_nir
+from snnergy.export.graph import Metadata
+from snnergy.export.to_nir import to_nir
+from snnergy.neuromorphic.graph.read_nir import read_nir
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import from_dict
+from snnergy.training.model.network import SNNergy
 from tests.export.networks import SMALL, network, pixels
-from training import checkpoint
-from training.config import from_dict
-from training.network import SNNergy
 
 
 @pytest.fixture(scope="module")

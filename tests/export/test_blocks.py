@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from export.graph import GraphBuilder, Stream
-from export.to_nir import (
+from snnergy.export.graph import GraphBuilder, Stream
+from snnergy.export.to_nir import (
     binary_ssa,
     direction,
     fusion,
@@ -22,11 +22,11 @@ from export.to_nir import (
     stage,
     stem_spds,
 )
-from neuromorphic.interpret import interpret
-from neuromorphic.read_nir import from_graph
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.training.model import neurons
+from snnergy.training.model.network import SNNergy
 from tests.export.networks import network, pixels
-from training import neurons
-from training.network import SNNergy
 
 SAMPLES, STEPS = 6, 5
 # Real-valued streams and logits agree to float32 rounding; a spike that differs would be off by at least alpha or 1.

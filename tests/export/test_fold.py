@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from export import fold
+from snnergy.export import fold
 
 
 def _randomised(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Module:

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.graph import GraphBuilder, Stream, lif, memoryless
-from training.neurons import LIF, reset
+from snnergy.export.graph import GraphBuilder, Stream, lif, memoryless
+from snnergy.training.model.neurons import LIF, reset
 
 
 @settings(deadline=None, max_examples=60)  # the first call compiles the neuron

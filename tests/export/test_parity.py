@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from export.parity import NodeParity, Parity, parity
-from export.to_nir import to_nir
-from neuromorphic.interpret import interpret
-from neuromorphic.read_nir import NirSource, from_graph
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.export.parity import NodeParity, Parity, parity
+from snnergy.export.to_nir import to_nir
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import NirSource, from_graph
+from snnergy.training.model.network import SNNergy
 from tests.export.networks import network, pixels
-from training.network import SNNergy
 
 SAMPLES = 8
 

@@ -6,11 +6,11 @@ import nir
 import numpy as np
 import torch
 
-from export.graph import GraphBuilder, memoryless
-from export.rounding import magnitude
-from export.to_nir import to_nir
-from neuromorphic.interpret import interpret
-from neuromorphic.read_nir import NirSource, from_graph
+from snnergy.export.graph import GraphBuilder, memoryless
+from snnergy.export.rounding import magnitude
+from snnergy.export.to_nir import to_nir
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import NirSource, from_graph
 from tests.export.networks import network, pixels
 
 

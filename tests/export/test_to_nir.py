@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from export.to_nir import to_nir
-from neuromorphic.read_nir import NEURONS, from_graph, read_nir
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.export.to_nir import to_nir
+from snnergy.neuromorphic.graph.read_nir import NEURONS, from_graph, read_nir
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.model.network import SNNergy
 from tests.export.networks import SMALL, network
-from training.config import ModelConfig
-from training.network import SNNergy
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
 
 
 def random_net(seed: int, *, delays: bool = True) -> QuantNet:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from neuromorphic.ir import Dense, QuantNet, QuantSynapse
-from neuromorphic.operators import matrix
+from snnergy.neuromorphic.ir import Dense, QuantNet, QuantSynapse
+from snnergy.neuromorphic.operators import matrix
 
 
 def weight_matrix(synapse: QuantSynapse) -> np.ndarray:

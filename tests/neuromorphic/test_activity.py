@@ -9,12 +9,12 @@ import h5py
 import numpy as np
 import pytest
 
-from neuromorphic import emulator
-from neuromorphic.activity import write_activity
-from neuromorphic.inputs import to_integers
-from neuromorphic.lower import lower
-from neuromorphic.read_nir import from_graph
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic import emulator
+from snnergy.neuromorphic.activity import write_activity
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.neuromorphic.inputs import to_integers
+from snnergy.neuromorphic.lower import lower
 from tests.neuromorphic import graphs
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuromorphic import emulator
-from neuromorphic.activity import fan_out
-from neuromorphic.emulator.synapses import drive
-from neuromorphic.ir import Dense, QuantSynapse
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic import emulator
+from snnergy.neuromorphic.activity import fan_out
+from snnergy.neuromorphic.emulator.synapses import drive
+from snnergy.neuromorphic.ir import Dense, QuantSynapse
 from tests.neuromorphic import nets, reference
 
 

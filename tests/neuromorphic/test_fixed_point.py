@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuromorphic.fixed_point import NeuronState, decay, step, wrap
-from neuromorphic.ir import QuantPopulation
-from neuromorphic.limits import STATE_MAX
+from snnergy.neuromorphic.emulator.fixed_point import NeuronState, decay, step, wrap
+from snnergy.neuromorphic.ir import QuantPopulation
+from snnergy.neuromorphic.limits import STATE_MAX
 
 
 def population(du: int, dv: int, vth: int, bias: int) -> QuantPopulation:

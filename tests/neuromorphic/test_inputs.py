@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuromorphic.inputs import Samples, read_samples, to_integers
-from neuromorphic.ir import InputPort
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.inputs import Samples, read_samples, to_integers
+from snnergy.neuromorphic.ir import InputPort
 
 VIDEO = InputPort("video", (1, 4, 4), "real", 1 / 255, 8)
 AUDIO = InputPort("audio", (3,), "binary")

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from neuromorphic.interpret import interpret
-from neuromorphic.read_nir import from_graph
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import from_graph
 from tests.neuromorphic import graphs
 from tests.neuromorphic.test_read_nir import chain, flat
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuromorphic import emulator
-from neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
-from neuromorphic.lava import run, runner
-from neuromorphic.lava.group import members
-from neuromorphic.lava.job import Job
-from neuromorphic.lava.schedule import schedule_of
-from snnergy.errors import BackendFailed
+from snnergy.artefacts.errors import BackendFailed
+from snnergy.neuromorphic import emulator
+from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.lava import run, runner
+from snnergy.neuromorphic.lava.group import members
+from snnergy.neuromorphic.lava.job import Job
+from snnergy.neuromorphic.lava.schedule import schedule_of
 from tests.neuromorphic.nets import random_inputs, random_net
 
 pytestmark = pytest.mark.skipif(find_spec("lava") is None, reason="Lava runs on Python 3.10 only")
@@ -194,8 +194,8 @@ def test_a_killed_process_ends_the_run(victim, tmp_path, monkeypatch):
 PARENT = """
 import sys
 from pathlib import Path
-from neuromorphic.lava.job import Job
-from neuromorphic.lava.runner import execute
+from snnergy.neuromorphic.lava.job import Job
+from snnergy.neuromorphic.lava.runner import execute
 execute(Job.load(Path(sys.argv[1])), timeout_s=120)
 """
 

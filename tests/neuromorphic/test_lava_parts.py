@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuromorphic.ir import Conv2d, Dense, QuantSynapse
-from neuromorphic.lava import runner
-from neuromorphic.lava.group import end_group, members
-from neuromorphic.lava.job import Job, input_columns
-from neuromorphic.lava.schedule import Schedule, schedule_of
-from neuromorphic.lava.synapses import Form, Tap, held_form, matrix_of, taps_of, unrolled_nonzeros
-from neuromorphic.netx_weights import as_lava_holds
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.ir import Conv2d, Dense, QuantSynapse
+from snnergy.neuromorphic.lava import runner
+from snnergy.neuromorphic.lava.group import end_group, members
+from snnergy.neuromorphic.lava.job import Job, input_columns
+from snnergy.neuromorphic.lava.schedule import Schedule, schedule_of
+from snnergy.neuromorphic.lava.synapses import Form, Tap, held_form, matrix_of, taps_of, unrolled_nonzeros
+from snnergy.neuromorphic.netx.stock_weights import as_lava_holds
 from tests.neuromorphic.nets import random_inputs, random_net
 from tests.neuromorphic.reference import weight_matrix
 

@@ -9,12 +9,12 @@ import nir
 import numpy as np
 import pytest
 
-from neuromorphic import decode, emulator
-from neuromorphic.inputs import to_integers
-from neuromorphic.interpret import interpret
-from neuromorphic.lower import compile_nir, lower
-from neuromorphic.read_nir import from_graph
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic import decode, emulator
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.neuromorphic.inputs import to_integers
+from snnergy.neuromorphic.lower import compile_nir, lower
 from tests.neuromorphic import graphs
 
 

@@ -9,11 +9,11 @@ import h5py
 import numpy as np
 import pytest
 
-from neuromorphic import emulator
-from neuromorphic.ir import Conv2d, Dense, InputPort, Labels, QuantNet, QuantPopulation, QuantSynapse
-from neuromorphic.lava.group import end_group
-from neuromorphic.netx import read_netx, stock_obstacles, write_netx
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic import emulator
+from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Labels, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.lava.group import end_group
+from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles, write_netx
 from tests.neuromorphic.nets import random_inputs, random_net
 
 

@@ -4,10 +4,10 @@ import h5py
 import numpy as np
 import pytest
 
-from neuromorphic.ir import Conv2d, Dense
-from neuromorphic.netx import read_netx, stock_obstacles
-from neuromorphic.netx_weights import stock_dense_weight
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.ir import Conv2d, Dense
+from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles
+from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
 from tests.neuromorphic.stock_files import chain_file, stock_file
 
 

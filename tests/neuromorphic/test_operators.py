@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuromorphic import operators
-from neuromorphic.ir import Conv2d, Dense
-from neuromorphic.operators import Diagonal
+from snnergy.neuromorphic import operators
+from snnergy.neuromorphic.ir import Conv2d, Dense
+from snnergy.neuromorphic.operators import Diagonal
 
 
 def conv(rng: np.random.Generator, **options: object) -> Conv2d:

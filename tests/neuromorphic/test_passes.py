@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from neuromorphic import operators
-from neuromorphic.calibrate import calibrate
-from neuromorphic.interpret import interpret
-from neuromorphic.ir import FloatNet
-from neuromorphic.passes.balance_delays import pipeline_depths
-from neuromorphic.passes.check import check
-from neuromorphic.passes.discretise_time import discretise_time
-from neuromorphic.passes.fuse import fuse
-from neuromorphic.passes.quantize import quantize
-from neuromorphic.read_nir import from_graph
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic import operators
+from snnergy.neuromorphic.calibrate import calibrate
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.neuromorphic.ir import FloatNet
+from snnergy.neuromorphic.passes.balance_delays import pipeline_depths
+from snnergy.neuromorphic.passes.check import check
+from snnergy.neuromorphic.passes.discretise_time import discretise_time
+from snnergy.neuromorphic.passes.fuse import fuse
+from snnergy.neuromorphic.passes.quantize import quantize
 from tests.neuromorphic import graphs, nets
 from tests.neuromorphic.test_read_nir import chain, flat
 

@@ -9,8 +9,8 @@ import nir
 import numpy as np
 import pytest
 
-from neuromorphic.read_nir import from_graph, read_nir
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.graph.read_nir import from_graph, read_nir
 from tests.neuromorphic import graphs
 
 

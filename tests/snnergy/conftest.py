@@ -10,14 +10,14 @@ import pytest
 import torch
 import yaml
 
-from export import export_nir
-from neuromorphic.lower import compile_nir
-from neuromorphic.netx import write_netx
 from snnergy.cli import run
+from snnergy.export import export_nir
 from snnergy.model_inputs import model_inputs, write_inputs
-from training import checkpoint
-from training.config import Config, from_dict
-from training.network import SNNergy
+from snnergy.neuromorphic.lower import compile_nir
+from snnergy.neuromorphic.netx.files import write_netx
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import Config, from_dict
+from snnergy.training.model.network import SNNergy
 
 TINY: dict[str, Any] = {
     "name": "tiny",

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from snnergy import cli as module
-from snnergy.errors import BackendFailed, CheckFailed, SnnergyError, UserError
+from snnergy.artefacts.errors import BackendFailed, CheckFailed, SnnergyError, UserError
 
 COMMANDS = ("demo", "train", "samples", "export", "compile", "simulate", "energy")
 
@@ -58,7 +58,7 @@ def test_our_errors_end_with_their_code_and_a_line_each(cli, monkeypatch, error,
     def fail(_path, _changes):
         raise error
 
-    monkeypatch.setattr("training.config.load_config", fail)
+    monkeypatch.setattr("snnergy.training.config.experiment.load_config", fail)
     outcome = cli("train", "c.yaml")
     assert outcome.code == code
     expected = ["lost", "found"] if isinstance(error, UserError) else ["lost"]
@@ -76,7 +76,7 @@ def test_ctrl_c_exits_130(cli, monkeypatch, stop):
                 raise
             sys.exit(1)  # what Lightning's trainer does after its own clean-up
 
-    monkeypatch.setattr("training.config.load_config", interrupt)
+    monkeypatch.setattr("snnergy.training.config.experiment.load_config", interrupt)
     outcome = cli("train", "c.yaml")
     assert outcome.code == 130
     assert outcome.err.endswith("snnergy: interrupted\n")

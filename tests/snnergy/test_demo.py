@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from neuromorphic import backends
-from neuromorphic.inputs import read_samples
-from neuromorphic.netx import read_netx
 from snnergy import demo as module
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
 from snnergy.model_inputs import model_inputs
+from snnergy.neuromorphic import backends
+from snnergy.neuromorphic.inputs import read_samples
+from snnergy.neuromorphic.netx.files import read_netx
 from snnergy.terminal import Terminal
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from snnergy.errors import UserError
-from snnergy.files import refuse_overwrite, written_whole
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.files import refuse_overwrite, written_whole
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path):

@@ -40,7 +40,8 @@ def test_export_reports_parity(cli, tiny, tmp_path):
 
 def test_export_says_so_where_the_data_set_is_missing(tiny, tmp_path):
     from snnergy.model_inputs import parity_inputs
-    from training import checkpoint, config
+    from snnergy.training import checkpoint
+    from snnergy.training.config import experiment as config
 
     fields = config.to_dict(tiny.config)
     fields["data"] = {"name": "grid", "root": str(tmp_path), "audio": fields["data"]["audio"]}
@@ -90,7 +91,7 @@ def test_simulate_and_energy_default_beside_their_input(cli, tiny):
 
 
 def test_a_verification_that_fails_exits_3_and_leaves_no_activity(cli, tiny, tmp_path, monkeypatch):
-    from neuromorphic import backends
+    from snnergy.neuromorphic import backends
 
     found = backends.Verification(samples=2, nodes=9, values_compared=100, mismatches={"stage1.video.spds.out": 7})
     asked = {}
@@ -113,7 +114,7 @@ def test_a_verification_that_fails_exits_3_and_leaves_no_activity(cli, tiny, tmp
 
 
 def test_a_verification_that_holds_is_said(cli, tiny, tmp_path, monkeypatch):
-    from neuromorphic import backends
+    from snnergy.neuromorphic import backends
 
     monkeypatch.setattr(backends, "verify", lambda *_, **__: backends.Verification(2, 9, 100, {}))
     outcome = cli("simulate", tiny.net, "--input", tiny.samples, "--verify", "-o", tmp_path / "activity.h5")
@@ -133,8 +134,8 @@ def test_train_writes_a_run_and_refuses_to_replace_it(cli, tiny, tmp_path):
 
 
 def test_the_words_of_results_hold_their_figures():
-    from export.parity import NodeParity, Parity
-    from neuromorphic.backends import Verification
+    from snnergy.export.parity import NodeParity, Parity
+    from snnergy.neuromorphic.backends import Verification
 
     parity = Parity((NodeParity("a", 10, 0, ties=2), NodeParity("b", 5, 1)), 3, 1.0, 1e-6, 0.5)
     text = export_command.describe_parity(parity)

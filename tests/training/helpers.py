@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from training.config import Config, ModelConfig, TrainConfig
-from training.data import grid_hdf5
-from training.data.module import AudioVisualModule
-from training.data_config import AudioConfig, DigitsConfig, GridConfig
+from snnergy.training.config.data import AudioConfig, DigitsConfig, GridConfig
+from snnergy.training.config.experiment import Config, ModelConfig, TrainConfig
+from snnergy.training.data import grid_hdf5
+from snnergy.training.data.module import AudioVisualModule
 
 GRID_ROOT = Path(__file__).parents[2] / "../shared/data"
 needs_grid = pytest.mark.skipif(

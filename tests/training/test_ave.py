@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import AveConfig
+from snnergy.training.data import ave, build_dataset
+from snnergy.training.data.dataset import SPLITS
+from snnergy.training.data.splits import SharedGroupsWarning
 from tests.training import media_files as files
 from tests.training.helpers import TINY
-from training.data import ave, build_dataset
-from training.data.dataset import SPLITS
-from training.data.splits import SharedGroupsWarning
-from training.data_config import AveConfig
 
 AVE_MODEL = replace(TINY, video_channels=3, classes=28)
 

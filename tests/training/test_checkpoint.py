@@ -7,10 +7,10 @@ import zipfile
 import pytest
 import torch
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training import checkpoint
+from snnergy.training.model.network import SNNergy
 from tests.training.helpers import randomise, tiny_config
-from training import checkpoint
-from training.network import SNNergy
 
 
 class Code:

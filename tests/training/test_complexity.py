@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from snnergy.training.model.complexity import fusion_operations, stage_operations
+from snnergy.training.model.network import SNNergy
 from tests.training.helpers import TINY
-from training.complexity import fusion_operations, stage_operations
-from training.network import SNNergy
 
 # Table 5 of arXiv 2602.00701, in millions: CMQKA and SSA of each stage; hybrid, all CMQKA, all SSA.
 TABLE_5 = {

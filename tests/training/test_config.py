@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import GridConfig
+from snnergy.training.config.experiment import ModelConfig, from_dict, load_config, to_dict, to_yaml
 from tests.training.helpers import TINY, tiny_config
-from training.config import ModelConfig, from_dict, load_config, to_dict, to_yaml
-from training.data_config import GridConfig
 
 ROOT = Path(__file__).parents[2]
 

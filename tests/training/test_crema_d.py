@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import CremaDConfig
+from snnergy.training.config.experiment import Config, TrainConfig
+from snnergy.training.data import arrays, build_dataset, crema_d, media
+from snnergy.training.data.dataset import SPLITS
 from tests.training import media_files as files
 from tests.training.helpers import TINY
-from training.config import Config, TrainConfig
-from training.data import arrays, build_dataset, crema_d, media
-from training.data.dataset import SPLITS
-from training.data_config import CremaDConfig
 
 CREMA_D_MODEL = replace(TINY, video_channels=3, classes=6)
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from snnergy.training.data import arrays, audio, build_dataset
+from snnergy.training.data.digits import DTMF_COLUMNS_HZ, DTMF_ROWS_HZ, DigitClips, dtmf_hz, split_rows
 from tests.training.helpers import DIGIT_AUDIO, TINY, digits, tiny_config
-from training.data import arrays, audio, build_dataset
-from training.data.digits import DTMF_COLUMNS_HZ, DTMF_ROWS_HZ, DigitClips, dtmf_hz, split_rows
 
 RATE = 8000
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.experiment import load_config
+from snnergy.training.data import build_dataset
 from tests.training.helpers import needs_grid
-from training.config import load_config
-from training.data import build_dataset
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

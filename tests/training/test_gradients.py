@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import nn
 
+from snnergy.training.model import neurons
+from snnergy.training.model.attention import CMQKA
+from snnergy.training.model.layers import CausalProjection
+from snnergy.training.model.self_attention import CrossModalSSA
+from snnergy.training.model.spds import SPDS, StemSPDS
 from tests.training.helpers import TINY, randomise
-from training import neurons
-from training.attention import CMQKA
-from training.layers import CausalProjection
-from training.self_attention import CrossModalSSA
-from training.spds import SPDS, StemSPDS
 
 STEPS, SAMPLES = 4, 2
 

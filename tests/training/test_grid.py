@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training.data import audio, build_dataset, grid_hdf5, grid_raw
+from snnergy.training.data.grid import GridClips
+from snnergy.training.data.media import Unusable
 from tests.training.helpers import GRID_AUDIO, GRID_ROOT, TINY, grid, needs_grid
-from training.data import audio, build_dataset, grid_hdf5, grid_raw
-from training.data.grid import GridClips
-from training.data.media import Unusable
 
 FILE = GRID_ROOT / grid_hdf5.NAME
 

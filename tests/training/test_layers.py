@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from snnergy.training.model.attention import CMQKA, CrossModalBlock, Fusion, MeanFusion, QueryKeyPath
+from snnergy.training.model.layers import And, CausalProjection, OrPool, Projection
+from snnergy.training.model.self_attention import SSA, BinarySSA, CrossModalSSA, scores_first, summary_first
+from snnergy.training.model.spds import SPDS, StemSPDS
 from tests.training import reference
 from tests.training.helpers import TINY, randomise
-from training.attention import CMQKA, CrossModalBlock, Fusion, MeanFusion, QueryKeyPath
-from training.layers import And, CausalProjection, OrPool, Projection
-from training.self_attention import SSA, BinarySSA, CrossModalSSA, scores_first, summary_first
-from training.spds import SPDS, StemSPDS
 
 
 def spikes(*shape, rate=0.4, seed=0):

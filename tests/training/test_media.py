@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import CremaDConfig
+from snnergy.training.data import augment, clips, spectrogram
+from snnergy.training.data.cache import Cache
+from snnergy.training.data.clips import Clip, ClipDecoder, Listing, MediaClips
+from snnergy.training.data.dataset import Excluded
+from snnergy.training.data.media import Unusable, read_frames, read_luma, read_sound
 from tests.training import media_files as files
 from tests.training.helpers import TINY
-from training.data import augment, clips, spectrogram
-from training.data.cache import Cache
-from training.data.clips import Clip, ClipDecoder, Listing, MediaClips
-from training.data.dataset import Excluded
-from training.data.media import Unusable, read_frames, read_luma, read_sound
-from training.data_config import CremaDConfig
 
 ROOT = Path(__file__).parents[2]
 RATE = files.RATE
@@ -272,8 +272,8 @@ def test_a_cache_that_cannot_be_written_says_so(tmp_path):
 FILL = """
 import sys
 from pathlib import Path
-from training.data.cache import Cache
-from training.data.clips import ClipDecoder
+from snnergy.training.data.cache import Cache
+from snnergy.training.data.clips import ClipDecoder
 
 root = Path(sys.argv[1])
 print("ready", flush=True)

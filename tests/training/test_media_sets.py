@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import AveConfig, CremaDConfig, UrbanSound8kAvConfig
+from snnergy.training.config.experiment import load_config
+from snnergy.training.data import build_dataset
 from tests.training.helpers import TINY
-from training.config import load_config
-from training.data import build_dataset
-from training.data_config import AveConfig, CremaDConfig, UrbanSound8kAvConfig
 
 MODEL = replace(TINY, video_channels=3)
 

@@ -9,9 +9,9 @@ from fractions import Fraction
 import pytest
 import torch
 
+from snnergy.training.model.network import SNNergy
+from snnergy.training.model.neurons import LIF
 from tests.training.helpers import TINY, randomise
-from training.network import SNNergy
-from training.neurons import LIF
 
 SIZE = TINY.image_size
 

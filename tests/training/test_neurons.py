@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from snnergy.training.model.batch_norm import BatchNorm2d
+from snnergy.training.model.lif_scan import Neuron, lif_scan
+from snnergy.training.model.neurons import LIF, reset
 from tests.training import reference
-from training.batch_norm import BatchNorm2d
-from training.lif_scan import Neuron, lif_scan
-from training.neurons import LIF, reset
 
 LIFNode = LIF.__base__
 
@@ -140,6 +140,6 @@ def test_state_is_kept_until_reset():
 
 
 def test_import_does_not_bring_lava_into_the_process():
-    code = "import sys, training.neurons; print(any(m.split('.')[0] == 'lava' for m in sys.modules))"
+    code = "import sys, snnergy.training.model.neurons; print(any(m.split('.')[0] == 'lava' for m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

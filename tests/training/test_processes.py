@@ -12,12 +12,12 @@ import torch
 from torch import distributed, multiprocessing
 from torch.nn import functional
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import to_yaml
+from snnergy.training.data.module import AudioVisualModule
+from snnergy.training.model.network import SNNergy
 from tests.training.helpers import TINY, tiny_config
-from training import checkpoint
-from training.config import to_yaml
-from training.data.module import AudioVisualModule
-from training.network import SNNergy
 
 
 def configs(folder: Path, **train) -> Path:

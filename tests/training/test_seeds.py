@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.experiment import to_yaml
+from snnergy.training.loop import seeds
+from snnergy.training.loop.train import train
 from tests.training.helpers import Killed, kill_in_epoch, tiny_config
-from training import seeds
-from training.config import to_yaml
-from training.train import train
 
 
 def test_a_run_is_finished_when_its_checkpoint_is_of_these_settings(tmp_path, monkeypatch):

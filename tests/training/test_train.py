@@ -12,16 +12,16 @@ import pytest
 import torch
 import yaml
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import from_dict
+from snnergy.training.data import arrays
+from snnergy.training.data.module import AudioVisualModule
+from snnergy.training.loop.evaluation import evaluate
+from snnergy.training.loop.learner import Learner, learning_rate_factor
+from snnergy.training.loop.train import train
+from snnergy.training.model.network import SNNergy
 from tests.training.helpers import Killed, grid, kill_in_epoch, randomise, tiny_config
-from training import checkpoint
-from training.config import from_dict
-from training.data import arrays
-from training.data.module import AudioVisualModule
-from training.evaluation import evaluate
-from training.learner import Learner, learning_rate_factor
-from training.network import SNNergy
-from training.train import train
 
 
 def run(config, root, **options):

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import UrbanSound8kAvConfig
+from snnergy.training.data import build_dataset, urbansound8k_av
+from snnergy.training.data.dataset import SPLITS
+from snnergy.training.data.splits import SharedGroupsWarning, split_by_class
 from tests.training import media_files as files
 from tests.training.helpers import TINY
-from training.data import build_dataset, urbansound8k_av
-from training.data.dataset import SPLITS
-from training.data.splits import SharedGroupsWarning, split_by_class
-from training.data_config import UrbanSound8kAvConfig
 
 MODEL = replace(TINY, video_channels=3)
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.config import Config, ModelConfig
-from training.data import ave, crema_d, urbansound8k_av
-from training.data.clips import Listing, MediaClips
-from training.data.dataset import AudioVisualDataset, ClipSource, Excluded, Split
-from training.data.digits import DigitClips
-from training.data.grid import GridClips
-from training.data_config import DataConfig, DigitsConfig, GridConfig
+from snnergy.training.config.data import DataConfig, DigitsConfig, GridConfig
+from snnergy.training.config.experiment import Config, ModelConfig
+from snnergy.training.data import ave, crema_d, urbansound8k_av
+from snnergy.training.data.clips import Listing, MediaClips
+from snnergy.training.data.dataset import AudioVisualDataset, ClipSource, Excluded, Split
+from snnergy.training.data.digits import DigitClips
+from snnergy.training.data.grid import GridClips
 
 __all__ = ["AudioVisualDataset", "Excluded", "Split", "arrays", "build_dataset"]
 

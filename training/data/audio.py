@@ -13,9 +13,9 @@ import librosa
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.errors import UserError
-from training.config import ModelConfig
-from training.data_config import AudioConfig
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import AudioConfig
+from snnergy.training.config.experiment import ModelConfig
 
 _FRAME_S = 0.025  # length of the Hann window
 _SILENCE = 1e-10  # band power that stands for none, -100 dB

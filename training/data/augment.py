@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.data.dataset import Pixels
+from snnergy.training.data.dataset import Pixels
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)[:, None, None]  # ITU-R BT.601, of R, G and B
 

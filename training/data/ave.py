@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from snnergy.errors import UserError
-from training.data.clips import Clip, Listing
-from training.data.dataset import SPLITS, Split
-from training.data.splits import refuse_empty, warn_shared
-from training.data.text_files import read_lines
-from training.data_config import AveConfig
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import AveConfig
+from snnergy.training.data.clips import Clip, Listing
+from snnergy.training.data.dataset import SPLITS, Split
+from snnergy.training.data.splits import refuse_empty, warn_shared
+from snnergy.training.data.text_files import read_lines
 
 CATEGORIES = (
     "Accordion", "Acoustic guitar", "Baby cry, infant cry", "Banjo", "Bark", "Bus", "Cat", "Chainsaw", "Church bell",

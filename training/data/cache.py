@@ -25,10 +25,10 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 
-from snnergy.errors import UserError
-from snnergy.files import written_whole
-from training.data.dataset import Excluded
-from training.data.media import Unusable
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.files import written_whole
+from snnergy.training.data.dataset import Excluded
+from snnergy.training.data.media import Unusable
 
 _RULES = 2  # to be raised when a decoder gives other arrays for the same settings
 _REFUSED = ".json"  # ending of the entry of a clip that cannot be used

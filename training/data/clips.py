@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snnergy.errors import UserError
-from training.config import ModelConfig
-from training.data import augment, spectrogram
-from training.data.cache import Arrays, Cache, Files
-from training.data.dataset import Excluded, Pixels, Split
-from training.data.media import RATE, Unusable, read_frames, read_sound
-from training.data.spectrogram import FLOOR_DB
-from training.data_config import MediaConfig
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import MediaConfig
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.data import augment, spectrogram
+from snnergy.training.data.cache import Arrays, Cache, Files
+from snnergy.training.data.dataset import Excluded, Pixels, Split
+from snnergy.training.data.media import RATE, Unusable, read_frames, read_sound
+from snnergy.training.data.spectrogram import FLOOR_DB
 
 _CHOICES = 5  # frames of a segment that training draws from; odd, so that one is in the middle
 _NAMED = 5  # excluded clips that the log names
@@ -92,7 +92,7 @@ class ClipDecoder:
 
 
 class MediaClips:
-    """The usable clips of one split; see `training.data.dataset.ClipSource`.
+    """The usable clips of one split; see `snnergy.training.data.dataset.ClipSource`.
 
     Args:
         listing: of the split.

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from snnergy.errors import UserError
-from training.data.clips import Clip, Listing
-from training.data.dataset import Excluded, Split
-from training.data.splits import refuse_empty, sizes
-from training.data.text_files import read_table
-from training.data_config import CremaDConfig
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import CremaDConfig
+from snnergy.training.data.clips import Clip, Listing
+from snnergy.training.data.dataset import Excluded, Split
+from snnergy.training.data.splits import refuse_empty, sizes
+from snnergy.training.data.text_files import read_table
 
 EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
 

@@ -12,10 +12,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch.nn import functional
 
-from training.config import ModelConfig
-from training.data import audio
-from training.data.dataset import Excluded, Pixels, Split
-from training.data_config import DigitsConfig
+from snnergy.training.config.data import DigitsConfig
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.data import audio
+from snnergy.training.data.dataset import Excluded, Pixels, Split
 
 Rows = npt.NDArray[np.int64]
 
@@ -44,7 +44,7 @@ def split_rows(labels: Rows, seed: int) -> dict[Split, Rows]:
 
 
 class DigitClips:
-    """The clips of one split; see `training.data.dataset.ClipSource`."""
+    """The clips of one split; see `snnergy.training.data.dataset.ClipSource`."""
 
     excluded: tuple[Excluded, ...] = ()
 

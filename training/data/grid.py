@@ -11,20 +11,20 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from snnergy.errors import UserError
-from training.config import ModelConfig
-from training.data import audio, augment, grid_hdf5, grid_raw
-from training.data.cache import Arrays
-from training.data.clips import report_excluded
-from training.data.dataset import Excluded, Pixels, Split
-from training.data_config import GridConfig
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import GridConfig
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.data import audio, augment, grid_hdf5, grid_raw
+from snnergy.training.data.cache import Arrays
+from snnergy.training.data.clips import report_excluded
+from snnergy.training.data.dataset import Excluded, Pixels, Split
 
 _RATE = 16000  # samples a second
 _SOURCE = "GRID audio-visual corpus, https://doi.org/10.5281/zenodo.3625687, speaker s1"
 
 
 class GridClips:
-    """The clips of one split, video resized; see `training.data.dataset.ClipSource`."""
+    """The clips of one split, video resized; see `snnergy.training.data.dataset.ClipSource`."""
 
     def __init__(self, config: GridConfig, model: ModelConfig, split: Split) -> None:
         audio.refuse_unheard(config.audio, _RATE)

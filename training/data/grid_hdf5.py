@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.errors import UserError
-from training.data.cache import Arrays
-from training.data.dataset import Split
-from training.data_config import GridConfig
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import GridConfig
+from snnergy.training.data.cache import Arrays
+from snnergy.training.data.dataset import Split
 
 NAME = "grid_s1_digits.h5"
 _SAMPLES = 12800  # of a clip

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from snnergy.errors import UserError
-from training.data.cache import Arrays, Cache, Files
-from training.data.dataset import SPLITS, Excluded, Split
-from training.data.media import RATE, Unusable, read_luma, read_sound
-from training.data.splits import split_by_class
-from training.data.text_files import read_table
+from snnergy.artefacts.errors import UserError
+from snnergy.training.data.cache import Arrays, Cache, Files
+from snnergy.training.data.dataset import SPLITS, Excluded, Split
+from snnergy.training.data.media import RATE, Unusable, read_luma, read_sound
+from snnergy.training.data.splits import split_by_class
+from snnergy.training.data.text_files import read_table
 
 _NAME = re.compile(r"[bpls][bgrw][abiw][a-z][z1-9][anps]")
 _DIGIT_LETTER = _DIGIT_WORD = 4  # of the six, silences left out

@@ -20,8 +20,8 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from scipy.signal import resample_poly
 
-from snnergy.errors import UserError
-from training.data.dataset import Pixels
+from snnergy.artefacts.errors import UserError
+from snnergy.training.data.dataset import Pixels
 
 RATE = 16000  # samples a second, of all sound
 

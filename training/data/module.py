@@ -7,10 +7,10 @@ import numpy.typing as npt
 from lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader
 
-from snnergy.errors import UserError
-from training.config import Config
-from training.data import AudioVisualDataset, build_dataset
-from training.data.dataset import Sample
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.experiment import Config
+from snnergy.training.data import AudioVisualDataset, build_dataset
+from snnergy.training.data.dataset import Sample
 
 
 class AudioVisualModule(LightningDataModule):

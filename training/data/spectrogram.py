@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from training.config import ModelConfig
-from training.data.audio import Floats, moving_half
-from training.data.dataset import Pixels
-from training.data.media import RATE, Samples
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.data.audio import Floats, moving_half
+from snnergy.training.data.dataset import Pixels
+from snnergy.training.data.media import RATE, Samples
 
 FLOOR_DB = -80.0
 HOP = 320  # samples, 20 ms

@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.errors import UserError
-from training.data.dataset import SPLITS, Split
+from snnergy.artefacts.errors import UserError
+from snnergy.training.data.dataset import SPLITS, Split
 
 
 class SharedGroupsWarning(UserWarning):

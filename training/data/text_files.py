@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
 
 
 def read_lines(path: Path, advice: str) -> list[str]:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from sklearn.model_selection import StratifiedGroupKFold
 
-from snnergy.errors import UserError
-from training.data.clips import Clip, Listing
-from training.data.dataset import SPLITS, Excluded, Split
-from training.data.splits import refuse_empty, split_by_class, warn_shared
-from training.data.text_files import read_table
-from training.data_config import UrbanSound8kAvConfig
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import UrbanSound8kAvConfig
+from snnergy.training.data.clips import Clip, Listing
+from snnergy.training.data.dataset import SPLITS, Excluded, Split
+from snnergy.training.data.splits import refuse_empty, split_by_class, warn_shared
+from snnergy.training.data.text_files import read_table
 
 CLASSES = (
     "air_conditioner", "car_horn", "children_playing", "dog_bark", "drilling",

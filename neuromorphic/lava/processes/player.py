@@ -12,7 +12,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from neuromorphic.lava.surfacing import Surfacing
+from snnergy.neuromorphic.lava.surfacing import Surfacing
 
 
 class Player(AbstractProcess):  # type: ignore[misc]

@@ -20,8 +20,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from neuromorphic.lava.surfacing import Surfacing
-from neuromorphic.lava.synapses import Tap
+from snnergy.neuromorphic.lava.surfacing import Surfacing
+from snnergy.neuromorphic.lava.synapses import Tap
 
 
 class SpikeDelay(AbstractProcess):  # type: ignore[misc]

@@ -11,7 +11,7 @@ import numpy as np
 from lava.proc.lif.models import PyLifResetModelBitAcc
 from lava.proc.sparse.models import PySparseModelBitAcc
 
-from neuromorphic.lava.surfacing import Surfacing
+from snnergy.neuromorphic.lava.surfacing import Surfacing
 
 
 class RecordingLif(PyLifResetModelBitAcc):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from neuromorphic.ir import Conv2d, Pair, Shape
+from snnergy.neuromorphic.ir import Conv2d, Pair, Shape
 
 
 def pair(value: Any) -> Pair:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from training.layers import OrPool, Projection, fire
-from training.neurons import LIF
+from snnergy.training.model.layers import OrPool, Projection, fire
+from snnergy.training.model.neurons import LIF
 
 
 class StemSPDS(nn.Module):

@@ -1,4 +1,4 @@
-"""Accuracy and loss of a network on the fixed samples of `training.data.arrays`."""
+"""Accuracy and loss of a network on the fixed samples of `snnergy.training.data.arrays`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.network import SNNergy
+from snnergy.training.model.network import SNNergy
 
 
 def to_input(pixels: Tensor) -> Tensor:

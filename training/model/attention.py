@@ -17,9 +17,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.config import ModelConfig
-from training.layers import And, CausalProjection, Projection, fire
-from training.neurons import LIF
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.model.layers import And, CausalProjection, Projection, fire
+from snnergy.training.model.neurons import LIF
 
 
 class QueryKeyPath(nn.Module):

@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neuromorphic.ir import FloatArray
-from neuromorphic.nir_shapes import convolution
-from neuromorphic.read_nir import NEURONS, READOUTS, NirSource
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.graph.read_nir import NEURONS, READOUTS, NirSource
+from snnergy.neuromorphic.graph.shapes import convolution
+from snnergy.neuromorphic.ir import FloatArray
 
 
 @dataclass(frozen=True)

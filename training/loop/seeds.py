@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from snnergy.errors import UserError
-from training import checkpoint
-from training.config import Config, from_dict, to_dict
-from training.train import TrainResult, train
+from snnergy.artefacts.errors import UserError
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import Config, from_dict, to_dict
+from snnergy.training.loop.train import TrainResult, train
 
 
 @dataclass(frozen=True)

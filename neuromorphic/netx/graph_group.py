@@ -16,7 +16,9 @@ from typing import Any, cast
 import h5py
 import numpy as np
 
-from neuromorphic.ir import (
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.hdf5_fields import Fields
+from snnergy.neuromorphic.ir import (
     Conv2d,
     Dense,
     InputPort,
@@ -30,9 +32,7 @@ from neuromorphic.ir import (
     Shape,
     ValueClass,
 )
-from neuromorphic.netx_check import require_sound
-from neuromorphic.netx_fields import Fields
-from snnergy.errors import UserError
+from snnergy.neuromorphic.netx.soundness import require_sound
 
 _FORMAT = "snnergy-graph"
 _VERSION = 1

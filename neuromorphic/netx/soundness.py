@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from neuromorphic.ir import Dense, Operator, QuantNet
-from neuromorphic.passes.check import check
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.ir import Dense, Operator, QuantNet
+from snnergy.neuromorphic.passes.check import check
 
 
 def require_sound(net: QuantNet, where: str) -> QuantNet:

@@ -25,14 +25,14 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheck
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from snnergy.errors import UserError
-from snnergy.files import refuse_overwrite, written_whole
-from training import checkpoint
-from training.config import Config, to_yaml
-from training.data import arrays
-from training.data.module import AudioVisualModule
-from training.evaluation import evaluate
-from training.learner import Learner
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.files import refuse_overwrite, written_whole
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import Config, to_yaml
+from snnergy.training.data import arrays
+from snnergy.training.data.module import AudioVisualModule
+from snnergy.training.loop.evaluation import evaluate
+from snnergy.training.loop.learner import Learner
 
 _BEST, _LAST = "best.ckpt", "last.ckpt"
 

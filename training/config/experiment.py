@@ -14,9 +14,9 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from snnergy.errors import UserError
-from training.config_types import STRICT, NonNegative, Positive, PositiveFloat, Probability, Seed, refuse
-from training.data_config import DataConfig
+from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import DataConfig
+from snnergy.training.config.types import STRICT, NonNegative, Positive, PositiveFloat, Probability, Seed, refuse
 
 Profile = Literal["loihi", "paper"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from training.config import ModelConfig
+from snnergy.training.config.experiment import ModelConfig
 
 Attention = Literal["cmqka", "ssa"]
 

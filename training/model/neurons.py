@@ -15,8 +15,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from training.batch_norm import BatchNorm2d, shared, track
-from training.lif_scan import Neuron, lif_scan, norm_lif_scan
+from snnergy.training.model.batch_norm import BatchNorm2d, shared, track
+from snnergy.training.model.lif_scan import Neuron, lif_scan, norm_lif_scan
 
 
 @contextmanager

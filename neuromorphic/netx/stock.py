@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 import h5py
 import numpy as np
 
-from neuromorphic.ir import (
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.hdf5_fields import Fields
+from snnergy.neuromorphic.ir import (
     Conv2d,
     Dense,
     InputPort,
@@ -24,11 +26,9 @@ from neuromorphic.ir import (
     QuantSynapse,
     Shape,
 )
-from neuromorphic.limits import DECAY_ONE, DELAY_MAX, THRESHOLD_MAX
-from neuromorphic.netx_check import geometry_problems, require_sound
-from neuromorphic.netx_fields import Fields
-from neuromorphic.netx_weights import stock_dense_weight
-from snnergy.errors import UserError
+from snnergy.neuromorphic.limits import DECAY_ONE, DELAY_MAX, THRESHOLD_MAX
+from snnergy.neuromorphic.netx.soundness import geometry_problems, require_sound
+from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
 
 _DEFAULT_TRANSFORM = (64, 0)  # netx's weight and bias of an input layer that states none
 _DRIVE_BITS = 13  # the width of a bias mantissa, which the integer input stands for

@@ -8,14 +8,14 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from training.config_types import STRICT, NonNegative, PositiveFloat, Probability, Seed, refuse
+from snnergy.training.config.types import STRICT, NonNegative, PositiveFloat, Probability, Seed, refuse
 
 CACHE = Path("runs/cache")
 
 
 @dataclass(frozen=True, config=STRICT)
 class AudioConfig:
-    """How a waveform becomes an image of 8-bit pixels; see `training.data.audio`.
+    """How a waveform becomes an image of 8-bit pixels; see `snnergy.training.data.audio`.
 
     Attributes:
         snr_db: of the white noise that is added, against the mean square of the clip; beyond ±200 single precision
@@ -43,7 +43,7 @@ class AudioConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class DigitsConfig:
-    """Handwritten digits that move, with the key's DTMF tones in noise; see `training.data.digits`.
+    """Handwritten digits that move, with the key's DTMF tones in noise; see `snnergy.training.data.digits`.
 
     Attributes:
         audio: of the tone pair.
@@ -68,7 +68,7 @@ class DigitsConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class GridConfig:
-    """Spoken digits of GRID speaker s1; see `training.data.grid`.
+    """Spoken digits of GRID speaker s1; see `snnergy.training.data.grid`.
 
     Attributes:
         audio: of the speech.
@@ -98,7 +98,7 @@ class GridConfig:
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class MediaConfig:
-    """What the data sets of sound and video files have in common; see `training.data.clips`.
+    """What the data sets of sound and video files have in common; see `snnergy.training.data.clips`.
 
     `WINDOW_S` is the length of the spectrogram: longer sound is cut, shorter sound is followed by silence. Clips whose
     sound is shorter than `MIN_S` are excluded.
@@ -127,7 +127,7 @@ class MediaConfig:
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class CremaDConfig(MediaConfig):
-    """Acted emotions, split by actor; see `training.data.crema_d`.
+    """Acted emotions, split by actor; see `snnergy.training.data.crema_d`.
 
     Attributes:
         split_seed: chooses the actors of validation and test.
@@ -143,7 +143,7 @@ class CremaDConfig(MediaConfig):
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class AveConfig(MediaConfig):
-    """Audio-visual events; see `training.data.ave`.
+    """Audio-visual events; see `snnergy.training.data.ave`.
 
     Attributes:
         protocol: `official` keeps every line of the lists, `clean` drops the training lines whose video is also
@@ -160,7 +160,7 @@ class AveConfig(MediaConfig):
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class UrbanSound8kAvConfig(MediaConfig):
-    """City sounds, each with one picture; see `training.data.urbansound8k_av`.
+    """City sounds, each with one picture; see `snnergy.training.data.urbansound8k_av`.
 
     Attributes:
         protocol: `folds` keeps each recording in one part. `stratified`, 80/10/10 % of each class, is the published

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.batch_norm import BatchNorm2d
-from training.neurons import LIF
+from snnergy.training.model.batch_norm import BatchNorm2d
+from snnergy.training.model.neurons import LIF
 
 # Initial shift of every normalised current, against a threshold of 1: a LIF then fires in about one step in eight.
 # At 0 it is one in thirty, and the gates of gates in the attention start silent.

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuromorphic.ir import QuantPopulation
-from neuromorphic.limits import ALIGN_SHIFT, BIAS_EXPONENT, DECAY_ONE, STATE_MAX
+from snnergy.neuromorphic.ir import QuantPopulation
+from snnergy.neuromorphic.limits import ALIGN_SHIFT, BIAS_EXPONENT, DECAY_ONE, STATE_MAX
 
 _ALIGN = float(1 << ALIGN_SHIFT)
 _WRAP = float(2 * (STATE_MAX + 1))

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import h5py
 
-from neuromorphic.ir import QuantNet
-from neuromorphic.netx_check import require_sound
-from neuromorphic.netx_graph import read_graph, write_graph
-from neuromorphic.netx_layers import stock_obstacles, write_layers
-from neuromorphic.netx_stock import read_chain
-from snnergy.errors import UserError
-from snnergy.files import written_whole
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.files import written_whole
+from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.netx.graph_group import read_graph, write_graph
+from snnergy.neuromorphic.netx.layer_group import stock_obstacles, write_layers
+from snnergy.neuromorphic.netx.soundness import require_sound
+from snnergy.neuromorphic.netx.stock import read_chain
 
 __all__ = ["read_netx", "stock_obstacles", "write_netx"]
 

@@ -13,9 +13,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from neuromorphic.ir import Conv2d, IntArray, QuantNet, QuantPopulation, QuantSynapse, Shape
-from neuromorphic.limits import DELAY_MAX
-from neuromorphic.netx_weights import stock_dense_weight
+from snnergy.neuromorphic.ir import Conv2d, IntArray, QuantNet, QuantPopulation, QuantSynapse, Shape
+from snnergy.neuromorphic.limits import DELAY_MAX
+from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
 
 
 def write_layers(file: h5py.File, net: QuantNet) -> list[int]:

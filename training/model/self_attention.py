@@ -14,10 +14,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.attention import MLP, Direction, residual_weight
-from training.config import ModelConfig
-from training.layers import And, Projection, fire
-from training.neurons import LIF
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.model.attention import MLP, Direction, residual_weight
+from snnergy.training.model.layers import And, Projection, fire
+from snnergy.training.model.neurons import LIF
 
 # s at the start where the config says nothing: Q Kᵀ V counts to hundreds, Q AND M to a few.
 _SCALE = {"loihi": 1.1, "paper": 0.125}

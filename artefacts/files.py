@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
 
 _VERSIONED = ("snnergy", "torch", "spikingjelly", "nir", "numpy", "lava-nc", "lava-dl")
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric
 
-from training.config import Config
-from training.evaluation import to_input
-from training.network import SNNergy
+from snnergy.training.config.experiment import Config
+from snnergy.training.loop.evaluation import to_input
+from snnergy.training.model.network import SNNergy
 
 # Below one sample's share of the accuracy for any loss that occurs, so it decides between equals only.
 _LOSS_SHARE = 1e-4

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from training import neurons
-from training.attention import CMQKA, CrossModalBlock
-from training.batch_norm import BatchNorm1d
-from training.config import ModelConfig
-from training.layers import And, OrPool
-from training.self_attention import CrossModalSSA
-from training.spds import SPDS, StemSPDS
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.model import neurons
+from snnergy.training.model.attention import CMQKA, CrossModalBlock
+from snnergy.training.model.batch_norm import BatchNorm1d
+from snnergy.training.model.layers import And, OrPool
+from snnergy.training.model.self_attention import CrossModalSSA
+from snnergy.training.model.spds import SPDS, StemSPDS
 
 _POPULATIONS = (neurons.LIF, And, OrPool)
 _ROLE_OF_NAME = {"pool0": "pool", "pool1": "pool", "hidden": "mlp1"}

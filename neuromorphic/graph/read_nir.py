@@ -17,9 +17,9 @@ import h5py
 import nir
 import numpy as np
 
-from neuromorphic.ir import InputPort, Labels, Shape
-from neuromorphic.nir_shapes import output_shape
-from snnergy.errors import UserError
+from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.graph.shapes import output_shape
+from snnergy.neuromorphic.ir import InputPort, Labels, Shape
 
 NEURONS = (nir.LIF, nir.IF, nir.CubaLIF, nir.Threshold)
 READOUTS = (nir.I, nir.LI, nir.CubaLI)
