@@ -8,16 +8,16 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from types import TracebackType
-from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from snnergy.artefacts.errors import SnnergyError, UserError
-from snnergy.commands import compile as compile_nir
+from snnergy.commands import compile as compile_
 from snnergy.commands import demo, energy, export, samples, simulate, train
+from snnergy.commands.options import Version
 from snnergy.terminal import Terminal
 from snnergy.threads import wait_briefly
 
@@ -26,7 +26,7 @@ _COMMANDS = {
     "train": train,
     "samples": samples,
     "export": export,
-    "compile": compile_nir,
+    "compile": compile_,
     "simulate": simulate,
     "energy": energy,
 }
@@ -35,25 +35,15 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 app = typer.Typer(
     help="Spiking networks from PyTorch through NIR to a bit-exact Loihi model, with an exact ledger of operations.",
     epilog="Example: snnergy demo",
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, _module in _COMMANDS.items():
     app.command(_name, epilog=f"Example: {_module.EXAMPLE}")(_module.command)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"snnergy {version('snnergy')}")
-        raise typer.Exit
-
-
 @app.callback()
-def _group(
-    _version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
-    ] = False,
-) -> None: ...
+def _group(_version: Version = False) -> None: ...
 
 
 def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | None = None) -> int:
@@ -64,7 +54,8 @@ def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | Non
         prog_name: that name, as help and errors show it.
         only: command that `arguments` belong to; None takes it from `arguments`.
     """
-    group = typer.main.get_group(app)
+    group = typer.main.get_command(app)  # with the options that install a shell's completion
+    assert isinstance(group, TyperGroup)
     command = group if only is None else group.commands[only]
     terminal = Terminal()
     try:
