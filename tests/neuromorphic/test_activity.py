@@ -40,7 +40,7 @@ def test_file_holds_the_run(tmp_path: Path) -> None:
         assert fan_out[0, 0, 0] == 4 * 4 and fan_out[0, 4, 4] == 9 * 4  # a corner reaches 2×2 taps, the middle 3×3
         events = (records.values["image"] != 0).reshape(6, graphs.STEPS, -1)
         np.testing.assert_array_equal(edge["delivered"], events @ fan_out.reshape(-1).astype(np.int64))
-    with pytest.raises(UserError, match="--force"):
+    with pytest.raises(UserError, match="exists already"):
         write_activity(path, net, records, backend="emulator", model="g.net")
 
 
