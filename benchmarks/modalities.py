@@ -22,10 +22,11 @@ from joblib import Parallel, delayed
 
 from benchmarks.results_file import read_rows, write_rows
 from benchmarks.threads import threads_a_job
+from snnergy.artefacts.samples import read_samples, write_samples
 from snnergy.export import export_nir
-from snnergy.model_inputs import model_inputs, write_inputs
+from snnergy.model_inputs import model_inputs
 from snnergy.neuromorphic import backends, decode
-from snnergy.neuromorphic.inputs import read_samples, to_integers
+from snnergy.neuromorphic.inputs import shapes_of, to_integers
 from snnergy.neuromorphic.lower import compile_nir
 from snnergy.neuromorphic.netx.files import write_netx
 from snnergy.training import checkpoint
@@ -78,8 +79,8 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
     begun = time.perf_counter()
     seconds["train"] = metrics["train_seconds"]
     run = folder / config.name
-    write_inputs(run / "calibration.npz", model_inputs(config, "val", _CALIBRATION_SAMPLES), force=True)
-    write_inputs(run / "test.npz", model_inputs(config, "test"), force=True)
+    write_samples(run / "calibration.npz", model_inputs(config, "val", _CALIBRATION_SAMPLES), force=True)
+    write_samples(run / "test.npz", model_inputs(config, "test"), force=True)
     parity_inputs = model_inputs(config, "val", _PARITY_SAMPLES)
     parity_inputs.pop("label")
     parity = export_nir(run / "checkpoint.pt", run / "model.nir", parity_inputs, force=True).parity
@@ -89,7 +90,7 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
     net = compile_nir(run / "model.nir", calibration=run / "calibration.npz").net
     write_netx(net, run / "model.net", force=True)
     lap("compile")
-    samples = read_samples(run / "test.npz", net.inputs)
+    samples = read_samples(run / "test.npz", shapes_of(net.inputs))
     assert samples.labels is not None  # written above
     records = backends.simulate(net, to_integers(samples, net.inputs))
     accuracy = decode.accuracy(decode.logits(net, records), samples.labels)

@@ -22,8 +22,9 @@ import torch
 from torch.nn.grad import conv2d_input
 
 from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.types import IntArray, Labels, Shape
 from snnergy.neuromorphic import decode
-from snnergy.neuromorphic.ir import Dense, IntArray, Labels, QuantNet, QuantSynapse, Shape
+from snnergy.neuromorphic.ir import Dense, QuantNet, QuantSynapse
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, DECAY_ONE
 from snnergy.neuromorphic.records import Records
 

@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic import emulator, lava
-from snnergy.neuromorphic.ir import IntArray, QuantNet
+from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.records import Records
 
 Backend = Literal["emulator", "lava"]

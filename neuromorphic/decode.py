@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from snnergy.neuromorphic.ir import FloatArray, IntArray, QuantNet
+from snnergy.artefacts.types import FloatArray, IntArray
+from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.limits import ALIGN_SHIFT
 from snnergy.neuromorphic.records import Records
 

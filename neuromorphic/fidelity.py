@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.samples import Samples
+from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic import decode
-from snnergy.neuromorphic.inputs import Samples
-from snnergy.neuromorphic.ir import FloatArray, QuantNet
+from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.limits import ALIGN_SHIFT
 from snnergy.neuromorphic.passes.quantize import Calibration, QuantizeResult
 from snnergy.neuromorphic.records import Records

@@ -11,18 +11,14 @@ on a chip is kept apart, in `QuantPopulation.depth` and `QuantSynapse.balance`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Shape = tuple[int, ...]
-Pair = tuple[int, int]
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
+from snnergy.artefacts.types import FloatArray, IntArray, Labels, Shape, ValueClass
 
-# What one value on an edge can be; decides AC against MAC and is declared, never guessed from data.
-ValueClass = Literal["binary", "integer", "real"]
+Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -71,16 +67,6 @@ class Dense:
 
 
 Operator = Conv2d | Dense
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Where a node stands in the model, for reports. Empty strings and None where a graph does not say."""
-
-    role: str = ""
-    stage: int | None = None
-    block: int | None = None
-    modality: str = ""
 
 
 @dataclass(frozen=True)

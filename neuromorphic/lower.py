@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snnergy.artefacts.files import versions
+from snnergy.artefacts.samples import Samples, read_samples
 from snnergy.neuromorphic import emulator, fidelity
 from snnergy.neuromorphic.calibrate import calibrate
 from snnergy.neuromorphic.fidelity import FidelityReport
 from snnergy.neuromorphic.graph.read_nir import NirSource, read_nir
-from snnergy.neuromorphic.inputs import Samples, read_samples, to_integers
+from snnergy.neuromorphic.inputs import shapes_of, to_integers
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.passes.balance_delays import pipeline_depths
 from snnergy.neuromorphic.passes.check import check
@@ -38,7 +39,7 @@ def compile_nir(path: Path, *, dt: float | None = None, calibration: Path | None
         UserError: the file is unsound or holds something that the chip cannot do.
     """
     source = read_nir(path, dt)
-    return lower(source, None if calibration is None else read_samples(calibration, source.ports()))
+    return lower(source, None if calibration is None else read_samples(calibration, shapes_of(source.ports())))
 
 
 def lower(source: NirSource, samples: Samples | None = None) -> Compiled:

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch.nn.grad import conv2d_input
 
 from snnergy.artefacts.errors import UserError
-from snnergy.neuromorphic.ir import Conv2d, Dense, FloatArray, Operator, Shape
+from snnergy.artefacts.types import FloatArray, Shape
+from snnergy.neuromorphic.ir import Conv2d, Dense, Operator
 
 # A composed matrix beyond this many entries (2 GB in float64) points at a graph that should stay factored.
 _MATRIX_LIMIT = 1 << 28

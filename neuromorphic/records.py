@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from snnergy.neuromorphic.ir import IntArray
+from snnergy.artefacts.types import IntArray
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from snnergy.artefacts.files import git_revision, refuse_overwrite, versions, written_whole
+from snnergy.artefacts.samples import Samples, read_samples, write_samples
 from snnergy.commands.compile import show_fidelity
 from snnergy.commands.export import describe_parity
 from snnergy.commands.simulate import describe_verification
 from snnergy.energy import write_report
 from snnergy.energy.report import units
 from snnergy.export import export_nir
-from snnergy.model_inputs import model_inputs, parity_inputs, write_inputs
+from snnergy.model_inputs import model_inputs, parity_inputs
 from snnergy.neuromorphic import backends, decode
 from snnergy.neuromorphic.activity import write_activity
-from snnergy.neuromorphic.inputs import Samples, read_samples, to_integers
+from snnergy.neuromorphic.inputs import shapes_of, to_integers
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.lower import compile_nir
 from snnergy.neuromorphic.netx.files import write_netx
@@ -89,7 +90,7 @@ def demo(output: Path, terminal: Terminal, *, config: Path = CONFIG, force: bool
     _train(run, experiment)
     _export(run)
     net = _compile(run)
-    samples = read_samples(output / "test.npz", net.inputs)
+    samples = read_samples(output / "test.npz", shapes_of(net.inputs))
     _simulate(run, net, samples)
     _verify(run, net, samples)
     _energy(run)
@@ -124,8 +125,8 @@ def _empty_summary() -> Summary:
 def _train(run: _Run, experiment: Config) -> None:
     with run.step("train", f"training: {experiment.train.epochs} epochs on {experiment.data.name}"):
         metrics = train(experiment, run.folder, progress=run.terminal.shows_progress).metrics
-        write_inputs(run.folder / "calibration.npz", model_inputs(experiment, "val", _CALIBRATION_SAMPLES))
-        write_inputs(run.folder / "test.npz", model_inputs(experiment, "test"))
+        write_samples(run.folder / "calibration.npz", model_inputs(experiment, "val", _CALIBRATION_SAMPLES))
+        write_samples(run.folder / "test.npz", model_inputs(experiment, "test"))
         run.summary["accuracy_float"] = metrics["test_accuracy"]
     run.terminal.say(f"accuracy {metrics['test_accuracy']:.2%} on {metrics['test_samples']} test samples")
 

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.emulator.fixed_point import NeuronState, step
 from snnergy.neuromorphic.emulator.synapses import delivered, drive
 from snnergy.neuromorphic.inputs import check_integers
-from snnergy.neuromorphic.ir import IntArray, QuantNet, QuantPopulation
+from snnergy.neuromorphic.ir import QuantNet, QuantPopulation
 from snnergy.neuromorphic.records import Records
 
 # Samples simulated together: enough to fill the kernels, few enough that state stays in cache.

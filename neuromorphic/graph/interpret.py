@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic.graph.read_nir import NEURONS, READOUTS, NirSource
 from snnergy.neuromorphic.graph.shapes import convolution
-from snnergy.neuromorphic.ir import FloatArray
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ import nir
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import Labels, Shape
 from snnergy.neuromorphic.graph.shapes import output_shape
-from snnergy.neuromorphic.ir import InputPort, Labels, Shape
+from snnergy.neuromorphic.ir import InputPort
 
 NEURONS = (nir.LIF, nir.IF, nir.CubaLIF, nir.Threshold)
 READOUTS = (nir.I, nir.LI, nir.CubaLI)

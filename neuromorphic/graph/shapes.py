@@ -7,7 +7,8 @@ from typing import Any
 import nir
 import numpy as np
 
-from snnergy.neuromorphic.ir import Conv2d, Pair, Shape
+from snnergy.artefacts.types import Shape
+from snnergy.neuromorphic.ir import Conv2d, Pair
 
 
 def pair(value: Any) -> Pair:

@@ -16,8 +16,9 @@ import numpy as np
 
 import snnergy
 from snnergy.artefacts.errors import BackendFailed, UserError
+from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.inputs import check_integers
-from snnergy.neuromorphic.ir import IntArray, QuantNet
+from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.lava.group import end_group
 from snnergy.neuromorphic.lava.job import Job, create_array, input_columns
 from snnergy.neuromorphic.lava.schedule import schedule_of

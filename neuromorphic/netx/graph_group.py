@@ -18,20 +18,8 @@ import numpy as np
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5_fields import Fields
-from snnergy.neuromorphic.ir import (
-    Conv2d,
-    Dense,
-    InputPort,
-    IntArray,
-    Labels,
-    Operator,
-    Pair,
-    QuantNet,
-    QuantPopulation,
-    QuantSynapse,
-    Shape,
-    ValueClass,
-)
+from snnergy.artefacts.types import IntArray, Labels, Shape, ValueClass
+from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Operator, Pair, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.netx.soundness import require_sound
 
 _FORMAT = "snnergy-graph"

@@ -13,7 +13,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.neuromorphic.ir import Conv2d, IntArray, QuantNet, QuantPopulation, QuantSynapse, Shape
+from snnergy.artefacts.types import IntArray, Shape
+from snnergy.neuromorphic.ir import Conv2d, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.limits import DELAY_MAX
 from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
 

@@ -14,18 +14,8 @@ import numpy as np
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5_fields import Fields
-from snnergy.neuromorphic.ir import (
-    Conv2d,
-    Dense,
-    InputPort,
-    IntArray,
-    Operator,
-    Pair,
-    QuantNet,
-    QuantPopulation,
-    QuantSynapse,
-    Shape,
-)
+from snnergy.artefacts.types import IntArray, Shape
+from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Operator, Pair, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.limits import DECAY_ONE, DELAY_MAX, THRESHOLD_MAX
 from snnergy.neuromorphic.netx.soundness import geometry_problems, require_sound
 from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight

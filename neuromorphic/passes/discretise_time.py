@@ -16,8 +16,9 @@ import nir
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic import operators
-from snnergy.neuromorphic.ir import FloatArray, FloatNet, FloatPopulation, FloatSynapse
+from snnergy.neuromorphic.ir import FloatNet, FloatPopulation, FloatSynapse
 from snnergy.neuromorphic.passes.fuse import FusedGraph
 
 

@@ -13,11 +13,12 @@ import nir
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import FloatArray, Shape
 from snnergy.neuromorphic import operators
 from snnergy.neuromorphic.graph.interpret import delay_steps
 from snnergy.neuromorphic.graph.read_nir import NEURONS, READOUTS, NirSource
 from snnergy.neuromorphic.graph.shapes import convolution
-from snnergy.neuromorphic.ir import Dense, FloatArray, FloatSynapse, Shape
+from snnergy.neuromorphic.ir import Dense, FloatSynapse
 
 
 @dataclass(frozen=True)

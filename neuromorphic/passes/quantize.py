@@ -25,10 +25,10 @@ import torch
 from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic.emulator.run import scan
 from snnergy.neuromorphic.emulator.synapses import drive, propagate
 from snnergy.neuromorphic.ir import (
-    FloatArray,
     FloatNet,
     FloatPopulation,
     FloatSynapse,

@@ -38,16 +38,17 @@ def command(
 ) -> None:
     """Run samples and record every node's activity (activity.h5) for `snnergy energy`."""
     from snnergy.artefacts.files import refuse_overwrite
+    from snnergy.artefacts.samples import read_samples
     from snnergy.neuromorphic import backends, decode
     from snnergy.neuromorphic.activity import write_activity
-    from snnergy.neuromorphic.inputs import read_samples, to_integers
+    from snnergy.neuromorphic.inputs import shapes_of, to_integers
     from snnergy.neuromorphic.netx.files import read_netx
 
     terminal: Terminal = context.obj
     target = output or model.with_name("activity.h5")
     refuse_overwrite(target, force)
     net = read_netx(model, num_layers=num_layers)
-    samples = read_samples(inputs, net.inputs, time_last=time_last).first(count)
+    samples = read_samples(inputs, shapes_of(net.inputs), time_last=time_last).first(count)
     integers = to_integers(samples, net.inputs)
     fields: dict[str, Any] = {"net": model, "backend": backend, "samples": len(samples)}
 

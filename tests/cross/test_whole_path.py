@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from snnergy.artefacts.samples import Samples
 from snnergy.energy import count, read_activity
 from snnergy.export.to_nir import to_nir
 from snnergy.neuromorphic import decode, emulator, lava
 from snnergy.neuromorphic.activity import write_activity
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
-from snnergy.neuromorphic.inputs import Samples, to_integers
+from snnergy.neuromorphic.inputs import to_integers
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.lower import lower
 from snnergy.neuromorphic.netx.files import read_netx, write_netx

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import Labels
 from snnergy.neuromorphic import emulator
-from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Labels, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.lava.group import end_group
 from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles, write_netx
 from tests.neuromorphic.nets import random_inputs, random_net
