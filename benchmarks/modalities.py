@@ -18,9 +18,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, cpu_count, delayed
+from joblib import Parallel, delayed
 
 from benchmarks.results_file import read_rows, write_rows
+from benchmarks.threads import threads_a_job
 from snnergy.artefacts.samples import read_samples, write_samples
 from snnergy.export import export_nir
 from snnergy.model_inputs import model_inputs
@@ -158,8 +159,7 @@ def main() -> None:
             continue
         rows = [row for row in rows if row not in present]  # of other settings
         lava_samples = arguments.lava_samples if modality == "both" else 0
-        threads = max(1, cpu_count() // arguments.jobs)
-        tasks.append(delayed(measure)(config, modality, arguments.runs, lava_samples, threads))
+        tasks.append(delayed(measure)(config, modality, arguments.runs, lava_samples, threads_a_job(arguments.jobs)))
     for row in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
         rows.append(asdict(row))
         _write(arguments.output, rows)

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from snnergy.artefacts.errors import SnnergyError, UserError
+from snnergy.artefacts.errors import OutputRefused, SnnergyError, UserError
 from snnergy.commands import compile as compile_
 from snnergy.commands import demo, energy, export, samples, simulate, train
 from snnergy.commands.options import Version
@@ -70,8 +70,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | Non
     except SnnergyError as error:
         if terminal.debug:
             traceback.print_exc()
-        violations = error.violations if isinstance(error, UserError) else (str(error),)
-        for violation in violations:
+        for violation in _lines(error):
             print(f"{prog_name}: {violation}", file=sys.stderr)
         return error.exit_code
     if code == _INTERRUPTED:
@@ -94,6 +93,14 @@ def export_nir_main() -> int:
 def _prepare_process() -> None:
     sys.excepthook = _explain_bug
     wait_briefly()
+
+
+def _lines(error: SnnergyError) -> tuple[str, ...]:
+    """What is wrong, with the options that help where the library does not know them."""
+    if isinstance(error, OutputRefused):
+        advice = "--force to replace it or -o to write elsewhere" if error.replaceable else "-o with another path"
+        return (f"{error.fact}; pass {advice}",)
+    return error.violations if isinstance(error, UserError) else (str(error),)
 
 
 def _explain_usage(error: TyperException, prog_name: str) -> int:

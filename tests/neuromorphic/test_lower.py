@@ -43,7 +43,7 @@ def test_report_has_a_row_for_every_population_and_survives_json(tmp_path: Path)
     report.write(tmp_path / "fidelity.json")
     stored = json.loads((tmp_path / "fidelity.json").read_text())
     assert stored["samples"] == 16 and len(stored["nodes"]) == len(rows)
-    with pytest.raises(UserError, match="--force"):
+    with pytest.raises(UserError, match="exists already"):
         report.write(tmp_path / "fidelity.json")
 
 
