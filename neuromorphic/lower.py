@@ -12,11 +12,11 @@ from snnergy.neuromorphic.fidelity import FidelityReport
 from snnergy.neuromorphic.graph.read_nir import NirSource, read_nir
 from snnergy.neuromorphic.inputs import Samples, read_samples, to_integers
 from snnergy.neuromorphic.ir import QuantNet
-from snnergy.neuromorphic.passes.balance_delays import pipeline_depths
-from snnergy.neuromorphic.passes.check import check
-from snnergy.neuromorphic.passes.discretise_time import discretise_time
-from snnergy.neuromorphic.passes.fuse import fuse
-from snnergy.neuromorphic.passes.quantize import quantize
+from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
+from snnergy.neuromorphic.passes.check import Check
+from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
+from snnergy.neuromorphic.passes.fuse import Fuse
+from snnergy.neuromorphic.passes.quantize import Quantize
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ def compile_nir(path: Path, *, dt: float | None = None, calibration: Path | None
 
 def lower(source: NirSource, samples: Samples | None = None) -> Compiled:
     """Lower a graph that has been read; see `compile_nir`."""
-    fused = fuse(source)
-    floating = discretise_time(fused)
-    depths = pipeline_depths(floating)
+    fused = Fuse()(source)
+    floating = DiscretiseTime()(fused)
+    balanced = BalanceDelays()(floating)
     calibration = None if samples is None else calibrate(source, samples)
-    quantized = quantize(floating, depths, calibration)
-    net = check(replace(quantized.net, provenance=_provenance(source, samples)))
+    quantized = Quantize(calibration)(balanced)
+    net = Check()(replace(quantized.net, provenance=_provenance(source, samples)))
     if samples is None or calibration is None:
         return Compiled(net, fidelity.uncalibrated(quantized, source.dt, source.dt_reason))
     records = emulator.run(net, to_integers(samples, net.inputs))

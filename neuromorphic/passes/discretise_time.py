@@ -1,6 +1,6 @@
 """Turns time constants into decays per step and folds the membrane's input gain into weights and biases.
 
-Requires: a fused graph. Ensures: a `FloatNet` whose populations obey
+From here on every population obeys
 
     u[t] = (1 − decay_u)·u[t−1] + Σ W·s[t];   v[t] = (1 − decay_v)·v[t−1] + u[t] + bias
 
@@ -18,7 +18,9 @@ import numpy as np
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import operators
 from snnergy.neuromorphic.ir import FloatArray, FloatNet, FloatPopulation, FloatSynapse
-from snnergy.neuromorphic.passes.fuse import FusedGraph
+from snnergy.neuromorphic.passes.conditions import FITTING, SORTED, SPIKES_ONLY
+from snnergy.neuromorphic.passes.fuse import SPIKING_SOURCES, FusedGraph
+from snnergy.neuromorphic.passes.infra import Pass
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,24 @@ class _Neuron:
     threshold: float | None
 
 
-def discretise_time(fused: FusedGraph) -> FloatNet:
-    """The float network of `fused` in steps of its dt.
+@dataclass(frozen=True)
+class DiscretiseTime(Pass[FusedGraph, FloatNet]):
+    """Makes a fused graph a float network in steps of the graph's dt."""
 
-    Raises:
-        UserError: with every parameter that the chip's neuron cannot take.
-    """
+    name = "discretise_time"
+    requires = (SPIKING_SOURCES,)
+    ensures = (SORTED, FITTING, SPIKES_ONLY)
+
+    def rewrite(self, ir: FusedGraph) -> FloatNet:
+        """The float network of `ir`.
+
+        Raises:
+            UserError: with every parameter that the chip's neuron cannot take.
+        """
+        return _discretise(ir)
+
+
+def _discretise(fused: FusedGraph) -> FloatNet:
     source = fused.source
     violations: list[str] = []
     populations: list[FloatPopulation] = []

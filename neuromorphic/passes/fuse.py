@@ -1,11 +1,11 @@
 """Fuses the linear nodes between neurons into one operator for each (source, neuron) pair.
 
-Requires: a sound NIR graph. Ensures: every synapse starts at an input or a spiking node and ends at a neuron or a
-readout; sums of branches have become separate synapses; biases have been carried to the neuron that they reach.
+Sums of branches become separate synapses, and biases are carried to the neuron that they reach.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from snnergy.neuromorphic.graph.interpret import delay_steps
 from snnergy.neuromorphic.graph.read_nir import NEURONS, READOUTS, NirSource
 from snnergy.neuromorphic.graph.shapes import convolution
 from snnergy.neuromorphic.ir import Dense, FloatArray, FloatSynapse, Shape
+from snnergy.neuromorphic.passes.conditions import SORTED_GRAPH
+from snnergy.neuromorphic.passes.infra import Condition, Pass
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,39 @@ def _learned(node: Any) -> bool:
     return bool(node.metadata.get("learned", weighted))
 
 
-def fuse(source: NirSource) -> FusedGraph:
-    """Collect what arrives at every neuron and readout of `source`.
+def _far_sources(fused: FusedGraph) -> Iterator[str]:
+    near = {*fused.source.of_type(nir.Input, *NEURONS)}
+    for name, arrival in fused.arrivals.items():
+        for branch in arrival.branches:
+            if branch.source not in near:
+                yield f"{branch.source} → {name}: a branch starts at a {type(fused.source.nodes[branch.source])}"
+
+
+SPIKING_SOURCES = Condition("every branch starts at an input or a spiking node", _far_sources)
+
+
+@dataclass(frozen=True)
+class Fuse(Pass[NirSource, FusedGraph]):
+    """Collects what arrives at every neuron and readout.
 
     An Output that follows a linear node becomes a readout of its own: the value leaves the chip as a membrane.
     """
+
+    name = "fuse"
+    requires = (SORTED_GRAPH,)
+    ensures = (SPIKING_SOURCES,)
+
+    def rewrite(self, ir: NirSource) -> FusedGraph:
+        """`ir` with what arrives at each neuron.
+
+        Raises:
+            UserError: two branches that are one, a bias that a Delay would have to hold back, or a readout that feeds
+                a neuron.
+        """
+        return _fuse(ir)
+
+
+def _fuse(source: NirSource) -> FusedGraph:
     leaving: dict[str, Arrival] = {}
     arrivals: dict[str, Arrival] = {}
     outputs: list[str] = []
