@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from snnergy.neuromorphic.graph.interpret import interpret
-from snnergy.neuromorphic.graph.read_nir import NirSource
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import Samples
 from snnergy.neuromorphic.passes.quantize import Calibration
 

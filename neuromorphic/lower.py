@@ -9,7 +9,8 @@ from snnergy.artefacts.files import versions
 from snnergy.neuromorphic import emulator, fidelity
 from snnergy.neuromorphic.calibrate import calibrate
 from snnergy.neuromorphic.fidelity import FidelityReport
-from snnergy.neuromorphic.graph.read_nir import NirSource, read_nir
+from snnergy.neuromorphic.graph.read_nir import read_nir
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import Samples, read_samples, to_integers
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from snnergy.neuromorphic.graph.read_nir import NirSource
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.ir import FloatNet, QuantNet
 from snnergy.neuromorphic.passes.infra import Condition
 

@@ -130,23 +130,19 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
         Raises:
             UserError: an analog input has no declared scale and there is no calibration data to take it from.
         """
-        return _quantize(ir, self.calibration)
-
-
-def _quantize(net: FloatNet, calibration: Calibration | None) -> QuantizeResult:
-    ports = tuple(_port(port, calibration) for port in net.inputs)
-    stock = _is_sequential(net)
-    done: dict[str, Quantized] = {}
-    for population in net.populations:
-        incoming = tuple(s for s in net.synapses if s.target == population.name)
-        done[population.name] = _quantize_population(population, incoming, ports, calibration, stock)
-    quantized = QuantNet(
-        ports,
-        tuple(q.population for q in done.values()),
-        tuple(s for q in done.values() for s in q.synapses),
-        net.outputs,
-    )
-    return QuantizeResult(quantized, done)
+        ports = tuple(_port(port, self.calibration) for port in ir.inputs)
+        stock = _is_sequential(ir)
+        done: dict[str, Quantized] = {}
+        for population in ir.populations:
+            incoming = tuple(s for s in ir.synapses if s.target == population.name)
+            done[population.name] = _quantize_population(population, incoming, ports, self.calibration, stock)
+        quantized = QuantNet(
+            ports,
+            tuple(q.population for q in done.values()),
+            tuple(s for q in done.values() for s in q.synapses),
+            ir.outputs,
+        )
+        return QuantizeResult(quantized, done)
 
 
 def _port(port: InputPort, calibration: Calibration | None) -> InputPort:

@@ -13,7 +13,8 @@ from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import operators
 from snnergy.neuromorphic.calibrate import calibrate
 from snnergy.neuromorphic.graph.interpret import interpret
-from snnergy.neuromorphic.graph.read_nir import NirSource, from_graph
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.ir import FloatNet
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.check import Check
