@@ -71,6 +71,13 @@ class Conv2d(ByValue):
         )
         return (self.weight.shape[0], height, width)
 
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether it multiplies each channel by one number and nothing else: 1×1, a group for each channel."""
+        channels = self.input_shape[0]
+        plain = self.stride == (1, 1) and self.padding == (0, 0)
+        return plain and self.groups == channels and self.weight.shape == (channels, 1, 1, 1)
+
 
 @dataclass(frozen=True, eq=False)
 class Dense(ByValue):

@@ -73,6 +73,5 @@ def _population(name: str, fused: FusedGraph) -> tuple[FloatPopulation, FloatArr
 
 
 def _with_gain(synapse: FloatSynapse, gain: FloatArray) -> FloatSynapse:
-    operator = operators.compose(synapse.operator, operators.Diagonal(gain))
-    assert not isinstance(operator, operators.Diagonal)
-    return replace(synapse, operator=operator)
+    scaled = operators.compose(synapse.operator, operators.Diagonal(gain))
+    return replace(synapse, operator=operators.as_synapse(scaled, synapse.operator.input_shape))

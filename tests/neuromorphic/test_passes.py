@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from snnergy.artefacts.errors import UserError
-from snnergy.neuromorphic import operators
 from snnergy.neuromorphic.calibrate import calibrate
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
@@ -21,7 +20,7 @@ from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
 from snnergy.neuromorphic.passes.fuse import Fuse
 from snnergy.neuromorphic.passes.quantize import Quantize
-from tests.neuromorphic import graphs, nets
+from tests.neuromorphic import graphs, nets, reference
 from tests.neuromorphic.test_read_nir import chain, flat
 
 
@@ -36,13 +35,14 @@ def floating(source: NirSource) -> FloatNet:
 def run_float(net: FloatNet, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The equations of `FloatPopulation` in float64, one sample: spikes, or the membrane of a readout."""
     values = {name: x.reshape(x.shape[0], -1).astype(float) for name, x in inputs.items()}
+    weights = [reference.matrix(s.operator) for s in net.synapses]
     for p in net.populations:
         steps = next(iter(values.values())).shape[0]
         u, v, out = 0.0, 0.0, []
         for t in range(steps):
             drive = sum(
-                operators.apply(s.operator, values[s.source][t - s.delay]).reshape(-1) if t >= s.delay else 0.0
-                for s in net.synapses
+                weight @ values[s.source][t - s.delay] if t >= s.delay else 0.0
+                for s, weight in zip(net.synapses, weights, strict=True)
                 if s.target == p.name
             )
             u = (1 - p.decay_u) * u + drive
