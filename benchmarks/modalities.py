@@ -73,7 +73,7 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
         now = time.perf_counter()
         seconds[step], begun = round(now - begun, 1), now
 
-    trained = finished(config, folder) or train(config, folder, force=True, progress=False, threads=threads)
+    trained = finished(config, folder) or train(config, output=folder, force=True, threads=threads)
     metrics, loaded = trained.metrics, checkpoint.load(trained.checkpoint)
     begun = time.perf_counter()
     seconds["train"] = metrics["train_seconds"]

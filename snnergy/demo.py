@@ -124,7 +124,7 @@ def _empty_summary() -> Summary:
 
 def _train(run: _Run, experiment: Config) -> None:
     with run.step("train", f"training: {experiment.train.epochs} epochs on {experiment.data.name}"):
-        metrics = train(experiment, run.folder, progress=run.terminal.shows_progress).metrics
+        metrics = train(experiment, output=run.folder, progress=run.terminal.follow).metrics
         write_samples(run.folder / "calibration.npz", model_inputs(experiment, "val", _CALIBRATION_SAMPLES))
         write_samples(run.folder / "test.npz", model_inputs(experiment, "test"))
         run.summary["accuracy_float"] = metrics["test_accuracy"]

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import MODALITIES, to_units
 from snnergy.training import checkpoint
+from snnergy.training.config.data import Split
 from snnergy.training.config.experiment import Config, ModelConfig, load_config
-from snnergy.training.data import Split, arrays
+from snnergy.training.data import arrays
 
 _CONFIG_SUFFIXES = {".yaml", ".yml"}
 

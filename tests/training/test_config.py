@@ -87,7 +87,7 @@ def test_all_violations_at_once(tmp_path):
         ("train.speed=9", "train.speed is not a field"),
         ("model.blank", "write it as section.field=value"),
         ("seed.x=1", "'seed' is a value, not a section"),
-        ("model.depths=[1,1", "override 'model.depths=[1,1': the value is not YAML"),
+        ("model.depths=[1,1", "change 'model.depths=[1,1': the value is not YAML"),
         ("seed=4294967296", "seed = 4294967296: Input should be less than 4294967296"),
         ("model.alpha_init=.nan", "model.alpha_init = nan: Input should be a finite number"),
         ("train.warmup_epochs=.inf", "train.warmup_epochs = inf: Input should be a finite number"),

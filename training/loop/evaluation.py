@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snnergy.artefacts.samples import MODALITIES
 from snnergy.training.model.network import SNNergy
 
 
@@ -38,7 +39,7 @@ def evaluate(
     with torch.inference_mode():
         for start in range(0, len(arrays["label"]), batch_size):
             rows = slice(start, start + batch_size)
-            video, audio = (to_input(torch.from_numpy(arrays[name][rows]).to(device)) for name in ("video", "audio"))
+            video, audio = (to_input(torch.from_numpy(arrays[name][rows]).to(device)) for name in MODALITIES)
             batches.append(network(video, audio).cpu())
     network.train(was_training)
     logits, labels = torch.cat(batches), torch.from_numpy(arrays["label"])
