@@ -22,14 +22,14 @@ from joblib import Parallel, cpu_count, delayed
 
 from benchmarks.results_file import read_rows, write_rows
 from snnergy.artefacts.samples import read_samples, write_samples
-from snnergy.export import export_nir
-from snnergy.model_inputs import model_inputs
+from snnergy.export.artefact import export
 from snnergy.neuromorphic import backends, decode
 from snnergy.neuromorphic.inputs import shapes_of, to_integers
 from snnergy.neuromorphic.lower import compile_nir
 from snnergy.neuromorphic.netx.files import write_netx
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, load_config, to_dict
+from snnergy.training.data import model_inputs
 from snnergy.training.loop.seeds import finished, spread
 from snnergy.training.loop.train import train
 
@@ -80,10 +80,8 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
     run = folder / config.name
     write_samples(run / "calibration.npz", model_inputs(config, "val", _CALIBRATION_SAMPLES), force=True)
     write_samples(run / "test.npz", model_inputs(config, "test"), force=True)
-    parity_inputs = model_inputs(config, "val", _PARITY_SAMPLES)
-    parity_inputs.pop("label")
-    parity = export_nir(run / "checkpoint.pt", run / "model.nir", parity_inputs, force=True).parity
-    assert parity is not None  # inputs were given
+    parity = export(run / "checkpoint.pt", run / "model.nir", samples=_PARITY_SAMPLES, force=True).parity
+    assert parity is not None  # samples were asked for
     compared = parity.total
     lap("export")
     net = compile_nir(run / "model.nir", calibration=run / "calibration.npz").net

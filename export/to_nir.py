@@ -33,7 +33,6 @@ from snnergy.training.model.neurons import LIF
 from snnergy.training.model.self_attention import BinarySSA
 from snnergy.training.model.spds import SPDS, StemSPDS
 
-INPUTS = ("video", "audio")
 OUTPUT = "logits"
 
 

@@ -24,8 +24,7 @@ from snnergy.commands.export import describe_parity
 from snnergy.commands.simulate import describe_verification
 from snnergy.energy import write_report
 from snnergy.energy.report import units
-from snnergy.export import export_nir
-from snnergy.model_inputs import model_inputs, parity_inputs
+from snnergy.export.artefact import export
 from snnergy.neuromorphic import backends, decode
 from snnergy.neuromorphic.activity import write_activity
 from snnergy.neuromorphic.inputs import shapes_of, to_integers
@@ -34,6 +33,7 @@ from snnergy.neuromorphic.lower import compile_nir
 from snnergy.neuromorphic.netx.files import write_netx
 from snnergy.terminal import Terminal
 from snnergy.training.config.experiment import Config, load_config
+from snnergy.training.data import model_inputs
 from snnergy.training.loop.train import train
 
 CONFIG = Path(__file__).with_name("configs") / "digits.yaml"
@@ -134,9 +134,8 @@ def _train(run: _Run, experiment: Config) -> None:
 def _export(run: _Run) -> None:
     with run.step("export", "exporting to NIR, and comparing every spike of every node with PyTorch"):
         checkpoint = run.folder / "training" / "checkpoint.pt"
-        inputs, _ = parity_inputs(checkpoint, _PARITY_SAMPLES)
-        parity = export_nir(checkpoint, run.folder / "model.nir", inputs).parity
-        assert parity is not None  # inputs were given
+        parity = export(checkpoint, run.folder / "model.nir", samples=_PARITY_SAMPLES).parity
+        assert parity is not None  # samples were asked for
         run.summary["parity_mismatches"] = parity.mismatches
     run.terminal.say(describe_parity(parity))
 

@@ -26,19 +26,14 @@ def command(
     _debug: Debug = False,
 ) -> None:
     """Write the network as standard NIR (model.nir), and check every spike of every node against PyTorch."""
-    from snnergy.artefacts.files import refuse_overwrite
-    from snnergy.export import export_nir
-    from snnergy.model_inputs import parity_inputs
+    from snnergy.export.artefact import export
 
     terminal: Terminal = context.obj
-    target = output or checkpoint.with_name("model.nir")
-    refuse_overwrite(target, force)
-    inputs, origin = parity_inputs(checkpoint, samples)
-    terminal.say(f"parity is checked on {samples} {origin}")
     with terminal.progress(f"exporting {checkpoint}"):
-        result = export_nir(checkpoint, target, inputs, force=force)
+        result = export(checkpoint, output, samples=samples, force=force)
     terminal.say(f"{result.path}: {result.nodes} nodes, {result.edges} edges, {result.populations} populations")
     if result.parity is not None:
+        terminal.say(f"parity is checked on {result.inputs_origin}")
         terminal.say(describe_parity(result.parity))
     terminal.result(
         {
@@ -47,7 +42,7 @@ def command(
             "nodes": result.nodes,
             "edges": result.edges,
             "populations": result.populations,
-            "parity": result.parity and parity_fields(result.parity) | {"inputs": origin},
+            "parity": result.parity and parity_fields(result.parity) | {"inputs": result.inputs_origin},
         }
     )
 

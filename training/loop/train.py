@@ -68,9 +68,10 @@ def train(
     """
     require("training", "train", *PACKAGES)
     from snnergy.training.config.experiment import load_config
-    from snnergy.training.data.presence import refuse_missing
 
     experiment = load_config(config, changes if seed is None else (*changes, f"seed={seed}"))
+    from snnergy.training.data.presence import refuse_missing
+
     refuse_missing(experiment.data)
     folder = Path(output) / experiment.name
     refuse_overwrite(folder / "checkpoint.pt", force)
