@@ -79,8 +79,8 @@ def measure_activity(network: SNNergy, samples: dict[str, npt.NDArray[Any]], bat
             trace.images = {id(video), id(audio)}
             network(video, audio)
             operations += _operations(trace)
-        for path in network.populations():
-            labels = network.labels(path)
+        for path, labels in network.labels().items():
+            assert labels.stage is not None  # every population of the network is in one
             spikes[labels.stage, labels.role] += trace.outputs[path].sum().item()
             neurons[labels.stage, labels.role] += trace.outputs[path].numel()
     accumulates, multiply_accumulates = operations / count

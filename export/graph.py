@@ -7,21 +7,20 @@ and role; a linear node also says whether its numbers were trained (`learned`) o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 
 import nir
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.artefacts.types import Shape
+from snnergy.artefacts.types import Labels, Shape
 from snnergy.training.model.neurons import LIF
 
 Floats = npt.NDArray[np.float32]
 DT = 1.0  # a time constant of the network counts time steps
 Metadata = dict[str, str | int | float]
-# Labels of a population's path; None and "" stand for what does not apply.
-LabelsOf = Callable[[str], Mapping[str, int | str | None]]
+LabelsOf = Callable[[str], Labels]  # of a population's path
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class GraphBuilder:
         return nir.NIRGraph(dict(self._nodes), list(self._edges), metadata={**metadata, "dt": DT})
 
     def _metadata(self, path: str) -> Metadata:
-        return {key: value for key, value in self._labels(path).items() if value is not None and value != ""}
+        return {key: value for key, value in asdict(self._labels(path)).items() if value not in (None, "")}
 
     def _add(self, name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape) -> Stream:
         assert name not in self._nodes, name
