@@ -14,6 +14,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
+from snnergy.artefacts.samples import PIXEL_MAX
 from snnergy.artefacts.types import Labels, Shape
 from snnergy.training.model.neurons import LIF
 
@@ -46,7 +47,7 @@ class GraphBuilder:
     def input(self, name: str, shape: Shape) -> Stream:
         """An image of 8-bit pixels, seen by the network as pixel / 255."""
         node = nir.Input(np.array(shape))
-        node.metadata = {"role": "input", "modality": name, "value_class": "real", "scale": 1 / 255, "bits": 8}
+        node.metadata = {"role": "input", "modality": name, "value_class": "real", "scale": 1 / PIXEL_MAX, "bits": 8}
         return self._add(name, node, (), shape)
 
     def linear(self, name: str, node: nir.NIRNode, source: Stream, shape: Shape, *, learned: bool = False) -> Stream:
