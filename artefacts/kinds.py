@@ -58,10 +58,10 @@ def require(*inputs: tuple[Path | None, Kind]) -> None:
 
 def _problems(path: Path, wanted: Kind) -> list[str]:
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "no such file"
+        what = "is a folder, not a file" if path.is_dir() else "no such file"
         return [f"{path}: {what}; {wanted.origin}"]
     found = recognise(path)
-    if found is None or found == wanted:
+    if found is None or found.title == wanted.title:
         return []
     return [f"{path}: is {found.title}, not {wanted.title}; {found.taken_by} takes it"]
 
