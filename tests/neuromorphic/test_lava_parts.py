@@ -85,8 +85,6 @@ def test_a_schedule_refuses_what_cannot_be_streamed():
     net = random_net(0)
     inputs = random_inputs(net, 2, 3)
     assert schedule_of(net, inputs).samples == 2
-    with pytest.raises(UserError, match="without reset"):
-        schedule_of(replace(net, reset=False), inputs)
     with pytest.raises(UserError, match="balance the network"):
         early = replace(net.synapses[-1], balance=net.synapses[-1].balance + 1)
         schedule_of(replace(net, synapses=(*net.synapses[:-1], early)), inputs)
