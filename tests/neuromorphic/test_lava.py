@@ -26,7 +26,7 @@ from tests.neuromorphic.nets import random_inputs, random_net
 from tests.neuromorphic.stock_files import chain_file
 
 pytestmark = pytest.mark.skipif(find_spec("lava") is None, reason="Lava runs on Python 3.10 only")
-TIMEOUT_S = 120
+TIMEOUT_S = 600  # which only a hang meets, however busy the machine is
 
 
 def assert_equal_records(net, inputs, **options):
@@ -178,7 +178,7 @@ def test_a_run_ends_at_its_time_out(tmp_path, monkeypatch):
     begun = time.monotonic()
     with pytest.raises(BackendFailed, match=re.escape("did not finish 100003 steps within 4 s")):
         runner.execute(job, timeout_s=4)
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 60  # the steps would take minutes
     watch.assert_nothing_left(job.segments)
 
 
@@ -205,7 +205,7 @@ import sys
 from pathlib import Path
 from snnergy.neuromorphic.lava.job import Job
 from snnergy.neuromorphic.lava.runner import execute
-execute(Job.load(Path(sys.argv[1])), timeout_s=120)
+execute(Job.load(Path(sys.argv[1])), timeout_s=600)
 """
 
 
@@ -219,7 +219,7 @@ def test_a_killed_parent_leaves_nothing_behind(tmp_path):
     assert len(members(group)) > 10
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + TIMEOUT_S
     while (members(group) or tmp_path.exists()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert members(group) == []

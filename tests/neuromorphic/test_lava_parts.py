@@ -117,7 +117,7 @@ def test_a_matrix_larger_than_memory_is_refused(monkeypatch):
 
 
 def test_ending_a_group_spares_every_other_process_and_segment():
-    command = [sys.executable, "-c", "import os, time; os.fork(); time.sleep(60)"]
+    command = [sys.executable, "-c", "import os, time; os.fork(); time.sleep(600)"]
     doomed, spared = (subprocess.Popen(command, start_new_session=True) for _ in range(2))
     names = [Path("/dev/shm") / name for name in ("stest1_a", "stest1_b", "stest2_a")]
     try:
