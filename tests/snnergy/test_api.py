@@ -46,9 +46,7 @@ def test_importing_is_light():
 
 
 def test_the_surface_is_sorted_whole_and_documented():
-    assert sn.__all__ == sorted(
-        set(sn.__all__), key=lambda n: (not n.isupper(), n.startswith("_"), not n[0].isupper(), n)
-    )
+    assert sn.__all__ == sorted(set(sn.__all__))
     for name in sn.__all__:
         value = getattr(sn, name)
         assert value.__doc__, name

@@ -122,6 +122,7 @@ def test_a_verification_that_holds_is_said(cli, tiny, tmp_path, monkeypatch):
     assert "100 values (spikes, u, v) of 9 nodes on 2 samples, 0 mismatches" in outcome.out
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_train_writes_a_run_and_refuses_to_replace_it(cli, tiny, tmp_path):
     arguments = ("train", tiny.config_file, "train.epochs=1", "--seed", 3, "-o", tmp_path)
     outcome = cli(*arguments, "--json")
