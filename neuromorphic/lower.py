@@ -43,7 +43,7 @@ def compile_nir(path: Path, *, dt: float | None = None, calibration: Path | None
 
 
 def lower(source: NirSource, samples: Samples | None = None) -> Compiled:
-    """Lower a graph that has been read; see `compile_nir`."""
+    """Lower a graph from a file (`read_nir`) or from memory (`from_graph`); see `compile_nir`."""
     fused = Fuse()(source)
     floating = DiscretiseTime()(fused)
     balanced = BalanceDelays()(floating)
