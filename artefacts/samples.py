@@ -166,7 +166,7 @@ def _named(array: Array, shapes: Mapping[str, Shape], where: str) -> dict[str, A
 def _load(path: Path, shapes: Mapping[str, Shape]) -> tuple[dict[str, Array | None], Array | None]:
     """Every array of a file by name, None for one that is not wanted, and its labels."""
     if not path.is_file():
-        raise UserError(f"{path}: no such input file; give an .npz with arrays {list(shapes)}")
+        raise UserError(f"{path}: no such samples file; give an .npz with arrays {list(shapes)}")
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):

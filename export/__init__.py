@@ -1,24 +1,21 @@
 """From a trained network to a NIR graph that is proved to compute the same spikes.
 
-The package is the function `snnergy.export.artefact.export` as well: `snnergy.export("runs/digits/checkpoint.pt")`.
-Importing it is light; what needs torch is imported when it is asked for.
+The package is a function as well: `snnergy.export(checkpoint)` is `snnergy.export.artefact.export(checkpoint)`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from snnergy.artefacts.callable_package import make_callable
-from snnergy.export.artefact import ExportResult
+from snnergy.artefacts.lazy_package import make_lazy
 
 if TYPE_CHECKING:
+    from snnergy.export.artefact import ExportResult, export
     from snnergy.export.parity import NodeParity, Parity
 
-__all__ = ["ExportResult", "NodeParity", "Parity"]
+# The functions of `parity` and `to_nir` are not among them: modules of those names are in the package.
+__all__ = ["ExportResult", "NodeParity", "Parity", "export"]
 
-make_callable(__name__, "snnergy.export.artefact:export")
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("NodeParity", "Parity"):
-        return getattr(import_module("snnergy.export.parity"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_HOMES = {
+    "snnergy.export.artefact": ("ExportResult", "export"),
+    "snnergy.export.parity": ("NodeParity", "Parity"),
+}
+make_lazy(__name__, {name: home for home, names in _HOMES.items() for name in names}, main="export")

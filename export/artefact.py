@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snnergy.artefacts import kinds
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.extras import require
 from snnergy.artefacts.files import refuse_overwrite
-from snnergy.training.source import refuse_missing_checkpoint
 
 if TYPE_CHECKING:
     from snnergy.artefacts.samples import SampleSource
@@ -67,7 +67,7 @@ def export(
     require("exporting a checkpoint", "train", "torch", "nir", "spikingjelly", "pydantic", "numba")
     checkpoint = Path(checkpoint)
     output = checkpoint.with_name("model.nir") if output is None else Path(output)
-    refuse_missing_checkpoint(checkpoint)
+    kinds.require((checkpoint, kinds.CHECKPOINT))
     if isinstance(samples, int) and samples < 1:
         raise UserError(f"samples = {samples}: give 1 or more, or None to write the graph without a comparison")
     refuse_overwrite(output, force)

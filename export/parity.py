@@ -96,6 +96,15 @@ class Parity:
         """Of all nodes; 0 where the graph is faithful."""
         return self.total.mismatches
 
+    def __str__(self) -> str:
+        """One line that says what was compared and what differed."""
+        total = self.total
+        return (
+            f"parity with PyTorch: {total.values} values of {len(self.nodes)} nodes on {self.samples} samples, "
+            f"{total.mismatches} mismatches, {total.ties} ties at a threshold; same prediction end to end: "
+            f"{self.end_to_end_agreement:.2%}"
+        )
+
 
 @dataclass(frozen=True)
 class _Batch:

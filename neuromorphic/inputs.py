@@ -50,7 +50,8 @@ def to_integers(samples: Samples, ports: Sequence[InputPort]) -> dict[str, IntAr
 
 
 def _rounded(array: Array, scale: float) -> IntArray:
-    return np.rint(array.astype(np.float64) / scale).astype(np.int32)
+    whole: IntArray = np.rint(array.astype(np.float64) / scale).astype(np.int32)
+    return whole
 
 
 def check_integers(net: QuantNet, inputs: Mapping[str, IntArray]) -> None:
@@ -63,9 +64,7 @@ def check_integers(net: QuantNet, inputs: Mapping[str, IntArray]) -> None:
         elif array.ndim != len(port.shape) + 2 or array.shape[2:] != port.shape:
             violations.append(f"input {port.name}: shape {array.shape}, expected (samples, T, *{port.shape})")
         elif 0 in array.shape[:2]:
-            violations.append(
-                f"input {port.name}: {array.shape[0]} samples of {array.shape[1]} steps; give one at least"
-            )
+            violations.append(f"input {port.name}: {array.shape[0]} samples of {array.shape[1]} steps; give some")
         elif array.dtype.kind not in "bui":
             violations.append(f"input {port.name}: type {array.dtype}; the chip takes integers")
         else:

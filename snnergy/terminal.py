@@ -55,7 +55,7 @@ class Terminal:
         return self._progress.is_terminal and not self.as_json
 
     @property
-    def follow(self) -> Literal["bar"] | Callable[[str], None] | None:
+    def training_progress(self) -> Literal["bar"] | Callable[[str], None] | None:
         """How training shows its progress: a bar for a person, lines for a log, nothing beside a JSON object."""
         if self.as_json:
             return None
@@ -69,6 +69,11 @@ class Terminal:
         """Print a line for people."""
         if not self.as_json:
             self._text.print(text, markup=False)
+
+    def show(self, draw: Callable[[Console], None]) -> None:
+        """Let a function print to the terminal, for people."""
+        if not self.as_json:
+            draw(self._text)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table for people; every column but the first is aligned right."""

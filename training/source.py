@@ -5,18 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snnergy.artefacts.inputs import refuse_missing
+from snnergy.artefacts import kinds
+from snnergy.artefacts.errors import UserError
 from snnergy.training.config.packaged import packaged_experiments
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
 
 _CONFIG_ENDINGS = (".yaml", ".yml")
-
-
-def refuse_missing_checkpoint(path: Path) -> None:
-    """Raise `UserError` unless `path` is a file."""
-    refuse_missing(path, "pass the checkpoint.pt of a finished training run")
 
 
 def experiment_of(source: str | Path) -> Config:
@@ -30,8 +26,10 @@ def experiment_of(source: str | Path) -> Config:
         from snnergy.training.config.experiment import load_config
 
         return load_config(source)
-    names = ", ".join(packaged)
-    refuse_missing(path, f"pass the checkpoint.pt of a finished training run, a YAML experiment, or one of {names}")
+    if not path.exists():
+        advice = f"{kinds.CHECKPOINT.origin}, a YAML experiment, or one of {', '.join(packaged)}"
+        raise UserError(f"{path}: no such file; {advice}")
+    kinds.require((path, kinds.CHECKPOINT))
     from snnergy.training import checkpoint
 
     return checkpoint.load(path).config

@@ -16,6 +16,7 @@ import numpy as np
 
 import snnergy
 from snnergy.artefacts.errors import BackendFailed, UserError
+from snnergy.artefacts.records import Records
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.inputs import check_integers
 from snnergy.neuromorphic.ir import QuantNet
@@ -24,7 +25,6 @@ from snnergy.neuromorphic.lava.job import Job, create_array, input_columns
 from snnergy.neuromorphic.lava.schedule import schedule_of
 from snnergy.neuromorphic.lava.synapses import held_form, unrolled_nonzeros
 from snnergy.neuromorphic.netx.files import write_netx
-from snnergy.neuromorphic.records import Records
 
 _POLL_S = 0.05
 _OUTPUT_TAIL = 2000  # characters of the child's output that a report of its death carries

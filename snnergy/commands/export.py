@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snnergy.commands.options import Debug, Force, Json, Output
+from snnergy.commands.options import Debug, Force, Json, Output, Version
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def command(
     force: Force = False,
     _json: Json = False,
     _debug: Debug = False,
+    _version: Version = False,
 ) -> None:
     """Write the network as standard NIR (model.nir), and check every spike of every node against PyTorch."""
     from snnergy.export.artefact import export
@@ -34,7 +35,7 @@ def command(
     terminal.say(f"{result.path}: {result.nodes} nodes, {result.edges} edges, {result.populations} populations")
     if result.parity is not None:
         terminal.say(f"parity is checked on {result.inputs_origin}")
-        terminal.say(describe_parity(result.parity))
+        terminal.say(str(result.parity))
     terminal.result(
         {
             "nir": result.path,
@@ -42,22 +43,12 @@ def command(
             "nodes": result.nodes,
             "edges": result.edges,
             "populations": result.populations,
-            "parity": result.parity and parity_fields(result.parity) | {"inputs": result.inputs_origin},
+            "parity": result.parity and _parity_fields(result.parity) | {"inputs": result.inputs_origin},
         }
     )
 
 
-def describe_parity(parity: Parity) -> str:
-    """One line that says what was compared and what differed."""
-    total = parity.total
-    return (
-        f"parity with PyTorch: {total.values} values of {len(parity.nodes)} nodes on {parity.samples} samples, "
-        f"{total.mismatches} mismatches, {total.ties} ties at a threshold; same prediction end to end: "
-        f"{parity.end_to_end_agreement:.2%}"
-    )
-
-
-def parity_fields(parity: Parity) -> dict[str, Any]:
+def _parity_fields(parity: Parity) -> dict[str, Any]:
     """A comparison as plain types."""
     total = parity.total
     return {

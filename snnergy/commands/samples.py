@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from snnergy.commands.options import Debug, Force, Json, Output
+from snnergy.commands.options import Debug, Force, Json, Output, Version
 from snnergy.terminal import Terminal
 from snnergy.training.config.packaged import packaged_experiments
 
@@ -23,6 +23,7 @@ def command(
     force: Force = False,
     _json: Json = False,
     _debug: Debug = False,
+    _version: Version = False,
 ) -> None:
     """Write a split as SPLIT.npz: video and audio (N, T, C, H, W) float32 in 0..1, label (N,)."""
     from snnergy.training.samples import write_split

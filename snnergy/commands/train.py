@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snnergy.artefacts.errors import UserError
-from snnergy.commands.options import Debug, Force, Json
+from snnergy.commands.options import Debug, Force, Json, Version
 from snnergy.terminal import Terminal
 from snnergy.training.config.packaged import packaged_experiments
 
@@ -41,6 +41,7 @@ def command(
     force: Force = False,
     _json: Json = False,
     _debug: Debug = False,
+    _version: Version = False,
 ) -> None:
     """Train a network: OUTPUT/NAME/checkpoint.pt, metrics, logs. A killed run goes on where it was.
 
@@ -57,7 +58,7 @@ def command(
     def begin(run: Config) -> None:
         terminal.say(f"training {run.name} (seed {run.seed}, {run.train.epochs} epochs)")
 
-    follow = terminal.follow
+    follow = terminal.training_progress
     if len(seeds) < 2:
         first = seeds[0] if seeds else None
         result = train(

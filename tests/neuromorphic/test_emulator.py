@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import emulator
-from snnergy.neuromorphic.activity import fan_out
 from snnergy.neuromorphic.emulator.synapses import drive
 from snnergy.neuromorphic.ir import Dense, QuantSynapse
+from snnergy.neuromorphic.recording import fan_out
 from tests.neuromorphic import nets, reference
 
 

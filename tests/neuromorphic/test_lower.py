@@ -11,10 +11,11 @@ import pytest
 
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import decode, emulator
+from snnergy.neuromorphic.compile import compile
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.inputs import to_integers
-from snnergy.neuromorphic.lower import compile_nir, lower
+from snnergy.neuromorphic.lower import lower
 from tests.neuromorphic import graphs
 
 
@@ -42,13 +43,13 @@ def test_report_has_a_row_for_every_population_and_survives_json(tmp_path: Path)
     report.write(tmp_path / "fidelity.json")
     stored = json.loads((tmp_path / "fidelity.json").read_text())
     assert stored["samples"] == 16 and len(stored["nodes"]) == len(rows)
-    with pytest.raises(UserError, match="--force"):
+    with pytest.raises(UserError, match="exists already"):
         report.write(tmp_path / "fidelity.json")
 
 
 def test_without_calibration_nothing_is_claimed(tmp_path: Path) -> None:
     nir.write(tmp_path / "g.nir", graphs.branched())
-    compiled = compile_nir(tmp_path / "g.nir")
+    compiled = compile(tmp_path / "g.nir")
     assert all(row.agreement is None and row.verdict == "approximate" for row in compiled.fidelity.nodes)
     assert compiled.fidelity.same_prediction is None
     assert compiled.net.provenance["calibration samples"] == "0"
@@ -58,7 +59,7 @@ def test_calibration_file_feeds_the_scales(tmp_path: Path) -> None:
     nir.write(tmp_path / "g.nir", graphs.branched())
     data = graphs.samples(8)
     np.savez(tmp_path / "x.npz", label=data.labels, **data.arrays)
-    from_file = compile_nir(tmp_path / "g.nir", calibration=tmp_path / "x.npz")
+    from_file = compile(tmp_path / "g.nir", calibration=tmp_path / "x.npz")
     in_memory = lower(from_graph(graphs.branched()), data)
     assert [p.scale for p in from_file.net.populations] == [p.scale for p in in_memory.net.populations]
     assert len(from_file.net.provenance["source sha256"]) == 64

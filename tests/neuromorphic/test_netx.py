@@ -58,7 +58,7 @@ def test_differences_sees_a_difference():
 def test_an_existing_file_is_kept_unless_forced(tmp_path):
     path = tmp_path / "m.net"
     write_netx(random_net(0), path)
-    with pytest.raises(UserError, match="--force"):
+    with pytest.raises(UserError, match="exists already"):
         write_netx(random_net(1), path)
     assert differences(random_net(0), read_netx(path)) == []
     write_netx(random_net(1), path, force=True)

@@ -13,7 +13,7 @@ import yaml
 from snnergy.artefacts.samples import write_samples
 from snnergy.cli import run
 from snnergy.export.artefact import export
-from snnergy.neuromorphic.lower import compile_nir
+from snnergy.neuromorphic.compile import compile
 from snnergy.neuromorphic.netx.files import write_netx
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, from_dict
@@ -95,5 +95,5 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Artefacts:
     checkpoint.save(made.checkpoint, SNNergy(made.config.model).eval(), made.config, {"test_accuracy": 0.1})
     write_samples(made.samples, model_inputs(made.config, "test", 6))
     export(made.checkpoint, made.nir, samples=None)
-    write_netx(compile_nir(made.nir, calibration=made.samples).net, made.net)
+    write_netx(compile(made.nir, calibration=made.samples).net, made.net)
     return made

@@ -1,4 +1,5 @@
 """The network, from its neuron up: neurons, layers, the blocks made of them, and `network.SNNergy`.
 
-`neurons.py` alone knows SpikingJelly. `lif_scan.py` and `batch_norm.py` compute what the neurons' own loop would, faster.
+`neurons.py` alone knows SpikingJelly; `lif_scan.py` and `batch_norm.py` compute the same in fewer passes over memory,
+and over several processes.
 """
