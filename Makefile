@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-any-cpu check format tables clean
+.PHONY: help demo test test-any-cpu check format docs wheel-check tables clean
 
 UV := .tools/uv/bin/uv
 VENV := .venv
@@ -38,14 +38,24 @@ format: $(SYNCED) ## Format the code
 	"$(BIN)/ruff" format
 	"$(BIN)/ruff" check --fix
 
+# The tutorials run on networks of a few neurons, where a second thread only waits for the first.
+docs: export OMP_NUM_THREADS = 1
+docs: $(SYNCED) ## Build the documentation, tutorials run, every warning an error: docs/_build/html/index.html
+	"$(BIN)/sphinx-build" --fail-on-warning --keep-going --nitpicky --jobs 2 docs docs/_build/html
+
+# `make wheel-check PYTHONS="3.10 3.12"` checks other versions than the one that the project runs on.
+PYTHONS := 3.10
+wheel-check: $(filter .tools/%,$(UV)) ## Build wheel and source archive, install each elsewhere, and use them there
+	UV="$(UV)" ./.ci/wheel-check $(PYTHONS)
+
 # `make tables QUICK=1` runs every row for one epoch on embedded data, and leaves the results under runs/.
 TABLES := $(if $(QUICK),runs/tables-quick,benchmarks/results/tables)
 tables: $(SYNCED) ## Train what is missing of the paper's tables (hours), and write their page; QUICK=1: minutes
 	"$(BIN)/python" -m benchmarks.tables $(if $(QUICK),--quick) --jobs 2 -o $(TABLES).json
 	"$(BIN)/python" -m benchmarks.tables_page $(TABLES).json -o $(if $(QUICK),$(TABLES).md,docs/tables.md)
 
-clean: ## Remove environments and caches; runs/ stays
-	rm -rf "$(VENV)" .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## Remove environments, caches and what is built; runs/ stays
+	rm -rf "$(VENV)" .tools dist docs/_build docs/api/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # `make UV=uv` takes a uv that is installed already.

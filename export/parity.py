@@ -29,7 +29,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import MODALITIES
 from snnergy.export.rounding import magnitude
 from snnergy.neuromorphic.graph.interpret import Trace, interpret
-from snnergy.neuromorphic.graph.read_nir import NEURONS, NirSource
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.training.model.network import SNNergy
 
 # The largest difference of two membranes that was seen between PyTorch and the interpreter, on networks of 24 to 96
@@ -91,19 +91,18 @@ class Parity:
         """All nodes together."""
         return sum(self.nodes, NodeParity("total", 0, 0))
 
-    @property
-    def mismatches(self) -> int:
-        """Of all nodes; 0 where the graph is faithful."""
-        return self.total.mismatches
-
     def __str__(self) -> str:
-        """One line that says what was compared and what differed."""
         total = self.total
         return (
             f"parity with PyTorch: {total.values} values of {len(self.nodes)} nodes on {self.samples} samples, "
             f"{total.mismatches} mismatches, {total.ties} ties at a threshold; same prediction end to end: "
             f"{self.end_to_end_agreement:.2%}"
         )
+
+    @property
+    def mismatches(self) -> int:
+        """Of all nodes; 0 where the graph is faithful."""
+        return self.total.mismatches
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def refuse_misfits(network: SNNergy, inputs: Mapping[str, npt.NDArray[np.float32
 
 
 def _refuse_strangers(network: SNNergy, source: NirSource) -> None:
-    populations, nodes = set(network.populations()), set(source.of_type(*NEURONS))
+    populations, nodes = set(network.populations()), set(source.of_kind("neuron"))
     violations = [f"{source.name}: node {name!r} is missing" for name in sorted(populations - nodes)]
     violations += [
         f"{source.name}: node {name!r} is no population of the network" for name in sorted(nodes - populations)

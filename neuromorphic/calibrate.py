@@ -7,7 +7,7 @@ from torch import Tensor
 
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic.graph.interpret import interpret
-from snnergy.neuromorphic.graph.read_nir import NirSource
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.passes.quantize import Calibration
 
 _BATCH = 16

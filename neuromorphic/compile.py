@@ -9,7 +9,8 @@ import nir
 from snnergy.artefacts.kinds import NIR, require
 from snnergy.artefacts.samples import SampleSource, as_samples
 from snnergy.neuromorphic.compiled import Compiled
-from snnergy.neuromorphic.graph.read_nir import NirSource, from_graph, read_nir
+from snnergy.neuromorphic.graph.read_nir import from_graph, read_nir
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import shapes_of
 from snnergy.neuromorphic.lower import lower
 

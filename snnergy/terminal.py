@@ -55,7 +55,7 @@ class Terminal:
         return self._progress.is_terminal and not self.as_json
 
     @property
-    def training_progress(self) -> Literal["bar"] | Callable[[str], None] | None:
+    def follow(self) -> Literal["bar"] | Callable[[str], None] | None:
         """How training shows its progress: a bar for a person, lines for a log, nothing beside a JSON object."""
         if self.as_json:
             return None

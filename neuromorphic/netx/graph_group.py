@@ -3,7 +3,8 @@
     /graph               attributes format, version, reset, outputs; dataset provenance (JSON)
     /graph/inputs/<i>        attributes of an `InputPort`
     /graph/populations/<i>   attributes of a `QuantPopulation` and its `Labels`; dataset bias
-    /graph/synapses/<i>      attributes of a `QuantSynapse`, and layer: the index in /layer that holds its operator
+    /graph/synapses/<i>      attributes of a `QuantSynapse`; layer: the index in /layer that holds its operator;
+                             input_shape of a convolution, also of a diagonal one that stands there as a matrix
 
 Weights and kernels stay in `/layer`, in netx's form (see `netx_layers.py`), so that they are stored once.
 """
@@ -146,6 +147,8 @@ def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int)
     if layer.broken:
         return None
     mantissa = (weight >> max(exponent, 0)).astype(np.int32)
+    if kind == "dense" and attributes.has("input_shape"):
+        return _read_diagonal(attributes, layer, mantissa)
     if kind == "dense":
         delays = (layer.integers("delay") - delay).astype(np.int32) if attributes.flag("has_delays") else None
         return None if layer.broken else Dense(mantissa, delays)
@@ -157,6 +160,21 @@ def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int)
     if layer.broken or attributes.broken:
         return None
     return Conv2d(mantissa, (channels, height, width), _pair(stride), _pair(padding), _pair(dilation), groups)
+
+
+def _read_diagonal(attributes: Fields, layer: Fields, matrix: IntArray) -> Conv2d | None:
+    """A depthwise 1×1 convolution that was written as the matrix that it is."""
+    channels, height, width = (*attributes.shape("input_shape"), 0, 0, 0)[:3]
+    diagonal = np.diag(matrix) if matrix.ndim == 2 else matrix[:0]
+    fitting = channels >= 1 and diagonal.size == channels * height * width > 0
+    if not fitting or matrix.shape != 2 * diagonal.shape or np.count_nonzero(matrix) != np.count_nonzero(diagonal):
+        layer.refuse("weight", f"{matrix.shape} is no diagonal of {(channels, height, width)}; compile again")
+        return None
+    maps = diagonal.reshape(channels, -1)
+    if (maps != maps[:, :1]).any():
+        layer.refuse("weight", "a diagonal that differs within a channel; compile again")
+        return None
+    return Conv2d(maps[:, 0].reshape(-1, 1, 1, 1).copy(), (channels, height, width), groups=channels)
 
 
 def _pair(values: IntArray) -> Pair:

@@ -58,7 +58,7 @@ def command(
     def begin(run: Config) -> None:
         terminal.say(f"training {run.name} (seed {run.seed}, {run.train.epochs} epochs)")
 
-    follow = terminal.training_progress
+    follow = terminal.follow
     if len(seeds) < 2:
         first = seeds[0] if seeds else None
         result = train(

@@ -60,17 +60,17 @@ def test_beside_json_there_is_nothing(monkeypatch, capsys):
     terminal = Terminal()
     with terminal.use_json(), terminal.progress("long") as advance:
         advance(1)
-    assert terminal.training_progress is None
+    assert terminal.follow is None
     assert capsys.readouterr() == ("", "")
 
 
 def test_training_is_followed_by_lines_in_a_log_and_by_a_bar_on_a_terminal(monkeypatch, capsys):
-    follow = Terminal().training_progress
+    follow = Terminal().follow
     assert callable(follow)
     follow("epoch 1/2")
     assert capsys.readouterr() == ("", "epoch 1/2\n")
     monkeypatch.setattr(Terminal, "shows_progress", True)
-    assert Terminal().training_progress == "bar"
+    assert Terminal().follow == "bar"
 
 
 def test_an_error_in_followed_work_ends_its_lines():
