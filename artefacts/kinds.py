@@ -10,6 +10,9 @@ import h5py
 
 from snnergy.artefacts.errors import UserError
 
+# What the readers of HDF5 and of zip raise over wrong bytes; UnicodeDecodeError is a ValueError.
+_DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, OSError, RuntimeError, ValueError)
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -42,7 +45,7 @@ def recognise(path: Path) -> Kind | None:
                 return _of_zip(archive.namelist())
         with path.open("rb") as start:
             return SAMPLES if start.read(6) == b"\x93NUMPY" else None
-    except (OSError, zipfile.BadZipFile):
+    except _DAMAGE:
         return None
 
 
