@@ -30,10 +30,10 @@ import numpy as np
 from snnergy.artefacts.activity import Activity, Edge, EdgeKind, Node, NodeKind, damaged
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5_fields import Fields
+from snnergy.artefacts.kinds import ACTIVITY, ACTIVITY_FORMAT, require
 from snnergy.artefacts.records import Records
 from snnergy.artefacts.types import VALUE_CLASSES, FloatArray, IntArray, Shape
 
-FORMAT = "snnergy-activity"
 VERSION = 1
 
 _REMAKE = "record it again with `snnergy simulate`"
@@ -48,8 +48,7 @@ def read_activity(path: Path | str) -> Activity:
         UserError: not an activity file, truncated, or fields that are missing, malformed or contradict each other.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; record one with `snnergy simulate MODEL.net --input X -o {path.name}`")
+    require((path, ACTIVITY))
     if not h5py.is_hdf5(path):
         raise UserError(f"{path}: not an HDF5 file; `snnergy energy` reads what `snnergy simulate -o` writes")
     try:
@@ -145,8 +144,10 @@ class _Reader:
     def _check_format(self) -> None:
         attributes = self.root.source.attrs
         found, version = attributes.get("format"), attributes.get("version")
-        if found != FORMAT:
-            raise UserError(f"{self.name}: format is {found!r}, but must be {FORMAT!r}; is this an activity file?")
+        if found != ACTIVITY_FORMAT:
+            raise UserError(
+                f"{self.name}: format is {found!r}, but must be {ACTIVITY_FORMAT!r}; is this an activity file?"
+            )
         if version != VERSION:
             raise UserError(f"{self.name}: version {version} is not known, this program reads version {VERSION}")
 
@@ -198,7 +199,7 @@ class ActivityWriter:
         self._storage = _COMPRESSION if compress else {}
         self._written = 0
         file.attrs.update(
-            format=FORMAT, version=VERSION, time_steps=head.time_steps, samples=head.samples, backend=head.backend,
+            format=ACTIVITY_FORMAT, version=VERSION, time_steps=head.time_steps, samples=head.samples, backend=head.backend,
             model=head.model, provenance=json.dumps(dict(head.provenance)),
         )  # fmt: skip
         if head.labels:

@@ -25,6 +25,7 @@ class Kind:
     origin: str
 
 
+ACTIVITY_FORMAT = "snnergy-activity"  # the attribute of a file by which it is known
 CHECKPOINT = Kind("a checkpoint of a trained network", "`export`", "pass the checkpoint.pt of a finished training run")
 NIR = Kind("a NIR graph", "`compile`", "export one with export-nir")
 NETX = Kind("a netx network", "`simulate`", "give a .net file written by `snnergy compile` or lava-dl")
@@ -74,7 +75,7 @@ def _of_hdf5(file: h5py.File) -> Kind | None:
         return NIR
     if "layer" in file or "graph" in file:
         return NETX
-    return ACTIVITY if file.attrs.get("format") == "snnergy-activity" else None
+    return ACTIVITY if file.attrs.get("format") == ACTIVITY_FORMAT else None
 
 
 def _of_zip(members: list[str]) -> Kind | None:

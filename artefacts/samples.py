@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.kinds import SAMPLES, require
 from snnergy.artefacts.types import IntArray, Shape
 
 MODALITIES = ("video", "audio")
@@ -165,8 +166,7 @@ def _named(array: Array, shapes: Mapping[str, Shape], where: str) -> dict[str, A
 
 def _load(path: Path, shapes: Mapping[str, Shape]) -> tuple[dict[str, Array | None], Array | None]:
     """Every array of a file by name, None for one that is not wanted, and its labels."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such samples file; give an .npz with arrays {list(shapes)}")
+    require((path, replace(SAMPLES, origin=f"give an .npz with arrays {list(shapes)}")))
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):

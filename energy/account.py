@@ -11,7 +11,6 @@ from snnergy.artefacts import display
 from snnergy.artefacts.activity import Activity, Recorded
 from snnergy.artefacts.activity_file import read_activity
 from snnergy.artefacts.files import refuse_overwrite
-from snnergy.artefacts.kinds import ACTIVITY, require
 from snnergy.energy.ledger import Place
 from snnergy.energy.operations import KIND
 from snnergy.energy.prices import technology_named
@@ -107,7 +106,6 @@ def energy(
 
 def _activity(run: Path | str | Activity | Recorded) -> Activity:
     if isinstance(run, Path | str):
-        require((Path(run), ACTIVITY))
         return read_activity(run)
     return run if isinstance(run, Activity) else run.activity
 

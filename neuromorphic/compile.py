@@ -6,7 +6,6 @@ from pathlib import Path
 
 import nir
 
-from snnergy.artefacts.kinds import NIR, require
 from snnergy.artefacts.samples import SampleSource, as_samples
 from snnergy.neuromorphic.compiled import Compiled
 from snnergy.neuromorphic.graph.read_nir import from_graph, read_nir
@@ -42,5 +41,4 @@ def compile(
 def _source(graph: Path | str | nir.NIRGraph, dt: float | None) -> NirSource:
     if isinstance(graph, nir.NIRGraph):
         return from_graph(graph, dt)
-    require((Path(graph), NIR))
     return read_nir(Path(graph), dt)

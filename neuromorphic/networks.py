@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from snnergy.artefacts.kinds import NETX, require
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.netx.files import read_netx
 
@@ -40,7 +39,6 @@ def load(path: Path | str, *, num_layers: int | None = None) -> QuantNet:
     Raises:
         UserError: not a netx file, damaged, or holding something that netx cannot build; all violations at once.
     """
-    require((Path(path), NETX))
     return read_netx(path, num_layers=num_layers)
 
 

@@ -15,6 +15,7 @@ import h5py
 import nir
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.kinds import NIR, require
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.graph.time_step import choose_dt
 from snnergy.neuromorphic.graph.validate import (
@@ -56,8 +57,7 @@ def from_graph(graph: nir.NIRGraph, dt: float | None = None, *, name: str = "gra
 
 
 def _load(path: Path) -> nir.NIRGraph:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; export one with export-nir")
+    require((path, NIR))
     try:
         with h5py.File(path, "r") as file:
             if "node" not in file or "nodes" not in file["node"]:

@@ -14,6 +14,7 @@ import h5py
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.kinds import NETX, require
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.netx.graph_group import read_graph, write_graph
 from snnergy.neuromorphic.netx.layer_group import stock_obstacles, write_layers
@@ -48,8 +49,7 @@ def read_netx(path: Path | str, *, num_layers: int | None = None) -> QuantNet:
         UserError: not a netx file, damaged, or holding something that netx cannot build; all violations at once.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; give a .net file written by `snnergy compile` or lava-dl")
+    require((path, NETX))
     if num_layers is not None and num_layers < 1:
         raise UserError(f"num_layers {num_layers}: at least 1 layer is needed; raise it or leave it out")
     try:

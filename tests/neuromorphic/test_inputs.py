@@ -71,7 +71,7 @@ def test_unsound_arrays(tmp_path: Path, arrays: dict, message: str) -> None:
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such input file"):
+    with pytest.raises(UserError, match="no such file; give an"):
         read_samples(tmp_path / "none.npz", shapes_of((AUDIO,)))
     (tmp_path / "text.npz").write_text("not a zip")
     with pytest.raises(UserError, match="not a readable"):

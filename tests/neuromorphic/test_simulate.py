@@ -155,7 +155,7 @@ def test_a_missing_samples_axis_is_said(compiled: Compiled, caplog: pytest.LogCa
 
 def test_inputs_are_checked_before_the_output(compiled: Compiled, tmp_path: Path) -> None:
     (tmp_path / "a.h5").write_text("in the way")
-    with pytest.raises(UserError, match="no such samples file"):
+    with pytest.raises(UserError, match="no such file; give an"):
         simulate(compiled, tmp_path / "none.npz", output=tmp_path / "a.h5")
     assert (tmp_path / "a.h5").read_text() == "in the way"
 

@@ -134,8 +134,16 @@ def test_net_with_a_layer_that_netx_cannot_build(refused, tmp_path):
 def test_net_that_is_not_hdf5(refused, tmp_path):
     path = tmp_path / "bad.net"
     path.write_text("a text\n")
+    np.savez(tmp_path / "x.npz", video=np.zeros(1))
     (line,) = refused("simulate", path, "--input", tmp_path / "x.npz")
-    assert str(path) in line
+    assert str(path) in line and "not a readable HDF5 file" in line
+
+
+def test_every_missing_input_is_named(refused, tmp_path):
+    lines = refused("simulate", tmp_path / "no.net", "--input", tmp_path / "no.npz")
+    assert [line.partition(": no such file")[0] for line in lines] == [
+        f"snnergy: {tmp_path / name}" for name in ("no.net", "no.npz")
+    ]
 
 
 def test_input_of_the_wrong_shape(refused, tiny, tmp_path):
