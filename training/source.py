@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snnergy.artefacts import kinds
 from snnergy.artefacts.errors import UserError
 from snnergy.training.config.packaged import packaged_experiments
 
@@ -26,6 +25,8 @@ def experiment_of(source: str | Path) -> Config:
         from snnergy.training.config.experiment import load_config
 
         return load_config(source)
+    from snnergy.artefacts import kinds
+
     if not path.exists():
         advice = f"{kinds.CHECKPOINT.origin}, a YAML experiment, or one of {', '.join(packaged)}"
         raise UserError(f"{path}: no such file; {advice}")
