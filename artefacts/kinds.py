@@ -5,10 +5,12 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import h5py
+from typing import TYPE_CHECKING
 
 from snnergy.artefacts.errors import UserError
+
+if TYPE_CHECKING:
+    import h5py
 
 # What the readers of HDF5 and of zip raise over wrong bytes; UnicodeDecodeError is a ValueError.
 _DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, OSError, RuntimeError, ValueError)
@@ -37,6 +39,8 @@ def recognise(path: Path) -> Kind | None:
     try:
         if not path.is_file():
             return None
+        import h5py  # here, so that a missing file is said without it
+
         if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 return _of_hdf5(file)
@@ -61,10 +65,10 @@ def require(*inputs: tuple[Path | None, Kind]) -> None:
 
 def _problems(path: Path, wanted: Kind) -> list[str]:
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "no such file"
+        what = "is a folder, not a file" if path.is_dir() else "no such file"
         return [f"{path}: {what}; {wanted.origin}"]
     found = recognise(path)
-    if found is None or found == wanted:
+    if found is None or found.title == wanted.title:
         return []
     return [f"{path}: is {found.title}, not {wanted.title}; {found.taken_by} takes it"]
 

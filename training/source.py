@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.kinds import CHECKPOINT, require
 from snnergy.training.config.packaged import packaged_experiments
 
 if TYPE_CHECKING:
@@ -25,12 +26,8 @@ def experiment_of(source: str | Path) -> Config:
         from snnergy.training.config.experiment import load_config
 
         return load_config(source)
-    from snnergy.artefacts import kinds
-
-    if not path.exists():
-        advice = f"{kinds.CHECKPOINT.origin}, a YAML experiment, or one of {', '.join(packaged)}"
-        raise UserError(f"{path}: no such file; {advice}")
-    kinds.require((path, kinds.CHECKPOINT))
+    origin = f"{CHECKPOINT.origin}, a YAML experiment, or one of {', '.join(packaged)}"
+    require((path, replace(CHECKPOINT, origin=origin)))
     from snnergy.training import checkpoint
 
     return checkpoint.load(path).config

@@ -6,12 +6,12 @@ import pytest
 
 from snnergy import demo as module
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.samples import read_samples
-from snnergy.neuromorphic import backends
-from snnergy.neuromorphic.inputs import shapes_of
-from snnergy.neuromorphic.netx.files import read_netx
+from snnergy.neuromorphic.verify import Verification
 from snnergy.terminal import Terminal
-from snnergy.training.data import model_inputs
+from snnergy.training.config.experiment import load_config
+
+# As many samples as show that each step takes what it should.
+TINY_EXTENT = module.Extent(parity_samples=4, calibration_samples=12, test_samples=12, lava_samples=4)
 
 
 @pytest.fixture
@@ -19,20 +19,19 @@ def verified(monkeypatch):
     """Lava's place taken: the comparison itself is tested where the backends are."""
     calls = []
 
-    def verify(net, inputs, *, timeout_s):
-        calls.append({name: len(array) for name, array in inputs.items()})
-        return backends.Verification(4, len(net.populations), 1000, {})
+    def verify(compiled, samples):
+        calls.append({name: len(array) for name, array in samples.arrays.items()})
+        return Verification(4, len(compiled.net.populations), 1000, {})
 
-    monkeypatch.setattr(backends, "verify", verify)
+    monkeypatch.setattr(module, "verify", verify)
     return calls
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_the_demo_leaves_every_artefact_and_its_figures(tiny, tmp_path, verified, monkeypatch, capsys):
     monkeypatch.setattr(module, "_LAVA_ENDS", (99, 0))
-    monkeypatch.setattr(module, "_PARITY_SAMPLES", 4)
-    monkeypatch.setattr(module, "model_inputs", lambda config, split, _=None: model_inputs(config, split, 12))
     output = tmp_path / "runs" / "demo"
-    summary = module.demo(output, Terminal(), config=tiny.config_file)
+    summary = module.demo(output, Terminal(), config=tiny.config_file, extent=TINY_EXTENT)
     assert summary == json.loads((output / "summary.json").read_text())
     assert summary["finished"]
     assert list(summary["seconds"]) == ["train", "export", "compile", "simulate", "verify", "energy"]
@@ -48,20 +47,25 @@ def test_the_demo_leaves_every_artefact_and_its_figures(tiny, tmp_path, verified
     assert "[6/6]" in words and "1,000" in words and str(output / "report" / "report.html") in words
 
 
-def test_where_lava_cannot_run_the_demo_says_so(tiny, tmp_path, verified, monkeypatch, capsys):
+def test_where_lava_cannot_run_the_demo_says_so(tmp_path, verified, monkeypatch, capsys):
     monkeypatch.setattr(module, "_LAVA_ENDS", (3, 0))
-    run = module._Run(tmp_path, Terminal(), module._empty_summary())
-    net = read_netx(tiny.net)
-    module._verify(run, net, read_samples(tiny.samples, shapes_of(net.inputs)))
+    run = module._Demo(tmp_path, Terminal(), module.FULL, module._empty_summary())
+    module._verify(run, None)
     assert verified == []
     assert run.summary["lava_samples"] is None and run.summary["lava_mismatches"] is None
     assert "Lava runs on Python 3.10 only" in capsys.readouterr().out
 
 
+def test_the_quick_demo_changes_fields_that_the_experiment_has():
+    quick = load_config(module.EXPERIMENT, module.QUICK.changes)
+    assert quick.train.epochs == 2 and quick.model.base_dim == 8
+    assert quick.model.time_steps < load_config(module.EXPERIMENT).model.time_steps
+
+
 def test_a_demo_replaces_an_earlier_one_whole_even_an_unfinished_one(tmp_path):
     folder = tmp_path / "demo"
     folder.mkdir()
-    module._Run(folder, Terminal(), module._empty_summary()).write()
+    module._Demo(folder, Terminal(), module.FULL, module._empty_summary()).write()
     (folder / "stale.net").write_text("of the first demo")
     module._clear(folder, force=False)
     assert not folder.exists()

@@ -6,8 +6,6 @@ import h5py
 import numpy as np
 import pytest
 
-from snnergy.commands import simulate as simulate_command
-
 
 def test_samples_of_a_config_and_of_its_checkpoint_are_the_same(cli, tiny, tmp_path):
     a, b = tmp_path / "a.npz", tmp_path / "b.data"
@@ -90,16 +88,16 @@ def test_simulate_and_energy_default_beside_their_input(cli, tiny):
 
 
 def test_a_verification_that_fails_exits_3_and_leaves_no_activity(cli, tiny, tmp_path, monkeypatch):
-    from snnergy.neuromorphic import backends
+    from snnergy.neuromorphic import verify as module
 
-    found = backends.Verification(samples=2, nodes=9, values_compared=100, mismatches={"stage1.video.spds.out": 7})
+    found = module.Verification(samples=2, nodes=9, values_compared=100, mismatches={"stage1.video.spds.out": 7})
     asked = {}
 
-    def verify(_net, inputs, *, timeout_s):
-        asked.update({name: len(array) for name, array in inputs.items()}, timeout_s=timeout_s)
+    def verify(_net, samples, *, timeout_s):
+        asked.update({name: len(array) for name, array in samples.arrays.items()}, timeout_s=timeout_s)
         return found
 
-    monkeypatch.setattr(backends, "verify", verify)
+    monkeypatch.setattr(module, "verify", verify)
     target = tmp_path / "activity.h5"
     outcome = cli(
         "simulate", tiny.net, "--input", tiny.samples, "--verify", "--verify-samples", 2, "--timeout", 9, "-o", target,
@@ -113,14 +111,15 @@ def test_a_verification_that_fails_exits_3_and_leaves_no_activity(cli, tiny, tmp
 
 
 def test_a_verification_that_holds_is_said(cli, tiny, tmp_path, monkeypatch):
-    from snnergy.neuromorphic import backends
+    from snnergy.neuromorphic import verify as module
 
-    monkeypatch.setattr(backends, "verify", lambda *_, **__: backends.Verification(2, 9, 100, {}))
+    monkeypatch.setattr(module, "verify", lambda *_, **__: module.Verification(2, 9, 100, {}))
     outcome = cli("simulate", tiny.net, "--input", tiny.samples, "--verify", "-o", tmp_path / "activity.h5")
     assert outcome.code == 0
     assert "100 values (spikes, u, v) of 9 nodes on 2 samples, 0 mismatches" in outcome.out
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_train_writes_a_run_and_refuses_to_replace_it(cli, tiny, tmp_path):
     arguments = ("train", tiny.config_file, "train.epochs=1", "--seed", 3, "-o", tmp_path)
     outcome = cli(*arguments, "--json")
@@ -134,10 +133,10 @@ def test_train_writes_a_run_and_refuses_to_replace_it(cli, tiny, tmp_path):
 
 def test_the_words_of_results_hold_their_figures():
     from snnergy.export.parity import NodeParity, Parity
-    from snnergy.neuromorphic.backends import Verification
+    from snnergy.neuromorphic.verify import Verification
 
     parity = Parity((NodeParity("a", 10, 0, ties=2), NodeParity("b", 5, 1)), 3, 1.0, 1e-6, 0.5)
     text = str(parity)
     assert "15 values of 2 nodes on 3 samples, 1 mismatches, 2 ties" in text and "50.00%" in text
     verification = Verification(4, 2, 99, {"a": 3})
-    assert "3 mismatches" in simulate_command.describe_verification(verification)
+    assert "3 mismatches" in str(verification)
