@@ -5,10 +5,12 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import h5py
+from typing import TYPE_CHECKING
 
 from snnergy.artefacts.errors import UserError
+
+if TYPE_CHECKING:
+    import h5py
 
 # What the readers of HDF5 and of zip raise over wrong bytes; UnicodeDecodeError is a ValueError.
 _DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, OSError, RuntimeError, ValueError)
@@ -38,6 +40,8 @@ def recognise(path: Path) -> Kind | None:
     try:
         if not path.is_file():
             return None
+        import h5py  # here, so that a missing file is said without it
+
         if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 return _of_hdf5(file)

@@ -71,7 +71,7 @@ def test_packages_export_a_sorted_list_of_what_they_hold():
     for path in MODULES:
         if path.name != "__init__.py" or "__all__" not in path.read_text():
             continue
-        name = f"snnergy.{relative(path.parent)}".replace("/", ".")
+        name = f"snnergy.{relative(path.parent).removeprefix('snnergy')}".replace("/", ".").rstrip(".")
         package = importlib.import_module(name)
         assert sorted(package.__all__) == sorted(set(package.__all__)), f"{name}: __all__ repeats a name"
         # Constants, then classes, then functions, each in order: as ruff's RUF022 sorts.
