@@ -2,6 +2,7 @@
 
 SnnergyError            exit 1   the tool failed
 ├── UserError           exit 2   the input is wrong: says which object, value and limit, and what to do next
+│   └── OutputRefused            an output cannot be written where it was asked for
 ├── CheckFailed         exit 3   a check that was asked for did not hold (parity, --verify, limits)
 └── BackendFailed       exit 1   a simulator died or hung; carries its own traceback
 """
@@ -30,6 +31,22 @@ class UserError(SnnergyError):
     def __init__(self, violations: str | Sequence[str]) -> None:
         self.violations = (violations,) if isinstance(violations, str) else tuple(violations)
         super().__init__("\n".join(self.violations))
+
+
+class OutputRefused(UserError):
+    """An output cannot be written where it was asked for.
+
+    The next step has other words on a command line than in Python, so that the fact is kept apart from it.
+
+    Args:
+        fact: path and what stands against it, as in `model.net: exists already`.
+        replaceable: whether what is there may be replaced if the user asks for it. Never true of an input.
+    """
+
+    def __init__(self, fact: str, *, replaceable: bool = False) -> None:
+        self.fact = fact
+        self.replaceable = replaceable
+        super().__init__(f"{fact}; {'force=True replaces it, or ' if replaceable else ''}write to another path")
 
 
 class CheckFailed(SnnergyError):

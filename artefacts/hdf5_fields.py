@@ -6,14 +6,19 @@ harmless value of the right type, and `broken` tells that nothing read here may 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
+from snnergy.artefacts.types import Labels, Shape
+
 _INT32 = np.iinfo(np.int32)
+_Choice = TypeVar("_Choice", bound=str)
+_Json = TypeVar("_Json", dict[str, Any], list[Any])
 
 
 @dataclass
@@ -23,12 +28,14 @@ class Fields:
     source: an `h5py.Group` or the `.attrs` of one.
     where: how messages name it, as in `model.net: /layer/3`.
     violations: shared list that messages are appended to.
+    remake: what to do about a file that lacks something, as in `compile it again`.
     broken: whether any field read here was refused.
     """
 
     source: Any
     where: str
     violations: list[str]
+    remake: str
     broken: bool = False
 
     def refuse(self, name: str, problem: str) -> None:
@@ -53,9 +60,13 @@ class Fields:
         """Datasets (or attributes) of the group `name`, or None and a violation where there is no such group."""
         node = self.source.get(name)
         if not isinstance(node, h5py.Group):
-            self.refuse(name, "no such group; write the file again, it is incomplete")
+            self.refuse(name, f"no such group; {self.remake}")
             return None
-        return Fields(node.attrs if attributes else node, f"{self.where}/{name}", self.violations)
+        return Fields(node.attrs if attributes else node, f"{self.where}/{name}", self.violations, self.remake)
+
+    def attributes(self) -> Fields:
+        """The attributes of this group."""
+        return Fields(self.source.attrs, self.where, self.violations, self.remake)
 
     def integers(self, name: str) -> npt.NDArray[np.int64]:
         """Whole numbers of any shape within 32 bits; integers stored as floats are accepted."""
@@ -70,9 +81,14 @@ class Fields:
             return value.astype(np.int64)
         return np.zeros(1, np.int64)
 
-    def integer(self, name: str) -> int:
-        """One whole number within 32 bits."""
-        return int(self._single(name, self.integers(name)))
+    def integer(self, name: str, *, at_least: int | None = None) -> int:
+        """One whole number within 32 bits, not below `at_least`."""
+        value = int(self._single(name, self.integers(name)))
+        if at_least is not None and value < at_least:
+            if not self.broken:
+                self.refuse(name, f"{value}; must be at least {at_least}")
+            return at_least
+        return value
 
     def real(self, name: str) -> float:
         """One finite number."""
@@ -90,7 +106,7 @@ class Fields:
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
         if isinstance(value, str):
-            return value
+            return str(value)
         if value is not None:
             self.refuse(name, "not a text; store one string")
         return ""
@@ -103,6 +119,57 @@ class Fields:
         if value is not None:
             self.refuse(name, "not a list of texts; store an array of strings")
         return ()
+
+    def choice(self, name: str, allowed: tuple[_Choice, ...]) -> _Choice:
+        """One of the texts `allowed`; the last of them after a violation."""
+        violations = len(self.violations)
+        value = self.text(name)
+        for option in allowed:
+            if value == option:
+                return option
+        if len(self.violations) == violations:
+            self.refuse(name, f"{value!r}; must be one of {', '.join(allowed)}")
+        return allowed[-1]
+
+    def shape(self, name: str) -> Shape:
+        """Positive extents, at least one."""
+        violations = len(self.violations)
+        shape = tuple(self.integers(name).reshape(-1).tolist())
+        if len(self.violations) == violations and (not shape or min(shape) < 1):
+            self.refuse(name, f"{shape}; expected positive extents")
+        return shape if shape and min(shape) > 0 else (1,)
+
+    def json(self, name: str, default: _Json) -> _Json:
+        """A JSON object or list, of the type of `default`; that itself where the field is left out."""
+        text = self.text(name) if self.has(name) else ""
+        try:
+            value = json.loads(text) if text else default
+        except json.JSONDecodeError as error:
+            self.refuse(name, f"not JSON ({error}); {self.remake}")
+            return default
+        if isinstance(value, type(default)):
+            return value
+        self.refuse(name, f"not a JSON {'object' if isinstance(default, dict) else 'list'}; {self.remake}")
+        return default
+
+    def labels(self) -> Labels:
+        """Labels of a node; what is left out, and −1, is unknown."""
+        stage, block = (self.integer(name, at_least=-1) if self.has(name) else -1 for name in ("stage", "block"))
+        role, modality = (self.text(name) if self.has(name) else "" for name in ("role", "modality"))
+        return Labels(role, None if stage < 0 else stage, None if block < 0 else block, modality)
+
+    def dataset(self, name: str, shape: Shape) -> h5py.Dataset | None:
+        """The dataset of integers of that shape, not read yet, or None and a violation."""
+        dataset = self.source.get(name)
+        if not isinstance(dataset, h5py.Dataset):
+            self.refuse(name, f"no such dataset; {self.remake}")
+        elif dataset.shape != shape:
+            self.refuse(name, f"shape {dataset.shape}, must be {shape}")
+        elif dataset.dtype.kind not in "iub":
+            self.refuse(name, f"holds {dataset.dtype}, must hold integers")
+        else:
+            return dataset
+        return None
 
     def _numbers(self, name: str) -> npt.NDArray[Any]:
         """Finite numbers of any shape; a single zero after a violation."""
@@ -127,7 +194,7 @@ class Fields:
     def _value(self, name: str) -> object:
         """What is stored, or None after noting why nothing is."""
         if not self.has(name):
-            self.refuse(name, "missing; write the file again with `snnergy compile` or lava-dl's export_hdf5")
+            self.refuse(name, f"missing; {self.remake}")
             return None
         try:
             node = self.source[name]
@@ -136,6 +203,6 @@ class Fields:
             self.refuse(name, f"cannot be read ({error}); copy the file again, it is damaged")
             return None
         if isinstance(stored, h5py.Group | h5py.Empty):
-            self.refuse(name, "holds no value; write the file again, it is incomplete")
+            self.refuse(name, f"holds no value; {self.remake}")
             return None
         return stored

@@ -18,15 +18,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, cpu_count, delayed
+from joblib import Parallel, delayed
 
 from benchmarks.results_file import read_rows, write_rows
+from benchmarks.threads import threads_a_job
+from snnergy.artefacts.samples import read_samples, write_samples
 from snnergy.export import export_nir
-from snnergy.model_inputs import model_inputs, write_inputs
-from snnergy.neuromorphic import backends, decode
-from snnergy.neuromorphic.inputs import read_samples, to_integers
-from snnergy.neuromorphic.lower import compile_nir
-from snnergy.neuromorphic.netx.files import write_netx
+from snnergy.model_inputs import model_inputs
+from snnergy.neuromorphic.compile import compile
+from snnergy.neuromorphic.inputs import shapes_of
+from snnergy.neuromorphic.simulate import simulate
+from snnergy.neuromorphic.verify import verify
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, load_config, to_dict
 from snnergy.training.loop.seeds import finished, spread
@@ -77,31 +79,30 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
     begun = time.perf_counter()
     seconds["train"] = metrics["train_seconds"]
     run = folder / config.name
-    write_inputs(run / "calibration.npz", model_inputs(config, "val", _CALIBRATION_SAMPLES), force=True)
-    write_inputs(run / "test.npz", model_inputs(config, "test"), force=True)
+    write_samples(run / "calibration.npz", model_inputs(config, "val", _CALIBRATION_SAMPLES), force=True)
+    write_samples(run / "test.npz", model_inputs(config, "test"), force=True)
     parity_inputs = model_inputs(config, "val", _PARITY_SAMPLES)
     parity_inputs.pop("label")
     parity = export_nir(run / "checkpoint.pt", run / "model.nir", parity_inputs, force=True).parity
     assert parity is not None  # inputs were given
     compared = parity.total
     lap("export")
-    net = compile_nir(run / "model.nir", calibration=run / "calibration.npz").net
-    write_netx(net, run / "model.net", force=True)
+    compiled = compile(run / "model.nir", calibration=run / "calibration.npz")
+    compiled.save(run / "model.net", force=True)
     lap("compile")
-    samples = read_samples(run / "test.npz", net.inputs)
-    assert samples.labels is not None  # written above
-    records = backends.simulate(net, to_integers(samples, net.inputs))
-    accuracy = decode.accuracy(decode.logits(net, records), samples.labels)
+    samples = read_samples(run / "test.npz", shapes_of(compiled.net.inputs))
+    simulated = simulate(compiled, samples)
+    assert simulated.accuracy is not None  # written with labels above
     lap("simulate")
     verified = None
     if lava_samples:
-        verified = backends.verify(net, to_integers(samples.first(lava_samples), net.inputs), timeout_s=1800.0)
+        verified = verify(compiled, samples.first(lava_samples), timeout_s=1800.0)
         lap("lava")
     return Row(
         modality=modality,
         seed=config.seed,
         accuracy_float=metrics["test_accuracy"],
-        accuracy_8bit=accuracy,
+        accuracy_8bit=simulated.accuracy,
         accuracy_validation=metrics["val_accuracy"],
         best_epoch=metrics["best_epoch"],
         parity_values=compared.values,
@@ -158,8 +159,7 @@ def main() -> None:
             continue
         rows = [row for row in rows if row not in present]  # of other settings
         lava_samples = arguments.lava_samples if modality == "both" else 0
-        threads = max(1, cpu_count() // arguments.jobs)
-        tasks.append(delayed(measure)(config, modality, arguments.runs, lava_samples, threads))
+        tasks.append(delayed(measure)(config, modality, arguments.runs, lava_samples, threads_a_job(arguments.jobs)))
     for row in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
         rows.append(asdict(row))
         _write(arguments.output, rows)

@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, cpu_count, delayed
+from joblib import Parallel, delayed
 
 from benchmarks.network_activity import measure_activity
 from benchmarks.results_file import read_rows, write_rows
+from benchmarks.threads import threads_a_job
 from snnergy.energy.operations import Operation
 from snnergy.energy.prices import FP32
 from snnergy.training import checkpoint
@@ -186,7 +187,7 @@ def main() -> None:
         config_file, more, runs = Path("configs/digits.yaml"), _QUICK, arguments.runs / "quick"
         wanted = list(cells(["-12 dB"], [0], arguments.rows))
     rows = {_cell(row): row for row in read_rows(arguments.output)}
-    threads = max(1, cpu_count() // arguments.jobs)
+    threads = threads_a_job(arguments.jobs)
     tasks = []
     for cell in wanted:
         config = load_config(config_file, [*cell.overrides, *more])

@@ -1,18 +1,24 @@
 """Energy of a recorded spiking run: exact counts of operations, published prices, and fair counterparts.
 
-    activity.h5 ─▶ ledger (counts) ─▶ bill (picojoules) ─▶ summary (beside ANNs) ─▶ report/ (page, tables, plots)
+    activity ─▶ ledger (counts) ─▶ bill (picojoules) ─▶ summary (beside ANNs) ─▶ report/ (page, tables, plots)
 
-The activity file is the only input, so that any simulator can write one; `snnergy.energy.read_activity` has its layout.
+Recorded activity is the only input, so any simulator can write one: `snnergy.artefacts.activity_file` has the layout.
+The package is a function as well: `snnergy.energy(run)` is `snnergy.energy.account.energy(run)`.
 """
 
-from snnergy.energy.activity import Activity, Edge, Node
-from snnergy.energy.ledger import Ledger, LedgerMismatch, count
-from snnergy.energy.prices import TECHNOLOGIES, Price, Technology
-from snnergy.energy.read_activity import read_activity
-from snnergy.energy.report.folder import write_report
-from snnergy.energy.report.tables import headline
-from snnergy.energy.report.terminal import print_report
-from snnergy.energy.summary import ESTIMATES_ONLY, EnergyReport, summarise
+from typing import TYPE_CHECKING
+
+from snnergy.artefacts.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from snnergy.artefacts.activity import Activity, Edge, Node
+    from snnergy.artefacts.activity_file import read_activity
+    from snnergy.energy.account import EnergyReport, energy
+    from snnergy.energy.ledger import Ledger, LedgerMismatch, count
+    from snnergy.energy.prices import TECHNOLOGIES, Price, Technology
+    from snnergy.energy.report.tables import headline
+    from snnergy.energy.report.terminal import print_report
+    from snnergy.energy.summary import ESTIMATES_ONLY, Summary, summarise
 
 __all__ = [
     "ESTIMATES_ONLY",
@@ -24,11 +30,24 @@ __all__ = [
     "LedgerMismatch",
     "Node",
     "Price",
+    "Summary",
     "Technology",
     "count",
+    "energy",
     "headline",
     "print_report",
     "read_activity",
     "summarise",
-    "write_report",
 ]
+
+_HOMES = {
+    "snnergy.artefacts.activity": ("Activity", "Edge", "Node"),
+    "snnergy.artefacts.activity_file": ("read_activity",),
+    "snnergy.energy.account": ("EnergyReport", "energy"),
+    "snnergy.energy.ledger": ("Ledger", "LedgerMismatch", "count"),
+    "snnergy.energy.prices": ("TECHNOLOGIES", "Price", "Technology"),
+    "snnergy.energy.report.tables": ("headline",),
+    "snnergy.energy.report.terminal": ("print_report",),
+    "snnergy.energy.summary": ("ESTIMATES_ONLY", "Summary", "summarise"),
+}
+make_lazy(__name__, {name: home for home, names in _HOMES.items() for name in names}, main="energy")

@@ -18,7 +18,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from math import ceil, log2
 
-from snnergy.energy.activity import Activity, Edge
+from snnergy.artefacts.activity import Activity, Edge
 from snnergy.energy.bill import charge
 from snnergy.energy.ledger import Ledger
 from snnergy.energy.operations import Operation

@@ -17,8 +17,9 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from snnergy.artefacts.activity import Activity, Counts, Edge, Node
 from snnergy.artefacts.errors import CheckFailed, UserError
-from snnergy.energy.activity import Activity, Edge, IntArray, Node, ValueClass
+from snnergy.artefacts.types import ValueClass
 from snnergy.energy.operations import Operation
 
 _Key = TypeVar("_Key")
@@ -53,8 +54,8 @@ class Entry:
 
     place: Place
     operation: Operation
-    all: IntArray
-    nonzero: IntArray
+    all: Counts
+    nonzero: Counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,7 @@ class Ledger:
         """The operations that occur, in order of appearance."""
         return tuple(dict.fromkeys(entry.operation for entry in self.entries))
 
-    def per_sample(self, operation: Operation, *, skip_zero_weights: bool = False) -> IntArray:
+    def per_sample(self, operation: Operation, *, skip_zero_weights: bool = False) -> Counts:
         """Count of an operation in each sample, over all places and steps, `(samples,)`."""
         total = np.zeros(self.samples, dtype=np.int64)
         for entry in self.entries:
@@ -130,8 +131,8 @@ def count(activity: Activity) -> Ledger:
 class _Synaptic:
     """Sums over the sources of an edge, `(samples, T, 2)`: all synapses, and those with a weight that is not zero."""
 
-    events: IntArray  # Σ [x ≠ 0] · fan
-    weighted: IntArray  # Σ |x| · fan; the same array where the values are binary
+    events: Counts  # Σ [x ≠ 0] · fan
+    weighted: Counts  # Σ |x| · fan; the same array where the values are binary
 
 
 class _Sent:
@@ -159,13 +160,13 @@ class _Sent:
             for first in range(1, fan.shape[1], 2)
         ]
         self.impossible = [
-            f"{activity.path}: /nodes/{node.name}: value {value} in a node of class 'binary', which sends 0 and 1; "
+            f"{activity.name}: /nodes/{node.name}: value {value} in a node of class 'binary', which sends 0 and 1; "
             "declare it 'integer' or 'real', or fold the factor into the weights"
             for value in sorted(outside)
         ]
 
 
-def _exact_product(values: npt.NDArray[np.generic], fan: npt.NDArray[np.float64]) -> IntArray:
+def _exact_product(values: npt.NDArray[np.generic], fan: npt.NDArray[np.float64]) -> Counts:
     """Matrix product over the last axis of `values`, none negative, as exact integers."""
     product = values.astype(np.float64) @ fan
     assert product.max(initial=0.0) < _EXACT, "more operations in one step than float64 can count"
@@ -175,7 +176,7 @@ def _exact_product(values: npt.NDArray[np.generic], fan: npt.NDArray[np.float64]
 def _synaptic_entries(activity: Activity, edge: Edge, source: Node, sums: _Synaptic) -> Iterator[Entry]:
     place = _edge_place(edge, source, activity.node(edge.target))
 
-    def entry(operation: Operation, counts: IntArray) -> Entry:
+    def entry(operation: Operation, counts: Counts) -> Entry:
         return Entry(place, operation, counts[..., 0], counts[..., 1])
 
     if source.value_class == "binary":
@@ -205,14 +206,14 @@ def _neuron_entries(node: Node, activity: Activity) -> Iterator[Entry]:
             yield Entry(place, operation, counts, counts)
 
 
-def _mismatches(activity: Activity, edge: Edge, events: IntArray) -> Iterator[str]:
+def _mismatches(activity: Activity, edge: Edge, events: Counts) -> Iterator[str]:
     delivered = activity.delivered(edge)
     wrong = np.argwhere(events != delivered)
     if wrong.size:
         sample, step, column = wrong[0]
         dataset = ("delivered", "delivered_nonzero")[column]
         yield (
-            f"{activity.path}: /edges/{edge.index} ({edge.source} → {edge.target}): sample {sample}, step {step}: "
+            f"{activity.name}: /edges/{edge.index} ({edge.source} → {edge.target}): sample {sample}, step {step}: "
             f"{events[sample, step, column]} synaptic events follow from the values and the fan-out, but {dataset} is "
             f"{delivered[sample, step, column]} ({len(wrong)} such counts differ); one of the three is wrong"
         )
@@ -225,10 +226,10 @@ def _edge_place(edge: Edge, source: Node, target: Node) -> Place:
         name=f"{edge.source} → {edge.target}",
         source=edge.source,
         target=edge.target,
-        role=target.role,
-        stage=target.stage,
-        block=target.block,
-        modality=target.modality,
+        role=target.labels.role,
+        stage=target.labels.stage,
+        block=target.labels.block,
+        modality=target.labels.modality,
         value_class=source.value_class,
     )
 
@@ -240,9 +241,9 @@ def _node_place(node: Node) -> Place:
         name=node.name,
         source=node.name,
         target=node.name,
-        role=node.role,
-        stage=node.stage,
-        block=node.block,
-        modality=node.modality,
+        role=node.labels.role,
+        stage=node.labels.stage,
+        block=node.labels.block,
+        modality=node.labels.modality,
         value_class=node.value_class,
     )

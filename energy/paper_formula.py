@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnergy.energy.activity import Activity, Edge
+from snnergy.artefacts.activity import Activity, Edge
 from snnergy.energy.counterparts import learned_layers
 from snnergy.energy.ledger import Ledger
 from snnergy.energy.prices import FP32

@@ -122,6 +122,7 @@ FP32 = _arithmetic("fp32", 4.6, 0.9, "multiply 3.7 + add 0.9")
 FP16 = _arithmetic("fp16", 1.5, 0.4, "multiply 1.1 + add 0.4")
 INT8 = _arithmetic("int8", 0.23, 0.03, "multiply 0.2 + add 0.03")
 
+TechnologyName = Literal["45nm-fp32", "45nm-fp16", "45nm-int8", "loihi1", "loihi2"]  # what the command line offers
 TECHNOLOGIES: Mapping[str, Technology] = {
     technology.name: technology for technology in (FP32, FP16, INT8, _LOIHI1, _LOIHI2_TECHNOLOGY)
 }

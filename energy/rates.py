@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from snnergy.energy.activity import Activity, IntArray, Node
+from snnergy.artefacts.activity import Activity, Counts, Node
 from snnergy.energy.estimate import Estimate, estimate
 from snnergy.energy.ledger import Ledger
 
@@ -79,8 +79,8 @@ def rate_table(activity: Activity, ledger: Ledger) -> RateTable:
     events = _events(ledger)
     cells: dict[tuple[str, Column], list[Node]] = defaultdict(list)
     for node in activity.nodes:
-        if node.kind == "neuron" and node.role:
-            cells[(node.role, column(node))].append(node)
+        if node.kind == "neuron" and node.labels.role:
+            cells[(node.labels.role, column(node))].append(node)
     roles = sorted({role for role, _ in cells}, key=_paper_order)
     return RateTable(
         roles=tuple(roles),
@@ -94,16 +94,16 @@ def rates_by_role_and_stage(activity: Activity, ledger: Ledger) -> dict[tuple[st
     events = _events(ledger)
     groups: dict[tuple[str, int], list[Node]] = defaultdict(list)
     for node in activity.nodes:
-        if node.kind == "neuron" and node.role:
-            groups[(node.role, -1 if node.stage is None else node.stage)].append(node)
+        if node.kind == "neuron" and node.labels.role:
+            groups[(node.labels.role, -1 if node.labels.stage is None else node.labels.stage)].append(node)
     ordered = sorted(groups, key=lambda key: (_paper_order(key[0]), key[1]))
     return {key: _rate(groups[key], events, activity.time_steps) for key in ordered}
 
 
 def column(node: Node) -> Column:
     """The column of the table that a node belongs to."""
-    stage, block = (-1 if number is None else number for number in (node.stage, node.block))
-    return Column(stage, block, node.modality)
+    stage, block = (-1 if number is None else number for number in (node.labels.stage, node.labels.block))
+    return Column(stage, block, node.labels.modality)
 
 
 def role_title(role: str) -> str:
@@ -116,12 +116,12 @@ def _paper_order(role: str) -> tuple[int, str]:
     return (order.index(role) if role in order else len(order), role)
 
 
-def _events(ledger: Ledger) -> dict[str, IntArray]:
+def _events(ledger: Ledger) -> dict[str, Counts]:
     """Events of each node, `(samples, T)`."""
     return {entry.place.name: entry.all for entry in ledger.entries if entry.operation == "spike"}
 
 
-def _rate(nodes: Iterable[Node], events: dict[str, IntArray], time_steps: int) -> Estimate:
+def _rate(nodes: Iterable[Node], events: dict[str, Counts], time_steps: int) -> Estimate:
     nodes = list(nodes)
     per_sample = np.sum([events[node.name].sum(axis=1) for node in nodes], axis=0)
     return estimate(per_sample / (sum(node.size for node in nodes) * time_steps))

@@ -1,18 +1,17 @@
 """The energy report as numbers: one recorded run, counted, priced and set beside its counterparts.
 
-`EnergyReport` is what every rendering (page, terminal, JSON, CSV) reads; none of them computes.
+`Summary` is what every rendering (page, terminal, JSON, CSV) reads; none of them computes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from snnergy.energy.activity import Activity
+from snnergy.artefacts.activity import Activity
 from snnergy.energy.bill import Bill, FloatArray, charge_ledger
 from snnergy.energy.counterparts import Counterpart, break_even_rate, counterparts, spike_rate
 from snnergy.energy.estimate import Estimate, estimate
@@ -21,7 +20,6 @@ from snnergy.energy.operations import KIND, Operation
 from snnergy.energy.paper_formula import PaperFormula, paper_formula
 from snnergy.energy.prices import TECHNOLOGIES, Technology, technology_named
 from snnergy.energy.rates import NodeRate, RateTable, node_rates, rate_table
-from snnergy.energy.read_activity import read_activity
 
 ESTIMATES_ONLY = (
     "These figures are estimates: exact counts of operations times published energies of single operations. They hold "
@@ -65,7 +63,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class EnergyReport:
+class Summary:
     """Energy of one inference, in picojoules, as means over the recorded samples.
 
     total, total_nonzero: with synapses of weight zero counted, and skipped.
@@ -151,23 +149,22 @@ class EnergyReport:
         return {stage: parts[stage] for stage in sorted(parts, key=lambda stage: (stage is None, stage))}
 
 
-def summarise(activity: Path, *, technology: str = "45nm-fp32") -> EnergyReport:
+def summarise(run: Activity, *, technology: str = "45nm-fp32") -> Summary:
     """Count, price and compare a recorded run.
 
     Args:
-        activity: an activity file; its layout is in `snnergy.energy.read_activity`.
+        run: what was recorded.
         technology: a key of `snnergy.energy.prices.TECHNOLOGIES`.
 
     Raises:
-        UserError: no such technology, or the file is not a valid activity file.
+        UserError: no such technology, or recorded values that their class rules out.
         LedgerMismatch: the counts disagree with what the simulator delivered.
     """
     chosen = technology_named(technology)
-    run = read_activity(Path(activity))
     ledger = count(run)
     ann, quantized = counterparts(run, static_input=ledger.static_input)
     encoder = _encoder_pj(run, ledger, chosen)
-    return EnergyReport(
+    return Summary(
         activity=run,
         ledger=ledger,
         technology=chosen,

@@ -14,7 +14,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.neuromorphic.ir import Shape
+from snnergy.artefacts.types import Shape
 from snnergy.training.model.neurons import LIF
 
 Floats = npt.NDArray[np.float32]

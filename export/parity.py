@@ -29,7 +29,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.export.rounding import magnitude
 from snnergy.export.to_nir import INPUTS
 from snnergy.neuromorphic.graph.interpret import Trace, interpret
-from snnergy.neuromorphic.graph.read_nir import NEURONS, NirSource
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.training.model.network import SNNergy
 
 # The largest difference of two membranes that was seen between PyTorch and the interpreter, on networks of 24 to 96
@@ -159,7 +159,7 @@ def refuse_misfits(network: SNNergy, inputs: Mapping[str, npt.NDArray[np.float32
 
 
 def _refuse_strangers(network: SNNergy, source: NirSource) -> None:
-    populations, nodes = set(network.populations()), set(source.of_type(*NEURONS))
+    populations, nodes = set(network.populations()), set(source.of_kind("neuron"))
     violations = [f"{source.name}: node {name!r} is missing" for name in sorted(populations - nodes)]
     violations += [
         f"{source.name}: node {name!r} is no population of the network" for name in sorted(nodes - populations)

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from snnergy.neuromorphic.graph.interpret import interpret
-from snnergy.neuromorphic.graph.read_nir import NirSource
+from snnergy.neuromorphic.graph.source import NirSource
 
 
 def magnitude(source: NirSource, name: str, values: Mapping[str, Tensor]) -> Tensor:

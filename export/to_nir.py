@@ -22,10 +22,10 @@ from __future__ import annotations
 import nir
 import numpy as np
 
+from snnergy.artefacts.types import Shape
 from snnergy.export import fold
 from snnergy.export.graph import DT, Floats, GraphBuilder, Metadata, Stream, lif, memoryless
 from snnergy.export.refusals import refuse_inexpressible
-from snnergy.neuromorphic.ir import Shape
 from snnergy.training.model.attention import CMQKA, MLP, Direction, Fusion, QueryKeyPath
 from snnergy.training.model.layers import CausalProjection, OrPool, Projection
 from snnergy.training.model.network import Encoder, Head, SNNergy, Stage

@@ -1,76 +1,110 @@
-"""One call for both simulators, and the check that they agree on every value of every node."""
+"""Simulators behind one protocol, and the registry of their names.
+
+A backend is an object with a name that turns a network and integers into records. One of your own runs wherever ours do
+(`simulate(net, x, backend=Mine())`), and under its name once it is in `BACKENDS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-import numpy as np
+from snnergy.artefacts.errors import UserError
 
-from snnergy.neuromorphic import emulator, lava
-from snnergy.neuromorphic.ir import IntArray, QuantNet
-from snnergy.neuromorphic.records import Records
+if TYPE_CHECKING:  # so that a command line can list the names at once
+    from snnergy.artefacts.records import Records
+    from snnergy.artefacts.types import IntArray
+    from snnergy.neuromorphic.ir import QuantNet
 
-Backend = Literal["emulator", "lava"]
+Progress = Callable[[int], None]
+LAVA_TIMEOUT_S = 600.0
+
+
+class Backend(Protocol):
+    """A simulator.
+
+    name: as activity files call it. samples_at_once: handed to one `run`, unless the network keeps its state.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def samples_at_once(self) -> int: ...  # noqa: D102
+
+    def run(
+        self,
+        net: QuantNet,
+        inputs: Mapping[str, IntArray],
+        *,
+        record_state: bool = False,
+        progress: Progress | None = None,
+    ) -> Records:
+        """Simulate `net` on integers `(N, T, *shape)` by input.
+
+        Args:
+            record_state: also keep u and v of every population (of readouts they are kept always).
+            progress: called with the number of samples finished since the last call.
+        """
+        ...
 
 
 @dataclass(frozen=True)
-class Verification:
-    """Emulator against Lava: spikes, u and v of every population in every step.
+class Emulator:
+    """The bit-exact emulator: everywhere, fast."""
 
-    mismatches: values that differ, by node; nodes that agree are left out.
+    name: ClassVar[str] = "emulator"
+    samples_at_once: ClassVar[int] = 64
+
+    def run(
+        self,
+        net: QuantNet,
+        inputs: Mapping[str, IntArray],
+        *,
+        record_state: bool = False,
+        progress: Progress | None = None,
+    ) -> Records:
+        """See `Backend.run`."""
+        from snnergy.neuromorphic import emulator
+
+        return emulator.run(net, dict(inputs), record_state=record_state, progress=progress)
+
+
+@dataclass(frozen=True)
+class Lava:
+    """Intel's simulator, the reference; Python 3.10 only. timeout_s: wall-clock limit of one run."""
+
+    timeout_s: float = LAVA_TIMEOUT_S
+    name: ClassVar[str] = "lava"
+    samples_at_once: ClassVar[int] = 256  # starting Lava's processes takes as long as many samples
+
+    def run(
+        self,
+        net: QuantNet,
+        inputs: Mapping[str, IntArray],
+        *,
+        record_state: bool = False,
+        progress: Progress | None = None,
+    ) -> Records:
+        """See `Backend.run`."""
+        from snnergy.neuromorphic import lava
+
+        return lava.run(net, dict(inputs), record_state=record_state, timeout_s=self.timeout_s, progress=progress)
+
+
+BackendName = Literal["emulator", "lava"]  # what the command line offers
+BACKENDS: dict[str, Callable[[], Backend]] = {"emulator": Emulator, "lava": Lava}
+
+
+def as_backend(backend: str | Backend) -> Backend:
+    """The backend of that name, or the one given.
+
+    Raises:
+        UserError: no backend has that name.
     """
-
-    samples: int
-    nodes: int
-    values_compared: int
-    mismatches: dict[str, int]
-
-    @property
-    def total_mismatches(self) -> int:
-        """Over all nodes; 0 where the simulators agree."""
-        return sum(self.mismatches.values())
-
-
-def simulate(
-    net: QuantNet,
-    inputs: dict[str, IntArray],
-    *,
-    backend: Backend = "emulator",
-    record_state: bool = False,
-    timeout_s: float = 600.0,
-    progress: Callable[[int], None] | None = None,
-) -> Records:
-    """Run `net` on integer `inputs`, each `(N, T, *shape)`.
-
-    Args:
-        timeout_s: wall-clock limit of a Lava run; the emulator has none.
-        progress: called with the number of samples finished since the last call.
-    """
-    if backend == "emulator":
-        return emulator.run(net, inputs, record_state=record_state, progress=progress)
-    return lava.run(net, inputs, record_state=record_state, timeout_s=timeout_s, progress=progress)
-
-
-def verify(net: QuantNet, inputs: dict[str, IntArray], *, timeout_s: float = 600.0) -> Verification:
-    """Run both simulators on `inputs`, streamed one sample after another, and compare them bit for bit."""
-    ours = emulator.run(net, inputs, record_state=True)
-    theirs = lava.run(net, inputs, record_state=True, timeout_s=timeout_s)
-    compared = 0
-    mismatches: dict[str, int] = {}
-    for population in net.populations:
-        for expected, found in (
-            (ours.values, theirs.values) if population.spiking else ({}, {}),
-            (ours.u, theirs.u),
-            (ours.v, theirs.v),
-        ):
-            if not expected:
-                continue
-            a, b = expected[population.name], found[population.name]
-            compared += a.size
-            differing = int(np.count_nonzero(a != b))
-            if differing:
-                mismatches[population.name] = mismatches.get(population.name, 0) + differing
-    samples = next(iter(inputs.values())).shape[0]
-    return Verification(samples, len(net.populations), compared, mismatches)
+    if not isinstance(backend, str):
+        return backend
+    if backend not in BACKENDS:
+        raise UserError(f"backend {backend!r}: is not known; there are {', '.join(BACKENDS)}")
+    return BACKENDS[backend]()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic.graph.interpret import interpret
-from snnergy.neuromorphic.graph.read_nir import NirSource
-from snnergy.neuromorphic.inputs import Samples
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.passes.quantize import Calibration
 
 _BATCH = 16

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.records import Records
+from snnergy.artefacts.samples import Samples
+from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic import decode
-from snnergy.neuromorphic.inputs import Samples
-from snnergy.neuromorphic.ir import FloatArray, QuantNet
+from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.limits import ALIGN_SHIFT
 from snnergy.neuromorphic.passes.quantize import Calibration, QuantizeResult
-from snnergy.neuromorphic.records import Records
 
 Verdict = Literal["faithful", "approximate"]
 
@@ -47,7 +48,10 @@ class NodeFidelity:
 
 @dataclass(frozen=True)
 class FidelityReport:
-    """dt_reason: where the time step came from. The accuracies are None without labelled calibration samples."""
+    """dt_reason: where the time step came from. readout: the output that predictions are taken from.
+
+    The accuracies are None without labelled calibration samples.
+    """
 
     nodes: tuple[NodeFidelity, ...]
     dt: float
@@ -56,6 +60,7 @@ class FidelityReport:
     same_prediction: float | None
     accuracy_float: float | None
     accuracy_quantized: float | None
+    readout: str
 
     def write(self, path: Path, *, force: bool = False) -> None:
         """Write the report as JSON."""
@@ -63,21 +68,27 @@ class FidelityReport:
             scratch.write_text(json.dumps(asdict(self), indent=1))
 
 
-def uncalibrated(result: QuantizeResult, dt: float, dt_reason: str) -> FidelityReport:
+def uncalibrated(result: QuantizeResult, dt: float, dt_reason: str, readout: str) -> FidelityReport:
     """The report of a network that was compiled without calibration samples."""
     nodes = tuple(_node(result, name, None, None) for name in result.populations)
-    return FidelityReport(nodes, dt, dt_reason, 0, None, None, None)
+    return FidelityReport(nodes, dt, dt_reason, 0, None, None, None, readout)
 
 
 def measure(
-    result: QuantizeResult, records: Records, calibration: Calibration, samples: Samples, dt: float, dt_reason: str
+    result: QuantizeResult,
+    records: Records,
+    calibration: Calibration,
+    samples: Samples,
+    dt: float,
+    dt_reason: str,
+    readout: str,
 ) -> FidelityReport:
     """Compare the emulated `records` of the calibration `samples` with the float activity, node by node."""
     nodes = tuple(
         _node(result, name, _agreement(result.net, name, records, calibration), records) for name in result.populations
     )
-    quantized = decode.logits(result.net, records)
-    floating = _float_logits(result.net, calibration)
+    quantized = decode.logits(result.net, records, readout)
+    floating = _float_logits(result.net, calibration, readout)
     same = float((decode.predictions(quantized) == decode.predictions(floating)).mean())
     labels = samples.labels
     return FidelityReport(
@@ -88,12 +99,13 @@ def measure(
         same,
         None if labels is None else decode.accuracy(floating, labels),
         None if labels is None else decode.accuracy(quantized, labels),
+        readout,
     )
 
 
-def _float_logits(net: QuantNet, calibration: Calibration) -> FloatArray:
-    value = calibration.values[net.outputs[0]]
-    output = value.sum(1) if net.population(net.outputs[0]).spiking else value[:, -1]
+def _float_logits(net: QuantNet, calibration: Calibration, readout: str) -> FloatArray:
+    value = calibration.values[readout]
+    output = value.sum(1) if net.population(readout).spiking else value[:, -1]
     return np.asarray(output.double().numpy())
 
 

@@ -5,28 +5,47 @@ operator from one source to one population). They are different types on purpose
 float of the model or an integer of the chip, and `passes/quantize.py` is the only step from one to the other.
 
 Time is logical: every population handles time step `t` of a sample at step `t`. What a pipeline adds
-on a chip is kept apart, in `QuantPopulation.depth` and `QuantSynapse.balance`.
+on a chip is kept apart, in the fields `depth` of populations and `balance` of synapses.
+
+Everything here compares by value (`ByValue`): two networks are equal where their structure and all their numbers are.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Shape = tuple[int, ...]
+from snnergy.artefacts.types import FloatArray, IntArray, Labels, Shape, ValueClass
+
 Pair = tuple[int, int]
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
-
-# What one value on an edge can be; decides AC against MAC and is declared, never guessed from data.
-ValueClass = Literal["binary", "integer", "real"]
 
 
-@dataclass(frozen=True)
-class Conv2d:
+class ByValue:
+    """Equality of records that hold arrays, directly or in a field: same class, and equal values in every field.
+
+    Arrays are equal where their shape and all elements are. How a number is stored does not count: a bias of 3 is the
+    same bias in int32 and in float64. Nothing of this is hashable, since an array can change.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(_same(value, vars(other)[name]) for name, value in vars(self).items())
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return np.array_equal(a, b)
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return False
+    return bool(a == b)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d(ByValue):
     """Cross-correlation as in PyTorch. Arrays are read and written flat, C-ordered.
 
     weight `(O, I / groups, kH, kW)`, input `(I, H, W)`, output `(O, H', W')`.
@@ -48,9 +67,16 @@ class Conv2d:
         )
         return (self.weight.shape[0], height, width)
 
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether it multiplies each channel by one number and nothing else: 1×1, a group for each channel."""
+        channels = self.input_shape[0]
+        plain = self.stride == (1, 1) and self.padding == (0, 0)
+        return plain and self.groups == channels and self.weight.shape == (channels, 1, 1, 1)
 
-@dataclass(frozen=True)
-class Dense:
+
+@dataclass(frozen=True, eq=False)
+class Dense(ByValue):
     """Matrix product on the flattened source. weight `(out, in)`.
 
     delays: extra time steps of each synapse, `(out, in)`, or None where there are none.
@@ -74,16 +100,6 @@ Operator = Conv2d | Dense
 
 
 @dataclass(frozen=True)
-class Labels:
-    """Where a node stands in the model, for reports. Empty strings and None where a graph does not say."""
-
-    role: str = ""
-    stage: int | None = None
-    block: int | None = None
-    modality: str = ""
-
-
-@dataclass(frozen=True)
 class InputPort:
     """One input of the network.
 
@@ -100,13 +116,14 @@ class InputPort:
     signed: bool = False
 
 
-@dataclass(frozen=True)
-class FloatPopulation:
+@dataclass(frozen=True, eq=False)
+class FloatPopulation(ByValue):
     """u[t] = (1 − decay_u)·u[t−1] + I[t];  v[t] = (1 − decay_v)·v[t−1] + u[t] + bias;
     a spike where v > threshold, then v = 0.
 
     threshold: None for a readout, which integrates and never fires.
     bias: scalar or an array that broadcasts to `shape`.
+    depth: as in `QuantPopulation`; 0 until delays are balanced.
     """
 
     name: str
@@ -116,14 +133,21 @@ class FloatPopulation:
     threshold: float | None
     bias: FloatArray
     labels: Labels = field(default_factory=Labels)
+    depth: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape))
 
 
-@dataclass(frozen=True)
-class FloatSynapse:
+@dataclass(frozen=True, eq=False)
+class FloatSynapse(ByValue):
     """One linear operator from `source` (a population or an input) to the population `target`.
 
     delay: logical time steps. origin: NIR nodes that were fused into the operator, in order.
     learned: whether the weights were trained; False for wiring such as identities, pools and channel sums.
+    balance: as in `QuantSynapse`; 0 until delays are balanced.
     """
 
     source: str
@@ -132,10 +156,11 @@ class FloatSynapse:
     delay: int = 0
     origin: tuple[str, ...] = ()
     learned: bool = True
+    balance: int = 0
 
 
-@dataclass(frozen=True)
-class FloatNet:
+@dataclass(frozen=True, eq=False)
+class FloatNet(ByValue):
     """A network in model units. outputs: names of populations."""
 
     inputs: tuple[InputPort, ...]
@@ -144,8 +169,8 @@ class FloatNet:
     outputs: tuple[str, ...]  # population names
 
 
-@dataclass(frozen=True)
-class QuantPopulation:
+@dataclass(frozen=True, eq=False)
+class QuantPopulation(ByValue):
     """A population in Loihi's fixed point; `fixed_point.py` holds the equation.
 
     du: current decay as netx's `iDecay` (1..4096); Lava's own `du` is one less.
@@ -173,8 +198,8 @@ class QuantPopulation:
         return int(np.prod(self.shape))
 
 
-@dataclass(frozen=True)
-class QuantSynapse:
+@dataclass(frozen=True, eq=False)
+class QuantSynapse(ByValue):
     """8-bit weights from `source` to `target` with one exponent: adds `(Σ mantissa·x) · 2^exponent`, rounded down.
 
     operator.weight: int32 mantissas in −127..127 (a stock lava-dl file may hold −256..255).
@@ -194,8 +219,8 @@ class QuantSynapse:
     learned: bool = True
 
 
-@dataclass(frozen=True)
-class QuantNet:
+@dataclass(frozen=True, eq=False)
+class QuantNet(ByValue):
     """An integer network.
 
     reset: whether u and v are cleared at the start of each sample.

@@ -2,57 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+import math
+from dataclasses import replace
 
 from snnergy.artefacts.files import versions
-from snnergy.neuromorphic import emulator, fidelity
+from snnergy.artefacts.samples import Samples
+from snnergy.neuromorphic import decode, emulator, fidelity
 from snnergy.neuromorphic.calibrate import calibrate
-from snnergy.neuromorphic.fidelity import FidelityReport
-from snnergy.neuromorphic.graph.read_nir import NirSource, read_nir
-from snnergy.neuromorphic.inputs import Samples, read_samples, to_integers
-from snnergy.neuromorphic.ir import QuantNet
-from snnergy.neuromorphic.passes.balance_delays import pipeline_depths
-from snnergy.neuromorphic.passes.check import check
-from snnergy.neuromorphic.passes.discretise_time import discretise_time
-from snnergy.neuromorphic.passes.fuse import fuse
-from snnergy.neuromorphic.passes.quantize import quantize
+from snnergy.neuromorphic.compiled import Compiled
+from snnergy.neuromorphic.graph.source import NirSource
+from snnergy.neuromorphic.inputs import to_integers
+from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
+from snnergy.neuromorphic.passes.check import Check
+from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
+from snnergy.neuromorphic.passes.fuse import Fuse
+from snnergy.neuromorphic.passes.quantize import Quantize
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """An integer network and what lowering did to each of its nodes."""
-
-    net: QuantNet
-    fidelity: FidelityReport
-
-
-def compile_nir(path: Path, *, dt: float | None = None, calibration: Path | None = None) -> Compiled:
-    """Lower the NIR graph at `path`.
-
-    Args:
-        dt: time step in the unit of the file's time constants; None takes the file's own or a stated guess.
-        calibration: input file of calibration samples; without them scales rest on worst cases and nothing is measured.
-
-    Raises:
-        UserError: the file is unsound or holds something that the chip cannot do.
-    """
-    source = read_nir(path, dt)
-    return lower(source, None if calibration is None else read_samples(calibration, source.ports()))
-
-
-def lower(source: NirSource, samples: Samples | None = None) -> Compiled:
-    """Lower a graph that has been read; see `compile_nir`."""
-    fused = fuse(source)
-    floating = discretise_time(fused)
-    depths = pipeline_depths(floating)
+def lower(source: NirSource, samples: Samples | None = None, *, readout: str | None = None) -> Compiled:
+    """Lower a graph that has been read; `snnergy.neuromorphic.compile` describes the arguments."""
+    fused = Fuse()(source)
+    chosen = decode.readout_of(fused.outputs, readout)
+    if samples is not None:
+        decode.check_labels(samples.labels, math.prod(source.shapes[chosen]), chosen)
+    floating = DiscretiseTime()(fused)
+    balanced = BalanceDelays()(floating)
     calibration = None if samples is None else calibrate(source, samples)
-    quantized = quantize(floating, depths, calibration)
-    net = check(replace(quantized.net, provenance=_provenance(source, samples)))
+    quantized = Quantize(calibration)(balanced)
+    net = Check()(replace(quantized.net, provenance=_provenance(source, samples)))
     if samples is None or calibration is None:
-        return Compiled(net, fidelity.uncalibrated(quantized, source.dt, source.dt_reason))
+        return Compiled(net, fidelity.uncalibrated(quantized, source.dt, source.dt_reason, chosen))
     records = emulator.run(net, to_integers(samples, net.inputs))
-    return Compiled(net, fidelity.measure(quantized, records, calibration, samples, source.dt, source.dt_reason))
+    report = fidelity.measure(quantized, records, calibration, samples, source.dt, source.dt_reason, chosen)
+    return Compiled(net, report)
 
 
 def _provenance(source: NirSource, samples: Samples | None) -> dict[str, str]:

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch.nn.grad import conv2d_input
 
 from snnergy.artefacts.errors import UserError
-from snnergy.neuromorphic.ir import Conv2d, Dense, FloatArray, Operator, Shape
+from snnergy.artefacts.types import FloatArray, Shape
+from snnergy.neuromorphic.ir import Conv2d, Dense, Operator
 
 # A composed matrix beyond this many entries (2 GB in float64) points at a graph that should stay factored.
 _MATRIX_LIMIT = 1 << 28
@@ -49,6 +50,7 @@ def compose(first: Linear | None, second: Linear) -> Linear:
     """
     if first is None:
         return second
+    first, second = _unwrapped(first), _unwrapped(second)
     if isinstance(first, Diagonal) and isinstance(second, Diagonal):
         return Diagonal(first.gain.reshape(-1) * second.gain.reshape(-1))
     if isinstance(first, Diagonal):
@@ -58,6 +60,13 @@ def compose(first: Linear | None, second: Linear) -> Linear:
     if isinstance(second, Dense):
         return Dense(_through(first, second.weight))
     return Dense(_through(first, matrix(second)))
+
+
+def _unwrapped(operator: Linear) -> Linear:
+    """The diagonal that a depthwise 1×1 convolution is; any other operator as it is."""
+    if not isinstance(operator, Conv2d) or not operator.is_diagonal:
+        return operator
+    return Diagonal(np.broadcast_to(operator.weight[:, :, :, 0], operator.input_shape).reshape(-1))
 
 
 def _scaled_input(gain: FloatArray, operator: Linear) -> Linear:
@@ -115,18 +124,24 @@ def matrix(operator: Operator) -> FloatArray:
 
 
 def as_synapse(operator: Linear | None, source_shape: Shape) -> Operator:
-    """The operator as one that synapses can hold: a diagonal or an identity becomes a 1×1 depthwise convolution."""
+    """The operator as one that synapses can hold.
+
+    A diagonal or an identity becomes a depthwise 1×1 convolution, never a matrix, most of which would be zeros. Where
+    the gain is the same throughout each channel of the source (a flat source is one), these are its channels; else
+    every neuron is a channel.
+    """
     if isinstance(operator, Conv2d):
         return _regrouped(operator)
     if isinstance(operator, Dense):
         return operator
-    gain = np.ones(source_shape) if operator is None else operator.gain
-    if len(source_shape) == 3:
-        per_channel = _channel_constant(gain, source_shape)
-        if per_channel is not None:
-            channels, height, width = source_shape
-            return Conv2d(per_channel.reshape(-1, 1, 1, 1), (channels, height, width), groups=channels)
-    return Dense(np.diag(gain.reshape(-1)))
+    size = int(np.prod(source_shape))
+    gain = np.ones(size) if operator is None else operator.gain
+    maps = source_shape if len(source_shape) == 3 else (1, 1, size)  # of a Conv1d's (C, L) rows are not kept apart
+    per_channel = _channel_constant(gain, maps)
+    if per_channel is None:
+        maps, per_channel = (size, 1, 1), gain
+    channels, height, width = maps
+    return Conv2d(per_channel.reshape(-1, 1, 1, 1), (channels, height, width), groups=channels)
 
 
 def _regrouped(operator: Conv2d) -> Conv2d:

@@ -1,0 +1,74 @@
+"""Spiking networks from PyTorch through NIR to a bit-exact Loihi model, with an exact ledger of operations.
+
+    import snnergy as sn
+
+    compiled = sn.compile(graph, calibration=(x, y))     # a NIR graph to the chip's integers
+    run = sn.simulate(compiled, x, labels=y)             # every node's spikes, bit for bit as Lava has them
+    report = sn.energy(run)                              # every operation counted and priced
+
+    train ─▶ export ─▶ compile ─▶ simulate, verify ─▶ energy
+
+Nothing needs a file in between, and each step takes the file of the one before it. Importing the package is light: what
+a name needs is imported at the first look.
+"""
+
+from typing import TYPE_CHECKING
+
+from snnergy.artefacts.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from snnergy.artefacts.errors import BackendFailed, CheckFailed, SnnergyError, UserError
+    from snnergy.artefacts.release import __version__
+    from snnergy.energy.account import EnergyReport, energy
+    from snnergy.export.artefact import ExportResult, export
+    from snnergy.neuromorphic.backends import BACKENDS, Backend, Emulator, Lava
+    from snnergy.neuromorphic.compile import compile
+    from snnergy.neuromorphic.compiled import Compiled
+    from snnergy.neuromorphic.networks import load
+    from snnergy.neuromorphic.run import Run
+    from snnergy.neuromorphic.simulate import simulate
+    from snnergy.neuromorphic.verify import Verification, verify
+    from snnergy.training.loop.train import TrainResult, train
+
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "BackendFailed",
+    "CheckFailed",
+    "Compiled",
+    "Emulator",
+    "EnergyReport",
+    "ExportResult",
+    "Lava",
+    "Run",
+    "SnnergyError",
+    "TrainResult",
+    "UserError",
+    "Verification",
+    "__version__",
+    "compile",
+    "energy",
+    "export",
+    "load",
+    "simulate",
+    "train",
+    "verify",
+]
+
+_HOMES = {
+    "snnergy.artefacts.release": ("__version__",),
+    "snnergy.artefacts.errors": ("BackendFailed", "CheckFailed", "SnnergyError", "UserError"),
+    "snnergy.energy.account": ("EnergyReport",),
+    "snnergy.export.artefact": ("ExportResult",),
+    "snnergy.neuromorphic.backends": ("BACKENDS", "Backend", "Emulator", "Lava"),
+    "snnergy.neuromorphic.compile": ("compile",),
+    "snnergy.neuromorphic.compiled": ("Compiled",),
+    "snnergy.neuromorphic.networks": ("load",),
+    "snnergy.neuromorphic.run": ("Run",),
+    "snnergy.neuromorphic.simulate": ("simulate",),
+    "snnergy.neuromorphic.verify": ("Verification", "verify"),
+    "snnergy.training.loop.train": ("TrainResult", "train"),
+}
+# `energy` and `export` are packages that can be called, see `snnergy.artefacts.lazy_package`.
+_PACKAGES = {"energy": "snnergy.energy", "export": "snnergy.export"}
+make_lazy(__name__, {name: home for home, names in _HOMES.items() for name in names} | _PACKAGES)

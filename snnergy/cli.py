@@ -8,16 +8,16 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from types import TracebackType
-from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from snnergy.artefacts.errors import SnnergyError, UserError
-from snnergy.commands import compile as compile_nir
+from snnergy.artefacts.errors import OutputRefused, SnnergyError, UserError
+from snnergy.commands import compile as compile_
 from snnergy.commands import demo, energy, export, samples, simulate, train
+from snnergy.commands.options import Version
 from snnergy.terminal import Terminal
 from snnergy.threads import wait_briefly
 
@@ -26,7 +26,7 @@ _COMMANDS = {
     "train": train,
     "samples": samples,
     "export": export,
-    "compile": compile_nir,
+    "compile": compile_,
     "simulate": simulate,
     "energy": energy,
 }
@@ -35,25 +35,15 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 app = typer.Typer(
     help="Spiking networks from PyTorch through NIR to a bit-exact Loihi model, with an exact ledger of operations.",
     epilog="Example: snnergy demo",
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, _module in _COMMANDS.items():
     app.command(_name, epilog=f"Example: {_module.EXAMPLE}")(_module.command)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"snnergy {version('snnergy')}")
-        raise typer.Exit
-
-
 @app.callback()
-def _group(
-    _version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
-    ] = False,
-) -> None: ...
+def _group(_version: Version = False) -> None: ...
 
 
 def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | None = None) -> int:
@@ -64,7 +54,8 @@ def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | Non
         prog_name: that name, as help and errors show it.
         only: command that `arguments` belong to; None takes it from `arguments`.
     """
-    group = typer.main.get_group(app)
+    group = typer.main.get_command(app)  # with the options that install a shell's completion
+    assert isinstance(group, TyperGroup)
     command = group if only is None else group.commands[only]
     terminal = Terminal()
     try:
@@ -79,8 +70,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | Non
     except SnnergyError as error:
         if terminal.debug:
             traceback.print_exc()
-        violations = error.violations if isinstance(error, UserError) else (str(error),)
-        for violation in violations:
+        for violation in _lines(error):
             print(f"{prog_name}: {violation}", file=sys.stderr)
         return error.exit_code
     if code == _INTERRUPTED:
@@ -103,6 +93,14 @@ def export_nir_main() -> int:
 def _prepare_process() -> None:
     sys.excepthook = _explain_bug
     wait_briefly()
+
+
+def _lines(error: SnnergyError) -> tuple[str, ...]:
+    """What is wrong, with the options that help where the library does not know them."""
+    if isinstance(error, OutputRefused):
+        advice = "--force to replace it or -o to write elsewhere" if error.replaceable else "-o with another path"
+        return (f"{error.fact}; pass {advice}",)
+    return error.violations if isinstance(error, UserError) else (str(error),)
 
 
 def _explain_usage(error: TyperException, prog_name: str) -> int:

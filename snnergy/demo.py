@@ -18,40 +18,54 @@ from pathlib import Path
 from typing import Any
 
 from snnergy.artefacts.files import git_revision, refuse_overwrite, versions, written_whole
+from snnergy.artefacts.samples import read_samples, write_samples
 from snnergy.commands.compile import show_fidelity
-from snnergy.commands.export import describe_parity
-from snnergy.commands.simulate import describe_verification
-from snnergy.energy import write_report
+from snnergy.energy.account import energy
 from snnergy.energy.report import units
-from snnergy.export import export_nir
-from snnergy.model_inputs import model_inputs, parity_inputs, write_inputs
-from snnergy.neuromorphic import backends, decode
-from snnergy.neuromorphic.activity import write_activity
-from snnergy.neuromorphic.inputs import Samples, read_samples, to_integers
-from snnergy.neuromorphic.ir import QuantNet
-from snnergy.neuromorphic.lower import compile_nir
-from snnergy.neuromorphic.netx.files import write_netx
+from snnergy.export.artefact import export
+from snnergy.neuromorphic.compile import compile
+from snnergy.neuromorphic.compiled import Compiled
+from snnergy.neuromorphic.inputs import shapes_of
+from snnergy.neuromorphic.simulate import simulate
+from snnergy.neuromorphic.verify import verify
 from snnergy.terminal import Terminal
 from snnergy.training.config.experiment import Config, load_config
+from snnergy.training.data import model_inputs
 from snnergy.training.loop.train import train
 
-CONFIG = Path(__file__).with_name("configs") / "digits.yaml"
-_PARITY_SAMPLES = 64
-_CALIBRATION_SAMPLES = 128
-_LAVA_SAMPLES = 4
-_LAVA_TIMEOUT_S = 600.0
+EXPERIMENT = "digits"
 _LAVA_ENDS = (3, 11)  # the first Python that lava-nc 0.10.0 does not run on
 _COMMAND = "snnergy demo"
 
 Summary = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How much a demo does.
+
+    changes: to the experiment. The others are numbers of samples; None takes all of the test split.
+    """
+
+    changes: tuple[str, ...] = ()
+    parity_samples: int = 64
+    calibration_samples: int = 128
+    test_samples: int | None = None
+    lava_samples: int = 4
+
+
+FULL = Extent()
+# A network too small and too briefly trained to be good: it shows that every step works here, in a minute.
+QUICK = Extent(("train.epochs=2", "train.warmup_epochs=0", "model.base_dim=8", "model.time_steps=2"), 8, 32, 100, 1)
+
+
 @dataclass
-class _Run:
+class _Demo:
     """A demo under way: its folder, its terminal, and the summary so far."""
 
     folder: Path
     terminal: Terminal
+    extent: Extent
     summary: Summary
 
     @contextmanager
@@ -69,7 +83,9 @@ class _Run:
             scratch.write_text(json.dumps(self.summary, indent=2) + "\n")
 
 
-def demo(output: Path, terminal: Terminal, *, config: Path = CONFIG, force: bool = False) -> Summary:
+def demo(
+    output: Path, terminal: Terminal, *, config: Path | str = EXPERIMENT, extent: Extent = FULL, force: bool = False
+) -> Summary:
     """Run every step on the experiment `config`, into the folder `output`.
 
     Args:
@@ -82,16 +98,15 @@ def demo(output: Path, terminal: Terminal, *, config: Path = CONFIG, force: bool
     Raises:
         CheckFailed: the exported graph differs from the network.
     """
-    experiment = load_config(config, ["name=training"])
+    experiment = load_config(config, ["name=training", *extent.changes])
     _clear(output, force)
-    run = _Run(output, terminal, _empty_summary())
+    run = _Demo(output, terminal, extent, _empty_summary())
     run.write()
     _train(run, experiment)
     _export(run)
-    net = _compile(run)
-    samples = read_samples(output / "test.npz", net.inputs)
-    _simulate(run, net, samples)
-    _verify(run, net, samples)
+    compiled = _compile(run)
+    _simulate(run, compiled)
+    _verify(run, compiled)
     _energy(run)
     run.summary["finished"] = True
     run.write()
@@ -121,71 +136,70 @@ def _empty_summary() -> Summary:
     return start | dict.fromkeys(figures) | end
 
 
-def _train(run: _Run, experiment: Config) -> None:
+def _train(run: _Demo, experiment: Config) -> None:
     with run.step("train", f"training: {experiment.train.epochs} epochs on {experiment.data.name}"):
-        metrics = train(experiment, run.folder, progress=run.terminal.shows_progress).metrics
-        write_inputs(run.folder / "calibration.npz", model_inputs(experiment, "val", _CALIBRATION_SAMPLES))
-        write_inputs(run.folder / "test.npz", model_inputs(experiment, "test"))
+        metrics = train(experiment, output=run.folder, progress=run.terminal.training_progress).metrics
+        calibration = model_inputs(experiment, "val", run.extent.calibration_samples)
+        write_samples(run.folder / "calibration.npz", calibration)
+        write_samples(run.folder / "test.npz", model_inputs(experiment, "test", run.extent.test_samples))
         run.summary["accuracy_float"] = metrics["test_accuracy"]
     run.terminal.say(f"accuracy {metrics['test_accuracy']:.2%} on {metrics['test_samples']} test samples")
 
 
-def _export(run: _Run) -> None:
+def _export(run: _Demo) -> None:
     with run.step("export", "exporting to NIR, and comparing every spike of every node with PyTorch"):
         checkpoint = run.folder / "training" / "checkpoint.pt"
-        inputs, _ = parity_inputs(checkpoint, _PARITY_SAMPLES)
-        parity = export_nir(checkpoint, run.folder / "model.nir", inputs).parity
-        assert parity is not None  # inputs were given
+        parity = export(checkpoint, run.folder / "model.nir", samples=run.extent.parity_samples).parity
+        assert parity is not None  # there are samples
         run.summary["parity_mismatches"] = parity.mismatches
-    run.terminal.say(describe_parity(parity))
+    run.terminal.say(str(parity))
 
 
-def _compile(run: _Run) -> QuantNet:
-    with run.step("compile", f"quantizing to 8-bit weights, calibrated on {_CALIBRATION_SAMPLES} validation samples"):
-        compiled = compile_nir(run.folder / "model.nir", calibration=run.folder / "calibration.npz")
-        write_netx(compiled.net, run.folder / "model.net")
-        compiled.fidelity.write(run.folder / "model.fidelity.json")
+def _compile(run: _Demo) -> Compiled:
+    samples = run.extent.calibration_samples
+    with run.step("compile", f"quantizing to 8-bit weights, calibrated on {samples} validation samples"):
+        compiled = compile(run.folder / "model.nir", calibration=run.folder / "calibration.npz")
+        compiled.save(run.folder / "model.net")
     show_fidelity(run.terminal, compiled.fidelity)
-    return compiled.net
+    return compiled
 
 
-def _simulate(run: _Run, net: QuantNet, samples: Samples) -> None:
+def _simulate(run: _Demo, compiled: Compiled) -> None:
+    samples = read_samples(run.folder / "test.npz", shapes_of(compiled.net.inputs))
     with (
         run.step("simulate", f"simulating {len(samples)} test samples in the bit-exact emulator"),
         run.terminal.progress("simulating", total=len(samples)) as advance,
     ):
-        records = backends.simulate(net, to_integers(samples, net.inputs), progress=advance)
         path = run.folder / "activity.h5"
-        write_activity(path, net, records, backend="emulator", model="model.net", labels=samples.labels)
-        assert samples.labels is not None  # written by this demo
-        accuracy = decode.accuracy(decode.logits(net, records), samples.labels)
+        accuracy = simulate(run.folder / "model.net", samples, output=path, progress=advance).accuracy
         run.summary["accuracy_8bit"] = accuracy
     run.terminal.say(f"accuracy {accuracy:.2%} in 8 bits, {run.summary['accuracy_float']:.2%} in float")
 
 
-def _verify(run: _Run, net: QuantNet, samples: Samples) -> None:
-    with run.step("verify", f"comparing the emulator with Intel's Lava, {_LAVA_SAMPLES} samples, every node and step"):
+def _verify(run: _Demo, compiled: Compiled) -> None:
+    count = run.extent.lava_samples
+    with run.step("verify", f"comparing the emulator with Intel's Lava, {count} samples, every node and step"):
         if sys.version_info >= _LAVA_ENDS:
             run.terminal.say(f"left out: Lava runs on Python 3.10 only, this is {platform.python_version()}")
             return
-        inputs = to_integers(samples.first(_LAVA_SAMPLES), net.inputs)
+        samples = read_samples(run.folder / "test.npz", shapes_of(compiled.net.inputs)).first(count)
         with run.terminal.progress("simulating in Lava"):
-            verification = backends.verify(net, inputs, timeout_s=_LAVA_TIMEOUT_S)
+            verification = verify(compiled, samples)
         run.summary["lava_samples"] = verification.samples
         run.summary["lava_nodes"] = verification.nodes
         run.summary["lava_values_compared"] = verification.values_compared
         run.summary["lava_mismatches"] = verification.total_mismatches
-    run.terminal.say(describe_verification(verification))
+    run.terminal.say(str(verification))
 
 
-def _energy(run: _Run) -> None:
+def _energy(run: _Demo) -> None:
     with run.step("energy", "counting every operation, and pricing it"):
-        report = write_report(run.folder / "activity.h5", run.folder / "report")
+        report = energy(run.folder / "activity.h5", output=run.folder / "report")
         for figure in ("energy_snn_pj", "energy_ann_pj", "energy_quantized_ann_pj"):
             run.summary[figure] = getattr(report, figure)
 
 
-def _show(run: _Run) -> None:
+def _show(run: _Demo) -> None:
     """Print the table that a reader of the demo looks for, and where the page is."""
     found = run.summary
     rows = [

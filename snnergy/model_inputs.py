@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.samples import MODALITIES, to_units
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, ModelConfig, load_config
 from snnergy.training.data import Split, arrays
 
-MODALITIES = ("video", "audio")
 _CONFIG_SUFFIXES = {".yaml", ".yml"}
 
 
@@ -41,7 +39,7 @@ def model_inputs(config: Config, split: Split, limit: int | None = None) -> dict
         UserError: the data set is not there.
     """
     samples = arrays(config, split, limit)
-    return {name: _to_units(samples[name]) for name in MODALITIES} | {"label": samples["label"]}
+    return {name: to_units(samples[name]) for name in MODALITIES} | {"label": samples["label"]}
 
 
 def random_inputs(model: ModelConfig, count: int, seed: int = 0) -> dict[str, npt.NDArray[np.float32]]:
@@ -50,7 +48,7 @@ def random_inputs(model: ModelConfig, count: int, seed: int = 0) -> dict[str, np
     side = (model.image_size, model.image_size)
     channels = {"video": model.video_channels, "audio": 1}
     return {
-        name: _to_units(rng.integers(0, 256, size=(count, model.time_steps, channels[name], *side), dtype=np.uint8))
+        name: to_units(rng.integers(0, 256, size=(count, model.time_steps, channels[name], *side), dtype=np.uint8))
         for name in MODALITIES
     }
 
@@ -74,14 +72,3 @@ def parity_inputs(source: Path, count: int) -> tuple[dict[str, npt.NDArray[Any]]
     except UserError as missing:
         return random_inputs(experiment.model, count), f"samples of random pixels ({missing})"
     return {name: inputs[name] for name in MODALITIES}, f"validation samples of {experiment.data.name}"
-
-
-def write_inputs(path: Path, inputs: Mapping[str, npt.NDArray[Any]], *, force: bool = False) -> None:
-    """Write arrays as the `.npz` that `snnergy simulate` and `snnergy compile --calibration` read."""
-    # Through an open file, because savez appends .npz to any other name.
-    with written_whole(path, force=force) as scratch, scratch.open("wb") as file:
-        np.savez_compressed(file, **inputs)
-
-
-def _to_units(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    return pixels.astype(np.float32) / np.float32(255)

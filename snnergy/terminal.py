@@ -46,6 +46,11 @@ class Terminal:
         if not self.as_json:
             self._text.print(text, markup=False)
 
+    def show(self, draw: Callable[[Console], None]) -> None:
+        """Let a function print to the terminal, for people."""
+        if not self.as_json:
+            draw(self._text)
+
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table for people; every column but the first is aligned right."""
         if self.as_json:

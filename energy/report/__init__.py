@@ -1,1 +1,1 @@
-"""Renderings of an `EnergyReport`: a page, plots, machine-readable tables and a terminal summary."""
+"""Renderings of an `Summary`: a page, plots, machine-readable tables and a terminal summary."""

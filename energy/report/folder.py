@@ -11,31 +11,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snnergy.artefacts.files import refuse_overwrite, written_whole
+from snnergy.artefacts.files import written_whole
 from snnergy.energy.report.page import page
 from snnergy.energy.report.plots import plots
 from snnergy.energy.report.tables import write_energy_csv, write_json, write_rates_csv
-from snnergy.energy.summary import EnergyReport, summarise
+from snnergy.energy.summary import Summary
 
 
-def write_report(activity: Path, output: Path, *, technology: str = "45nm-fp32", force: bool = False) -> EnergyReport:
-    """Count and price a recorded run and write its report folder.
+def write_report(report: Summary, output: Path, *, force: bool = False) -> None:
+    """Write the report folder of a run.
 
     Args:
-        activity: an activity file; its layout is in `snnergy.energy.read_activity`.
         output: folder to make; an existing one is replaced if `force`.
-        technology: a key of `snnergy.energy.TECHNOLOGIES`.
-
-    Returns:
-        What was written, as numbers.
 
     Raises:
-        UserError: a bad activity file, an unknown technology, or `output` exists or cannot be written.
-        LedgerMismatch: the counts disagree with what the simulator delivered.
+        UserError: `output` exists or cannot be written.
     """
-    output = Path(output)
-    refuse_overwrite(output, force)  # before minutes of counting, not after
-    report = summarise(activity, technology=technology)
     drawn = plots(report)
     with written_whole(output, force=force) as folder:
         (folder / "plots").mkdir(parents=True)
@@ -45,4 +36,3 @@ def write_report(activity: Path, output: Path, *, technology: str = "45nm-fp32",
         write_energy_csv(report, folder / "energy.csv")
         write_rates_csv(report, folder / "firing_rates.csv")
         (folder / "report.html").write_text(page(report, drawn), "utf-8")
-    return report

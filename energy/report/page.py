@@ -22,7 +22,7 @@ from snnergy.energy.prices import TECHNOLOGIES, Price
 from snnergy.energy.rates import role_title
 from snnergy.energy.report import units
 from snnergy.energy.report.plots import PALETTE, stage_title
-from snnergy.energy.summary import ESTIMATES_ONLY, BreakEven, EnergyReport, Part
+from snnergy.energy.summary import ESTIMATES_ONLY, BreakEven, Part, Summary
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -72,7 +72,7 @@ class Contender:
     style: str
 
 
-def page(report: EnergyReport, drawn: Mapping[str, str]) -> str:
+def page(report: Summary, drawn: Mapping[str, str]) -> str:
     """The HTML text of a report.
 
     Args:
@@ -118,7 +118,7 @@ def page(report: EnergyReport, drawn: Mapping[str, str]) -> str:
     )
 
 
-def _caption(name: str, report: EnergyReport) -> tuple[str, str]:
+def _caption(name: str, report: Summary) -> tuple[str, str]:
     title, explanation = _CAPTIONS[name]
     return title.format("Operations" if report.unpriced else "Energy"), explanation
 
@@ -134,7 +134,7 @@ def _inlined(svg: str) -> str:
     return svg
 
 
-def _contenders(report: EnergyReport) -> tuple[Contender, ...]:
+def _contenders(report: Summary) -> tuple[Contender, ...]:
     ann, quantized = report.ann, report.quantized_ann
     snn_detail = f"{report.activity.time_steps} time steps, {report.technology.title}"
     return (
@@ -149,7 +149,7 @@ def _network_detail(network: Counterpart) -> str:
     return f"{passes}, {network.technology.title}"
 
 
-def _verdict(report: EnergyReport) -> str:
+def _verdict(report: Summary) -> str:
     """The comparison in a sentence."""
     if report.ratio_ann is None or report.ratio_quantized_ann is None:
         return "There is no total: a price that this run needs has not been published."
@@ -166,12 +166,12 @@ def _verdict(report: EnergyReport) -> str:
     return f"{sentence}, and {fair} times where this one has {quantized.technology.name} arithmetic too."
 
 
-def _charged(report: EnergyReport, network: Counterpart) -> Iterable[BreakEven]:
+def _charged(report: Summary, network: Counterpart) -> Iterable[BreakEven]:
     """The break-even row for the passes that a counterpart is charged."""
     return (row for row in report.break_even if (row.against, row.passes) == (network.title, network.passes))
 
 
-def _operations(report: EnergyReport) -> Iterable[OperationRow]:
+def _operations(report: Summary) -> Iterable[OperationRow]:
     for kind in KINDS:
         if kind.operation in report.total.counts:
             price = report.technology.price(kind.operation)
@@ -202,7 +202,7 @@ def _modality_or_none(modality: str) -> str:
     return modality or "shared"
 
 
-def _edges(report: EnergyReport) -> tuple[Row, ...]:
+def _edges(report: Summary) -> tuple[Row, ...]:
     synaptic = report.ledger.where(lambda entry: entry.place.kind == "edge").split(lambda place: place)
     parts = report.parts(lambda place: place)
     ordered = sorted(synaptic, key=lambda place: place.index)

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from snnergy.energy.operations import KIND, KINDS, Operation
 from snnergy.energy.rates import rates_by_role_and_stage, role_title
 from snnergy.energy.report.units import Unit, count_unit, energy_unit
-from snnergy.energy.summary import EnergyReport, Part
+from snnergy.energy.summary import Part, Summary
 
 # Name → colour on white. Series colours keep their contrast on a dark ground too, and differ for the colour-blind.
 PALETTE = {
@@ -58,12 +58,12 @@ _STYLE = {
 _SIZE_INCHES = (6.4, 3.4)
 
 
-def plots(report: EnergyReport) -> dict[str, str]:
+def plots(report: Summary) -> dict[str, str]:
     """Every plot by name, as a standalone SVG document.
 
     Where a price is missing, the energy plots show counts of operations instead.
     """
-    drawings: dict[str, Callable[[Axes, EnergyReport], None]] = {
+    drawings: dict[str, Callable[[Axes, Summary], None]] = {
         "energy_by_stage": _energy_by_stage,
         "energy_over_samples": _energy_over_samples,
         "firing_rates": _firing_rates,
@@ -77,7 +77,7 @@ def stage_title(stage: int | None) -> str:
     return "unplaced" if stage is None or stage < 0 else f"stage {stage}"
 
 
-def _svg(draw: Callable[[Axes, EnergyReport], None], report: EnergyReport) -> str:
+def _svg(draw: Callable[[Axes, Summary], None], report: Summary) -> str:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
         draw(figure.add_subplot(), report)
@@ -86,7 +86,7 @@ def _svg(draw: Callable[[Axes, EnergyReport], None], report: EnergyReport) -> st
     return re.sub(r"\s*<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
 
 
-def _energy_by_stage(axes: Axes, report: EnergyReport) -> None:
+def _energy_by_stage(axes: Axes, report: Summary) -> None:
     parts = report.stages()
     quantity = _counts if report.unpriced else _energies
     amounts = {operation: [quantity(part).get(operation, 0.0) for part in parts.values()] for operation in KIND}
@@ -106,7 +106,7 @@ def _energy_by_stage(axes: Axes, report: EnergyReport) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
 
 
-def _energy_over_samples(axes: Axes, report: EnergyReport) -> None:
+def _energy_over_samples(axes: Axes, report: Summary) -> None:
     if report.per_sample_pj is not None:
         values = report.per_sample_pj
     else:
@@ -127,7 +127,7 @@ def _energy_over_samples(axes: Axes, report: EnergyReport) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9)
 
 
-def _firing_rates(axes: Axes, report: EnergyReport) -> None:
+def _firing_rates(axes: Axes, report: Summary) -> None:
     rates = rates_by_role_and_stage(report.activity, report.ledger)
     roles = list(dict.fromkeys(role for role, _ in rates))
     stages = sorted({stage for _, stage in rates})
@@ -155,7 +155,7 @@ def _firing_rates(axes: Axes, report: EnergyReport) -> None:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=9)
 
 
-def _spikes_over_time(axes: Axes, report: EnergyReport) -> None:
+def _spikes_over_time(axes: Axes, report: Summary) -> None:
     sent = report.ledger.where(lambda entry: entry.operation == "spike" and entry.place.value_class != "real")
     by_stage = sent.split(lambda place: place.stage)
     stages = sorted(by_stage, key=lambda stage: (stage is None, stage))
@@ -183,11 +183,11 @@ def _counts(part: Part) -> dict[Operation, float]:
     return dict(part.counts)
 
 
-def _unit(report: EnergyReport, largest: float) -> Unit:
+def _unit(report: Summary, largest: float) -> Unit:
     return count_unit(largest) if report.unpriced else energy_unit(largest)
 
 
-def _quantity_label(report: EnergyReport, unit: Unit) -> str:
+def _quantity_label(report: Summary, unit: Unit) -> str:
     if report.unpriced:
         return f"operations per inference{f' ({unit.symbol})' if unit.symbol else ''}"
     return f"energy per inference ({unit.symbol})"

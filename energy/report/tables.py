@@ -17,7 +17,7 @@ from snnergy.energy.counterparts import Counterpart
 from snnergy.energy.ledger import Place
 from snnergy.energy.operations import KIND
 from snnergy.energy.rates import column
-from snnergy.energy.summary import ESTIMATES_ONLY, EnergyReport, Part
+from snnergy.energy.summary import ESTIMATES_ONLY, Part, Summary
 
 FORMAT = "snnergy-energy"
 VERSION = 1
@@ -25,25 +25,24 @@ VERSION = 1
 _Key = TypeVar("_Key", bound=Hashable)
 
 _PLACE_COLUMNS = ("kind", "index", "name", "source", "target", "role", "stage", "block", "modality", "value_class")
-_NODE_COLUMNS = ("name", "kind", "role", "stage", "block", "modality", "value_class")
 
 
-def write_json(report: EnergyReport, path: Path) -> None:
+def write_json(report: Summary, path: Path) -> None:
     """Write the whole report but the single entries of the ledger, which are in the CSV."""
     path.write_text(json.dumps(_document(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
 
 
-def write_energy_csv(report: EnergyReport, path: Path) -> None:
+def write_energy_csv(report: Summary, path: Path) -> None:
     """Write a row for each operation at each place. Counts are over all samples; energy is of the mean sample."""
     _write_csv(path, _energy_rows(report))
 
 
-def write_rates_csv(report: EnergyReport, path: Path) -> None:
+def write_rates_csv(report: Summary, path: Path) -> None:
     """Write a row for each node that sends values."""
     _write_csv(path, _rate_rows(report))
 
 
-def headline(report: EnergyReport) -> dict[str, Any]:
+def headline(report: Summary) -> dict[str, Any]:
     """The figures to quote, picojoules of one inference; None where a price is not published."""
     return {
         "energy_snn_pj": report.energy_snn_pj,
@@ -56,7 +55,7 @@ def headline(report: EnergyReport) -> dict[str, Any]:
     }
 
 
-def _document(report: EnergyReport) -> dict[str, Any]:
+def _document(report: Summary) -> dict[str, Any]:
     run, total = report.activity, report.total
     return {
         "format": FORMAT,
@@ -64,7 +63,7 @@ def _document(report: EnergyReport) -> dict[str, Any]:
         "disclaimer": ESTIMATES_ONLY,
         "unit": "pJ for one inference, the mean over samples, unless a name says otherwise",
         "activity": {
-            "file": run.path.name,
+            "file": run.file_name,
             "model": run.model,
             "backend": run.backend,
             "samples": run.samples,
@@ -117,7 +116,7 @@ def _part(part: Part) -> dict[str, Any]:
     }
 
 
-def _parts(report: EnergyReport, key: Callable[[Place], _Key], label: str) -> list[dict[str, Any]]:
+def _parts(report: Summary, key: Callable[[Place], _Key], label: str) -> list[dict[str, Any]]:
     return [{label: value, **_part(part)} for value, part in report.parts(key).items()]
 
 
@@ -139,7 +138,7 @@ def _counterpart(network: Counterpart) -> dict[str, Any]:
     }
 
 
-def _energy_rows(report: EnergyReport) -> Iterable[dict[str, Any]]:
+def _energy_rows(report: Summary) -> Iterable[dict[str, Any]]:
     samples = report.ledger.samples
     for entry in report.ledger.entries:
         price = report.technology.price(entry.operation)
@@ -157,12 +156,20 @@ def _energy_rows(report: EnergyReport) -> Iterable[dict[str, Any]]:
         }
 
 
-def _rate_rows(report: EnergyReport) -> Iterable[dict[str, Any]]:
+def _rate_rows(report: Summary) -> Iterable[dict[str, Any]]:
     for row in report.rates:
         low, high = row.rate.ci95 or (None, None)
-        yield {name: getattr(row.node, name) for name in _NODE_COLUMNS} | {
-            "place": column(row.node).title,
-            "neurons": row.node.size,
+        node, labels = row.node, row.node.labels
+        yield {
+            "name": node.name,
+            "kind": node.kind,
+            "role": labels.role,
+            "stage": labels.stage,
+            "block": labels.block,
+            "modality": labels.modality,
+            "value_class": node.value_class,
+            "place": column(node).title,
+            "neurons": node.size,
             "rate": row.rate.mean,
             "rate_std": row.rate.std,
             "rate_ci95_low": low,

@@ -8,10 +8,10 @@ from rich.table import Table
 
 from snnergy.energy.report import units
 from snnergy.energy.report.plots import stage_title
-from snnergy.energy.summary import ESTIMATES_ONLY, EnergyReport
+from snnergy.energy.summary import ESTIMATES_ONLY, Summary
 
 
-def print_report(report: EnergyReport, console: Console | None = None) -> None:
+def print_report(report: Summary, console: Console | None = None) -> None:
     """Print a report to a console, standard output by default."""
     console = console or Console()
     run = report.activity
@@ -27,7 +27,7 @@ def print_report(report: EnergyReport, console: Console | None = None) -> None:
     console.print(f"[dim]{ESTIMATES_ONLY}[/dim]", highlight=False)
 
 
-def _comparison(report: EnergyReport) -> Table:
+def _comparison(report: Summary) -> Table:
     networks = (report.ann, report.quantized_ann)
     table = _table("per inference", "this SNN", *(network.title for network in networks))
     counts = report.total.counts
@@ -67,7 +67,7 @@ def _comparison(report: EnergyReport) -> Table:
     return table
 
 
-def _stages(report: EnergyReport) -> Table:
+def _stages(report: Summary) -> Table:
     table = _table("stage", "accumulates", "multiplications", "energy", "± std")
     for stage, part in report.stages().items():
         accumulates = part.counts.get("ac", 0.0) + part.counts.get("ac_weighted", 0.0)

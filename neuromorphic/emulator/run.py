@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snnergy.artefacts.records import Records, joined
+from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.emulator.fixed_point import NeuronState, step
 from snnergy.neuromorphic.emulator.synapses import delivered, drive
 from snnergy.neuromorphic.inputs import check_integers
-from snnergy.neuromorphic.ir import IntArray, QuantNet, QuantPopulation
-from snnergy.neuromorphic.records import Records
+from snnergy.neuromorphic.ir import QuantNet, QuantPopulation
 
 # Samples simulated together: enough to fill the kernels, few enough that state stays in cache.
 _BATCH = 16
@@ -59,7 +60,7 @@ def run(
         parts.append(_run_batch(net, batch, record_state))
         if progress is not None:
             progress(next(iter(batch.values())).shape[0])
-    return _joined(parts)
+    return joined(parts)
 
 
 def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -> Records:
@@ -105,19 +106,3 @@ def scan(population: QuantPopulation, a_in: Tensor, keep: bool) -> Scan:
         if keep:
             u[:, t], v[:, t] = state.u.int(), state.v.int()
     return Scan(spikes, u, v, state.wrapped, state.clipped)
-
-
-def _joined(parts: list[Records]) -> Records:
-    def merged(field: str) -> dict[str, IntArray]:
-        return {name: np.concatenate([getattr(p, field)[name] for p in parts]) for name in getattr(parts[0], field)}
-
-    def stacked(field: str) -> tuple[IntArray, ...]:
-        return tuple(np.concatenate(arrays) for arrays in zip(*(getattr(p, field) for p in parts), strict=True))
-
-    overflows: dict[str, tuple[int, int]] = {}
-    for name, (wrapped, clipped) in (item for part in parts for item in part.overflows.items()):
-        before = overflows.get(name, (0, 0))
-        overflows[name] = (before[0] + wrapped, before[1] + clipped)
-    return Records(
-        merged("values"), merged("u"), merged("v"), stacked("delivered"), stacked("delivered_nonzero"), overflows
-    )

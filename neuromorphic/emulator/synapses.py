@@ -23,6 +23,8 @@ def _exact_dtype(weight: Tensor, largest_input: float) -> torch.dtype:
 
 def _convolve(operator: Conv2d, kernel: Tensor, x: Tensor) -> Tensor:
     """x `(B, neurons)` → `(B, outputs)`; kernel and x in one dtype."""
+    if operator.is_diagonal:  # torch handles each group by itself, and there can be one a neuron
+        return x * kernel.reshape(-1, 1).expand(-1, x.shape[1] // kernel.shape[0]).reshape(-1)
     maps = x.reshape(-1, *operator.input_shape)
     out = F.conv2d(maps, kernel, None, operator.stride, operator.padding, operator.dilation, operator.groups)
     return out.flatten(1)

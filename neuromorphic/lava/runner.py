@@ -10,20 +10,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
-import snnergy
 from snnergy.artefacts.errors import BackendFailed, UserError
+from snnergy.artefacts.records import Records
+from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.inputs import check_integers
-from snnergy.neuromorphic.ir import IntArray, QuantNet
+from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.lava.group import end_group
 from snnergy.neuromorphic.lava.job import Job, create_array, input_columns
 from snnergy.neuromorphic.lava.schedule import schedule_of
 from snnergy.neuromorphic.lava.synapses import held_form, unrolled_nonzeros
 from snnergy.neuromorphic.netx.files import write_netx
-from snnergy.neuromorphic.records import Records
 
 _POLL_S = 0.05
 _OUTPUT_TAIL = 2000  # characters of the child's output that a report of its death carries
@@ -136,7 +137,7 @@ def execute(job: Job, *, timeout_s: float, progress: Callable[[int], None] | Non
 
 def _child_environment() -> dict[str, str]:
     """Ours, with this package on the path and one thread a process: there are as many processes as populations."""
-    here = str(Path(snnergy.__file__).parents[1])
+    here = str(Path(str(resources.files("snnergy"))).parent)
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     return {**os.environ, **threads, "PYTHONPATH": path}

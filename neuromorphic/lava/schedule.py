@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snnergy.artefacts.errors import UserError
-from snnergy.neuromorphic.ir import IntArray, QuantNet
+from snnergy.artefacts.types import IntArray
+from snnergy.neuromorphic.ir import QuantNet
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
 from snnergy.artefacts.errors import UserError
-from snnergy.neuromorphic.ir import Conv2d, Dense, IntArray, Operator, QuantSynapse
+from snnergy.artefacts.types import IntArray
+from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantSynapse
 from snnergy.neuromorphic.netx.stock_weights import as_lava_holds
 
 

@@ -3,7 +3,8 @@
     /graph               attributes format, version, reset, outputs; dataset provenance (JSON)
     /graph/inputs/<i>        attributes of an `InputPort`
     /graph/populations/<i>   attributes of a `QuantPopulation` and its `Labels`; dataset bias
-    /graph/synapses/<i>      attributes of a `QuantSynapse`, and layer: the index in /layer that holds its operator
+    /graph/synapses/<i>      attributes of a `QuantSynapse`; layer: the index in /layer that holds its operator;
+                             input_shape of a convolution, also of a diagonal one that stands there as a matrix
 
 Weights and kernels stay in `/layer`, in netx's form (see `netx_layers.py`), so that they are stored once.
 """
@@ -11,32 +12,21 @@ Weights and kernels stay in `/layer`, in netx's form (see `netx_layers.py`), so 
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 
 import h5py
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5_fields import Fields
-from snnergy.neuromorphic.ir import (
-    Conv2d,
-    Dense,
-    InputPort,
-    IntArray,
-    Labels,
-    Operator,
-    Pair,
-    QuantNet,
-    QuantPopulation,
-    QuantSynapse,
-    Shape,
-    ValueClass,
-)
+from snnergy.artefacts.types import VALUE_CLASSES, IntArray, Shape
+from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Operator, Pair, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.netx.soundness import require_sound
 
 _FORMAT = "snnergy-graph"
 _VERSION = 1
-_VALUE_CLASSES = ("binary", "integer", "real")
+# What to do about a file that lacks something.
+REMAKE = "write the file again with `snnergy compile` or lava-dl's export_hdf5"
 
 
 def write_graph(file: h5py.File, net: QuantNet, layers: list[int]) -> None:
@@ -69,24 +59,18 @@ def read_graph(file: h5py.File, name: str) -> QuantNet:
         UserError: every missing field, wrong type, value out of range and dangling edge.
     """
     violations: list[str] = []
-    root = Fields(file, f"{name}: ", violations)
-    attributes = root.group("graph", attributes=True)
+    root = Fields(file, f"{name}: ", violations, REMAKE)
     graph = root.group("graph")
-    if attributes is None or graph is None:
+    if graph is None:
         raise UserError(violations)
+    attributes = graph.attributes()
     if attributes.text("format") != _FORMAT or attributes.integer("version") != _VERSION:
         attributes.refuse("version", f"this version reads {_FORMAT} {_VERSION}; compile the network again")
         raise UserError(violations)
-    inputs = [_read_input(Fields(g.attrs, where, violations)) for g, where in _entries(graph, file, "inputs", name)]
-    populations = [
-        _read_population(Fields(g.attrs, where, violations), Fields(g, where, violations))
-        for g, where in _entries(graph, file, "populations", name)
-    ]
+    inputs = [_read_input(fields.attributes()) for fields in _entries(graph, "inputs")]
+    populations = [_read_population(fields) for fields in _entries(graph, "populations")]
     layers = root.group("layer")
-    synapses = [
-        _read_synapse(Fields(g.attrs, where, violations), layers)
-        for g, where in _entries(graph, file, "synapses", name)
-    ]
+    synapses = [_read_synapse(fields.attributes(), layers) for fields in _entries(graph, "synapses")]
     net = QuantNet(
         inputs=tuple(inputs),
         populations=tuple(populations),
@@ -100,45 +84,37 @@ def read_graph(file: h5py.File, name: str) -> QuantNet:
     return require_sound(net, name)
 
 
-def _entries(graph: Fields, file: h5py.File, kind: str, name: str) -> list[tuple[h5py.Group, str]]:
-    """The numbered groups of one kind, each with the name that messages call it by."""
-    group = graph.group(kind)
-    count = 0 if group is None else group.numbered()
-    paths = [f"/graph/{kind}/{index}" for index in range(count)]
-    return [(file[path], f"{name}: {path}") for path in paths]
+def _entries(graph: Fields, kind: str) -> list[Fields]:
+    """The numbered groups of one kind."""
+    parent = graph.group(kind)
+    found = [] if parent is None else [parent.group(str(index)) for index in range(parent.numbered())]
+    return [fields for fields in found if fields is not None]
 
 
 def _read_input(attributes: Fields) -> InputPort:
-    value_class = attributes.text("value_class")
-    if value_class not in _VALUE_CLASSES and not attributes.broken:
-        attributes.refuse("value_class", f"{value_class!r}; expected one of {_VALUE_CLASSES}")
     return InputPort(
         name=attributes.text("name"),
-        shape=_read_shape(attributes, "shape"),
-        value_class=cast(ValueClass, value_class),
+        shape=attributes.shape("shape"),
+        value_class=attributes.choice("value_class", VALUE_CLASSES),
         scale=attributes.real("scale"),
         bits=attributes.integer("bits"),
         signed=attributes.flag("signed"),
     )
 
 
-def _read_population(attributes: Fields, datasets: Fields) -> QuantPopulation:
+def _read_population(fields: Fields) -> QuantPopulation:
+    attributes = fields.attributes()
     return QuantPopulation(
         name=attributes.text("name"),
-        shape=_read_shape(attributes, "shape"),
+        shape=attributes.shape("shape"),
         du=attributes.integer("du"),
         dv=attributes.integer("dv"),
         vth=attributes.integer("vth"),
-        bias=datasets.integers("bias").astype(np.int32),
+        bias=fields.integers("bias").astype(np.int32),
         spiking=attributes.flag("spiking"),
         scale=attributes.real("scale"),
         depth=attributes.integer("depth"),
-        labels=Labels(
-            role=attributes.text("role"),
-            stage=attributes.integer("stage") if attributes.has("stage") else None,
-            block=attributes.integer("block") if attributes.has("block") else None,
-            modality=attributes.text("modality"),
-        ),
+        labels=attributes.labels(),
     )
 
 
@@ -171,10 +147,12 @@ def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int)
     if layer.broken:
         return None
     mantissa = (weight >> max(exponent, 0)).astype(np.int32)
+    if kind == "dense" and attributes.has("input_shape"):
+        return _read_diagonal(attributes, layer, mantissa)
     if kind == "dense":
         delays = (layer.integers("delay") - delay).astype(np.int32) if attributes.flag("has_delays") else None
         return None if layer.broken else Dense(mantissa, delays)
-    channels, height, width = (*_read_shape(attributes, "input_shape"), 0, 0, 0)[:3]
+    channels, height, width = (*attributes.shape("input_shape"), 0, 0, 0)[:3]
     stride, padding, dilation = (layer.integers(key).reshape(-1) for key in ("stride", "padding", "dilation"))
     if not layer.broken and not stride.size == padding.size == dilation.size == 2:
         layer.refuse("stride", "stride, padding and dilation need a value for height and one for width; compile again")
@@ -184,26 +162,29 @@ def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int)
     return Conv2d(mantissa, (channels, height, width), _pair(stride), _pair(padding), _pair(dilation), groups)
 
 
+def _read_diagonal(attributes: Fields, layer: Fields, matrix: IntArray) -> Conv2d | None:
+    """A depthwise 1×1 convolution that was written as the matrix that it is."""
+    channels, height, width = (*attributes.shape("input_shape"), 0, 0, 0)[:3]
+    diagonal = np.diag(matrix) if matrix.ndim == 2 else matrix[:0]
+    fitting = channels >= 1 and diagonal.size == channels * height * width > 0
+    if not fitting or matrix.shape != 2 * diagonal.shape or np.count_nonzero(matrix) != np.count_nonzero(diagonal):
+        layer.refuse("weight", f"{matrix.shape} is no diagonal of {(channels, height, width)}; compile again")
+        return None
+    maps = diagonal.reshape(channels, -1)
+    if (maps != maps[:, :1]).any():
+        layer.refuse("weight", "a diagonal that differs within a channel; compile again")
+        return None
+    return Conv2d(maps[:, 0].reshape(-1, 1, 1, 1).copy(), (channels, height, width), groups=channels)
+
+
 def _pair(values: IntArray) -> Pair:
     return int(values[0]), int(values[1])
 
 
-def _read_shape(attributes: Fields, name: str) -> Shape:
-    shape = tuple(int(extent) for extent in attributes.integers(name).reshape(-1))
-    if not attributes.broken and (not shape or min(shape) < 1):
-        attributes.refuse(name, f"{shape}; expected positive extents")
-    return shape
-
-
 def _read_provenance(graph: Fields) -> dict[str, str]:
-    text = graph.text("provenance")
-    try:
-        stored = json.loads(text) if text else {}
-    except json.JSONDecodeError as error:
-        graph.refuse("provenance", f"not JSON ({error}); compile the network again")
-        return {}
-    if not isinstance(stored, dict) or not all(isinstance(value, str) for value in stored.values()):
-        graph.refuse("provenance", "not an object of texts; compile the network again")
+    stored = graph.json("provenance", {})
+    if not all(isinstance(value, str) for value in stored.values()):
+        graph.refuse("provenance", f"not an object of texts; {REMAKE}")
         return {}
     return stored
 

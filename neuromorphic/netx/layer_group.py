@@ -3,23 +3,32 @@
 A layer carries the neurons of its synapse's target; where several synapses end at one population, its bias stands on
 the first. Weights are effective integers, mantissa << exponent, because netx derives or ignores exponents; with a
 negative exponent, which netx cannot express, they are the mantissas.
+
+A diagonal is a depthwise convolution, which netx reads behind (C, H, W) maps of its shape only. Elsewhere in a chain a
+small one is written as the matrix that it is, so that netx can read the chain.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.neuromorphic.ir import Conv2d, IntArray, QuantNet, QuantPopulation, QuantSynapse, Shape
+from snnergy.artefacts.types import IntArray, Shape
+from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.limits import DELAY_MAX
 from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
+
+# Neurons up to which a diagonal is written as a matrix; a matrix of this many rows takes 4 MB before compression.
+_MATRIX_MAX = 1024
 
 
 def write_layers(file: h5py.File, net: QuantNet) -> list[int]:
     """Write `/layer` and return the index of each synapse's layer, in the order of `net.synapses`."""
+    net = _in_netx_terms(net)
     layers = file.create_group("layer")
     maps = _map_nodes(net)
     for port in net.inputs:
@@ -44,9 +53,9 @@ def write_layers(file: h5py.File, net: QuantNet) -> list[int]:
 
 def stock_obstacles(net: QuantNet) -> tuple[str, ...]:
     """Why stock `lava.lib.dl.netx.hdf5.Network` would not reproduce `net`; empty where it gives the same spikes."""
-    chain = [port.name for port in net.inputs] + [p.name for p in net.populations]
-    if len(net.inputs) != 1 or [(s.source, s.target) for s in net.synapses] != list(pairwise(chain)):
+    if not _is_chain(net):
         return ("the network branches, netx reads a chain of layers",)
+    net = _in_netx_terms(net)
     maps = _map_nodes(net)
     found = []
     for synapse in net.synapses:
@@ -71,6 +80,29 @@ def stock_obstacles(net: QuantNet) -> tuple[str, ...]:
         except ValueError as error:
             found.append(f"{named}: {error}")
     return tuple(found)
+
+
+def _is_chain(net: QuantNet) -> bool:
+    chain = [port.name for port in net.inputs] + [p.name for p in net.populations]
+    return len(net.inputs) == 1 and [(s.source, s.target) for s in net.synapses] == list(pairwise(chain))
+
+
+def _in_netx_terms(net: QuantNet) -> QuantNet:
+    """`net` with the diagonals of a chain that netx cannot read as convolutions as matrices, while they are small."""
+    if not _is_chain(net):
+        return net
+    synapses: list[QuantSynapse] = []
+    maps: Shape | None = net.inputs[0].shape
+    for synapse in net.synapses:
+        operator = synapse.operator
+        if isinstance(operator, Conv2d) and operator.is_diagonal and maps != operator.input_shape:
+            size = int(np.prod(operator.input_shape))
+            if size <= _MATRIX_MAX:
+                diagonal = np.broadcast_to(operator.weight[:, :, :, 0], operator.input_shape).reshape(-1)
+                synapse = replace(synapse, operator=Dense(np.diag(diagonal)))
+        maps = synapse.operator.output_shape if isinstance(synapse.operator, Conv2d) else None
+        synapses.append(synapse)
+    return replace(net, synapses=tuple(synapses))
 
 
 def _map_nodes(net: QuantNet) -> dict[str, Shape]:

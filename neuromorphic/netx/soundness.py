@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic.ir import Dense, Operator, QuantNet
-from snnergy.neuromorphic.passes.check import check
+from snnergy.neuromorphic.passes.check import Check
 
 
 def require_sound(net: QuantNet, where: str) -> QuantNet:
@@ -25,7 +25,7 @@ def require_sound(net: QuantNet, where: str) -> QuantNet:
     violations: tuple[str, ...] = tuple(_structure(net))
     if not violations:
         try:
-            return check(net)
+            return Check()(net)
         except UserError as error:
             violations = error.violations
     raise UserError([f"{where}: {violation}" for violation in violations])

@@ -14,19 +14,10 @@ import numpy as np
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5_fields import Fields
-from snnergy.neuromorphic.ir import (
-    Conv2d,
-    Dense,
-    InputPort,
-    IntArray,
-    Operator,
-    Pair,
-    QuantNet,
-    QuantPopulation,
-    QuantSynapse,
-    Shape,
-)
+from snnergy.artefacts.types import IntArray, Shape
+from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Operator, Pair, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.limits import DECAY_ONE, DELAY_MAX, THRESHOLD_MAX
+from snnergy.neuromorphic.netx.graph_group import REMAKE
 from snnergy.neuromorphic.netx.soundness import geometry_problems, require_sound
 from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
 
@@ -65,7 +56,7 @@ def read_chain(file: h5py.File, name: str, num_layers: int | None, provenance: d
         UserError: every layer and field that cannot be built, by name.
     """
     chain = _Chain()
-    layers = Fields(file, f"{name}: ", chain.violations).group("layer")
+    layers = Fields(file, f"{name}: ", chain.violations, REMAKE).group("layer")
     count = 0 if layers is None else layers.numbered()
     for index in range(count if num_layers is None else min(count, num_layers)):
         layer = layers.group(str(index)) if layers is not None else None

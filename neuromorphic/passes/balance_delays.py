@@ -1,23 +1,36 @@
 """Gives every population its pipeline depth and every synapse the extra delay that makes branches meet.
 
-Requires: populations in topological order. Ensures: for every synapse, depth(source) + 1 + balance = depth(target),
-with inputs at depth 0. On the chip each synapse costs one step, so logical step t of a population at depth d is
-handled in step t + d; logical delays come on top and are the same for both.
+On the chip each synapse costs one step, so logical step t of a population at depth d is handled in step t + d, with
+inputs at depth 0; logical delays come on top and are the same for both. The depth is the number of synapses on the
+longest path from an input, and a synapse waits
+
+    balance = depth(target) − depth(source) − 1 .
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from snnergy.neuromorphic.ir import FloatNet
+from snnergy.neuromorphic.passes.conditions import BALANCED, SORTED
+from snnergy.neuromorphic.passes.infra import Pass
 
 
-def pipeline_depths(net: FloatNet) -> dict[str, int]:
-    """Synapses on the longest path from an input, for each input and population."""
-    depths = {port.name: 0 for port in net.inputs}
-    for population in net.populations:
-        depths[population.name] = 1 + max(depths[s.source] for s in net.synapses if s.target == population.name)
-    return depths
+@dataclass(frozen=True)
+class BalanceDelays(Pass[FloatNet, FloatNet]):
+    """Sets `depth` of every population and `balance` of every synapse, and nothing else."""
 
+    name = "balance_delays"
+    requires = (SORTED,)
+    ensures = (SORTED, BALANCED)
 
-def balance(depths: dict[str, int], source: str, target: str) -> int:
-    """Extra steps that a synapse from `source` to `target` must wait."""
-    return depths[target] - depths[source] - 1
+    def rewrite(self, ir: FloatNet) -> FloatNet:
+        """The same network with both fields set."""
+        depths = {port.name: 0 for port in ir.inputs}
+        for population in ir.populations:
+            depths[population.name] = 1 + max(depths[s.source] for s in ir.synapses if s.target == population.name)
+        return replace(
+            ir,
+            populations=tuple(replace(p, depth=depths[p.name]) for p in ir.populations),
+            synapses=tuple(replace(s, balance=depths[s.target] - depths[s.source] - 1) for s in ir.synapses),
+        )

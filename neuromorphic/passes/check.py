@@ -1,25 +1,44 @@
 """Holds a finished integer network against the chip's registers; every violation at once.
 
-Requires: any `QuantNet`. Ensures: nothing in it would be clipped, truncated or wrapped when it is loaded.
+What passes is loaded as it is: no number in it would be clipped, truncated or wrapped.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import limits
 from snnergy.neuromorphic.ir import Dense, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.passes.infra import Condition, Pass
 
 
-def check(net: QuantNet) -> QuantNet:
-    """Return `net` unchanged, or raise `UserError` with every register that it exceeds."""
-    violations = [v for population in net.populations for v in _population(population)]
-    violations += [v for synapse in net.synapses for v in _synapse(synapse)]
-    violations += _wiring(net)
-    if violations:
-        raise UserError(violations)
-    return net
+def _violations(net: QuantNet) -> list[str]:
+    found = [v for population in net.populations for v in _population(population)]
+    found += [v for synapse in net.synapses for v in _synapse(synapse)]
+    return found + _wiring(net)
+
+
+@dataclass(frozen=True)
+class Check(Pass[QuantNet, QuantNet]):
+    """Lets a network through that fits. It takes any, for a file can hold anything."""
+
+    name = "check"
+    requires = ()
+    ensures = (Condition("every number fits its register", _violations),)
+
+    def rewrite(self, ir: QuantNet) -> QuantNet:
+        """`ir` itself.
+
+        Raises:
+            UserError: with every register that it exceeds and every loose end.
+        """
+        violations = _violations(ir)
+        if violations:
+            raise UserError(violations)
+        return ir
 
 
 def _outside(what: str, value: int, low: int, high: int, advice: str) -> list[str]:

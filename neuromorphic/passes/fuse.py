@@ -1,23 +1,25 @@
 """Fuses the linear nodes between neurons into one operator for each (source, neuron) pair.
 
-Requires: a sound NIR graph. Ensures: every synapse starts at an input or a spiking node and ends at a neuron or a
-readout; sums of branches have become separate synapses; biases have been carried to the neuron that they reach.
+Sums of branches become separate synapses, and biases are carried to the neuron that they reach.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import nir
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic import operators
-from snnergy.neuromorphic.graph.interpret import delay_steps
-from snnergy.neuromorphic.graph.read_nir import NEURONS, READOUTS, NirSource
-from snnergy.neuromorphic.graph.shapes import convolution
-from snnergy.neuromorphic.ir import Dense, FloatArray, FloatSynapse, Shape
+from snnergy.neuromorphic.graph.nodes import rule_of
+from snnergy.neuromorphic.graph.nodes.rule import LinearRule
+from snnergy.neuromorphic.graph.source import NirSource
+from snnergy.neuromorphic.ir import FloatSynapse
+from snnergy.neuromorphic.passes.conditions import SORTED_GRAPH
+from snnergy.neuromorphic.passes.infra import Condition, Pass
 
 
 @dataclass(frozen=True)
@@ -62,38 +64,57 @@ class FusedGraph:
 
 
 def _learned(node: Any) -> bool:
-    """As the exporter declared it; a foreign graph's weighted layers count as trained."""
-    weighted = isinstance(node, nir.Affine | nir.Conv1d | nir.Conv2d | nir.Linear)
-    return bool(node.metadata.get("learned", weighted))
+    """As the exporter declared it, or else as the node's type suggests."""
+    return bool(node.metadata.get("learned", rule_of(node).learned))
 
 
-def fuse(source: NirSource) -> FusedGraph:
-    """Collect what arrives at every neuron and readout of `source`.
+def _far_sources(fused: FusedGraph) -> Iterator[str]:
+    near = {*fused.source.of_kind("input", "neuron")}
+    for name, arrival in fused.arrivals.items():
+        for branch in arrival.branches:
+            if branch.source not in near:
+                yield f"{branch.source} → {name}: a branch starts at a {type(fused.source.nodes[branch.source])}"
+
+
+SPIKING_SOURCES = Condition("every branch starts at an input or a spiking node", _far_sources)
+
+
+@dataclass(frozen=True)
+class Fuse(Pass[NirSource, FusedGraph]):
+    """Collects what arrives at every neuron and readout.
 
     An Output that follows a linear node becomes a readout of its own: the value leaves the chip as a membrane.
     """
-    leaving: dict[str, Arrival] = {}
-    arrivals: dict[str, Arrival] = {}
-    outputs: list[str] = []
-    for name in source.order:
-        node, shape = source.nodes[name], source.shapes[name]
-        if isinstance(node, nir.Input):
-            leaving[name] = Arrival((Branch(name),), np.zeros(shape))
-            continue
-        arrival = _summed(name, [leaving[pred] for pred in source.preds[name]])
-        if isinstance(node, (*NEURONS, *READOUTS)):
-            arrivals[name] = arrival
-            leaving[name] = Arrival((Branch(name),), np.zeros(shape))
-        elif isinstance(node, nir.Output):
-            outputs.append(_output(name, source, arrival, arrivals))
-        else:
-            leaving[name] = _through(name, node, source.dt, arrival, _input_shape(source, name))
-    _refuse_analog_readouts(source, arrivals)
-    return FusedGraph(source, arrivals, tuple(outputs))
 
+    name = "fuse"
+    requires = (SORTED_GRAPH,)
+    ensures = (SPIKING_SOURCES,)
 
-def _input_shape(source: NirSource, name: str) -> Shape:
-    return source.shapes[source.preds[name][0]]
+    def rewrite(self, ir: NirSource) -> FusedGraph:
+        """`ir` with what arrives at each neuron.
+
+        Raises:
+            UserError: two branches that are one, a bias that a Delay would have to hold back, or a readout that feeds
+                a neuron.
+        """
+        leaving: dict[str, Arrival] = {}
+        arrivals: dict[str, Arrival] = {}
+        outputs: list[str] = []
+        for name in ir.order:
+            rule, itself = rule_of(ir.nodes[name]), Arrival((Branch(name),), np.zeros(ir.shapes[name]))
+            if rule.kind == "input":
+                leaving[name] = itself
+                continue
+            arrival = _summed(name, [leaving[pred] for pred in ir.preds[name]])
+            if isinstance(rule, LinearRule):
+                leaving[name] = _through(name, ir, rule, arrival)
+            elif rule.kind == "output":
+                outputs.append(_output(name, arrival, arrivals))
+            else:
+                arrivals[name] = arrival
+                leaving[name] = itself
+        _refuse_analog_readouts(ir, arrivals)
+        return FusedGraph(ir, arrivals, tuple(outputs))
 
 
 def _summed(name: str, incoming: list[Arrival]) -> Arrival:
@@ -108,7 +129,7 @@ def _summed(name: str, incoming: list[Arrival]) -> Arrival:
     return Arrival(tuple(merged.values()), np.sum([arrival.bias for arrival in incoming], axis=0))
 
 
-def _output(name: str, source: NirSource, arrival: Arrival, arrivals: dict[str, Arrival]) -> str:
+def _output(name: str, arrival: Arrival, arrivals: dict[str, Arrival]) -> str:
     """Name of the neuron or readout behind the Output node `name`."""
     (branch, *others) = arrival.branches
     if not others and branch.operator is None and branch.delay == 0 and branch.source in arrivals:
@@ -123,37 +144,23 @@ def _refuse_analog_readouts(source: NirSource, arrivals: dict[str, Arrival]) -> 
         "chip sends spikes: put a spiking neuron there, or read it out only"
         for name, arrival in arrivals.items()
         for branch in arrival.branches
-        if isinstance(source.nodes[branch.source], READOUTS)
+        if rule_of(source.nodes[branch.source]).kind == "readout"
     ]
     if violations:
         raise UserError(violations)
 
 
-def _through(name: str, node: Any, dt: float, arrival: Arrival, shape: Shape) -> Arrival:
+def _through(name: str, source: NirSource, rule: LinearRule, arrival: Arrival) -> Arrival:
     """What leaves the linear node `name` when `arrival` enters it."""
-    if isinstance(node, nir.Flatten):
-        return arrival
-    if isinstance(node, nir.Delay):
-        if np.any(arrival.bias):
-            raise UserError(f"Delay {name!r} follows a bias; place the delay before the layer that has the bias")
-        steps = delay_steps(node, dt)
-        return replace(arrival, branches=tuple(replace(b, delay=b.delay + steps) for b in arrival.branches))
-    operator, own_bias = _operator(node, shape)
+    node, shape = source.nodes[name], source.shapes[source.preds[name][0]]
+    steps = rule.delay_steps(node, source.dt)
+    if steps is not None and np.any(arrival.bias):
+        raise UserError(f"Delay {name!r} follows a bias; place the delay before the layer that has the bias")
+    operator, own_bias = rule.operator(node, shape), rule.bias(node)
+    if operator is None:
+        return replace(arrival, branches=tuple(replace(b, delay=b.delay + (steps or 0)) for b in arrival.branches))
     branches = tuple(
         replace(b, operator=operators.compose(b.operator, operator), origin=(*b.origin, name)) for b in arrival.branches
     )
     carried = operators.apply(operator, arrival.bias.reshape(shape))
     return Arrival(branches, carried if own_bias is None else carried + own_bias)
-
-
-def _operator(node: Any, shape: Shape) -> tuple[operators.Linear, FloatArray | None]:
-    """A linear node as an operator in float64 and its bias, shaped to add to the operator's output."""
-    if isinstance(node, nir.Scale):
-        return operators.Diagonal(np.asarray(node.scale, dtype=np.float64)), None
-    if isinstance(node, nir.Affine | nir.Linear):
-        bias = np.asarray(node.bias, dtype=np.float64) if isinstance(node, nir.Affine) else None
-        return Dense(np.asarray(node.weight, dtype=np.float64)), bias
-    operator = convolution(node, shape)
-    operator = replace(operator, weight=operator.weight.astype(np.float64))
-    bias = np.asarray(node.bias, dtype=np.float64)[:, None, None] if hasattr(node, "bias") else None
-    return operator, bias

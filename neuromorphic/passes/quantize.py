@@ -10,13 +10,12 @@ graded input counts in steps of 1/255, a spike in steps of 1). Calibration then 
 outlying weights to resolve the others better, and keeps whatever reproduces the float spikes best.
 
 A sequential network must load in stock netx, whose convolutions have no exponent: there e is 0.
-
-Requires: a `FloatNet` and its pipeline depths. Ensures: a `QuantNet` within the chip's registers.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -25,10 +24,10 @@ import torch
 from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic.emulator.run import scan
 from snnergy.neuromorphic.emulator.synapses import drive, propagate
 from snnergy.neuromorphic.ir import (
-    FloatArray,
     FloatNet,
     FloatPopulation,
     FloatSynapse,
@@ -47,7 +46,8 @@ from snnergy.neuromorphic.limits import (
     WEIGHT_EXPONENT_MIN,
     WEIGHT_MANTISSA_MAX,
 )
-from snnergy.neuromorphic.passes.balance_delays import balance
+from snnergy.neuromorphic.passes.conditions import BALANCED, FITTING, SORTED, SPIKES_ONLY
+from snnergy.neuromorphic.passes.infra import Condition, Pass
 
 # Scales tried on calibration data, as multiples of the one that clips no weight.
 _SCALE_TRIALS = (1.0, 1.15, 1.35, 1.6, 2.0)
@@ -94,25 +94,55 @@ class QuantizeResult:
     populations: dict[str, Quantized]
 
 
-def quantize(net: FloatNet, depths: dict[str, int], calibration: Calibration | None) -> QuantizeResult:
-    """Quantize every population of `net`.
+def _wide_numbers(result: QuantizeResult) -> Iterator[str]:
+    for synapse in result.net.synapses:
+        widest = int(np.abs(synapse.operator.weight).max(initial=0))
+        if widest > WEIGHT_MANTISSA_MAX or not WEIGHT_EXPONENT_MIN <= synapse.exponent <= WEIGHT_EXPONENT_MAX:
+            yield f"{synapse.source} → {synapse.target}: |weight| up to {widest} · 2^{synapse.exponent}"
+    for population in result.net.populations:
+        widest = int(np.abs(population.bias).max(initial=0))
+        if widest > BIAS_MANTISSA_MAX or not 0 <= population.vth <= THRESHOLD_MAX:
+            yield f"{population.name}: |bias| up to {widest}, threshold {population.vth}"
 
-    Raises:
-        UserError: an analog input has no declared scale and there is no calibration data to take it from.
+
+def _of_net(condition: Condition[QuantNet]) -> Condition[QuantizeResult]:
+    return Condition(condition.name, lambda result: condition.violations(result.net))
+
+
+@dataclass(frozen=True)
+class Quantize(Pass[FloatNet, QuantizeResult]):
+    """Rounds every population to integers.
+
+    calibration: float activity that scales are chosen on; None makes them safe for the worst case.
     """
-    ports = tuple(_port(port, calibration) for port in net.inputs)
-    stock = _is_sequential(net)
-    done: dict[str, Quantized] = {}
-    for population in net.populations:
-        incoming = tuple(s for s in net.synapses if s.target == population.name)
-        done[population.name] = _quantize_population(population, incoming, ports, depths, calibration, stock)
-    quantized = QuantNet(
-        ports,
-        tuple(q.population for q in done.values()),
-        tuple(s for q in done.values() for s in q.synapses),
-        net.outputs,
+
+    calibration: Calibration | None = None
+    name = "quantize"
+    requires = (SORTED, FITTING, SPIKES_ONLY, BALANCED)
+    ensures = (
+        Condition[QuantizeResult]("weights, exponents, biases and thresholds fit their registers", _wide_numbers),
+        *(_of_net(condition) for condition in (SORTED, FITTING, BALANCED)),
     )
-    return QuantizeResult(quantized, done)
+
+    def rewrite(self, ir: FloatNet) -> QuantizeResult:
+        """The integer network of `ir`, with an account of each population.
+
+        Raises:
+            UserError: an analog input has no declared scale and there is no calibration data to take it from.
+        """
+        ports = tuple(_port(port, self.calibration) for port in ir.inputs)
+        stock = _is_sequential(ir)
+        done: dict[str, Quantized] = {}
+        for population in ir.populations:
+            incoming = tuple(s for s in ir.synapses if s.target == population.name)
+            done[population.name] = _quantize_population(population, incoming, ports, self.calibration, stock)
+        quantized = QuantNet(
+            ports,
+            tuple(q.population for q in done.values()),
+            tuple(s for q in done.values() for s in q.synapses),
+            ir.outputs,
+        )
+        return QuantizeResult(quantized, done)
 
 
 def _port(port: InputPort, calibration: Calibration | None) -> InputPort:
@@ -132,7 +162,6 @@ def _quantize_population(
     population: FloatPopulation,
     synapses: tuple[FloatSynapse, ...],
     ports: tuple[InputPort, ...],
-    depths: dict[str, int],
     calibration: Calibration | None,
     stock: bool,
 ) -> Quantized:
@@ -150,7 +179,7 @@ def _quantize_population(
     best: Quantized | None = None
     for trial in _SCALE_TRIALS if sources is not None else _SCALE_TRIALS[:1]:
         scale = min(trial * base, ceiling)
-        candidates = _rounded(population, synapses, weights, exponents, scale, depths)
+        candidates = _rounded(population, synapses, weights, exponents, scale)
         if sources is not None and calibration is not None:
             expected = calibration.values[population.name][:_SEARCH_SAMPLES]
             candidates = _judged(candidates, [x[:_SEARCH_SAMPLES] for x in sources], expected)
@@ -232,7 +261,6 @@ def _rounded(
     weights: list[FloatArray],
     exponents: list[int],
     scale: float,
-    depths: dict[str, int],
 ) -> list[Quantized]:
     """The population at `scale`, once for each threshold worth trying."""
     limit = WEIGHT_MANTISSA_MAX
@@ -245,7 +273,7 @@ def _rounded(
             replace(s.operator, weight=np.clip(w, -limit, limit).astype(np.int32)),
             exponent=e,
             delay=s.delay,
-            balance=balance(depths, s.source, s.target),
+            balance=s.balance,
             origin=s.origin,
             learned=s.learned,
         )
@@ -263,7 +291,7 @@ def _rounded(
                 bias,
                 population.threshold is not None,
                 scale,
-                depths[population.name],
+                population.depth,
                 population.labels,
             ),
             quantized,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snnergy.commands.options import Debug, Force, Json, Output
+from snnergy.commands.options import Debug, Force, Json, Output, Readout, Version
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -29,34 +29,37 @@ def command(
         float | None,
         typer.Option(help="Time step, in the unit of the file's time constants.", show_default="the file's own"),
     ] = None,
+    readout: Readout = None,
     force: Force = False,
     _json: Json = False,
     _debug: Debug = False,
+    _version: Version = False,
 ) -> None:
     """Quantize a NIR graph to a netx file (.net), and report the fidelity of each node (.fidelity.json)."""
     from snnergy.artefacts.files import refuse_overwrite
-    from snnergy.neuromorphic.lower import compile_nir
-    from snnergy.neuromorphic.netx.files import write_netx
+    from snnergy.artefacts.kinds import NIR, SAMPLES, require
 
     terminal: Terminal = context.obj
     target = output or model.with_suffix(".net")
-    report_path = target.with_suffix(".fidelity.json")
-    for path in (target, report_path):
+    require((model, NIR), (calibration, SAMPLES))
+    for path in (target, target.with_suffix(".fidelity.json")):
         refuse_overwrite(path, force)
     with terminal.progress(f"compiling {model}"):
-        compiled = compile_nir(model, dt=dt, calibration=calibration)
-    write_netx(compiled.net, target, force=force)
-    compiled.fidelity.write(report_path, force=force)
-    terminal.say(f"{target}: {len(compiled.net.populations)} populations, {len(compiled.net.synapses)} synapses")
-    show_fidelity(terminal, compiled.fidelity)
-    report = compiled.fidelity
+        from snnergy.neuromorphic.compile import compile
+
+        compiled = compile(model, calibration=calibration, dt=dt, readout=readout)
+    report_path = compiled.save(target, force=force)
+    net, report = compiled.net, compiled.fidelity
+    terminal.say(f"{target}: {len(net.populations)} populations, {len(net.synapses)} synapses")
+    show_fidelity(terminal, report)
     terminal.result(
         {
             "net": target,
             "fidelity": report_path,
-            "populations": len(compiled.net.populations),
-            "synapses": len(compiled.net.synapses),
+            "populations": len(net.populations),
+            "synapses": len(net.synapses),
             "dt": report.dt,
+            "readout": report.readout,
             "calibration_samples": report.samples,
             "same_prediction": report.same_prediction,
             "accuracy_float": report.accuracy_float,

@@ -1,4 +1,4 @@
-"""Options that every command has, spelt and explained once."""
+"""Options that several commands have, spelt and explained once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ def _use_debug(context: typer.Context, wanted: bool) -> None:
     context.obj.debug = wanted
 
 
-# Neither value reaches the command: both change the Terminal that it is given.
+def show_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        from snnergy.artefacts.release import __version__
+
+        typer.echo(f"snnergy {__version__}")
+        raise typer.Exit
+
+
+# None of the three values reaches the command: the first two change the Terminal that it is given.
 Json = Annotated[
     bool,
     typer.Option(
@@ -38,5 +47,13 @@ Debug = Annotated[
         expose_value=False,
     ),
 ]
+Version = Annotated[
+    bool,
+    typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True, expose_value=False),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.", show_default="beside the input")]
+Readout = Annotated[
+    str | None,
+    typer.Option(help="Output that predictions are read from, by name.", show_default="the first"),
+]

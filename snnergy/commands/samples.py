@@ -25,7 +25,8 @@ def command(
 ) -> None:
     """Write a split as SPLIT.npz: video and audio (N, T, C, H, W) float32 in 0..1, label (N,)."""
     from snnergy.artefacts.files import refuse_overwrite
-    from snnergy.model_inputs import experiment_of, model_inputs, write_inputs
+    from snnergy.artefacts.samples import write_samples
+    from snnergy.model_inputs import experiment_of, model_inputs
 
     terminal: Terminal = context.obj
     target = output or source.with_name(f"{split}.npz")
@@ -33,7 +34,7 @@ def command(
     experiment = experiment_of(source)
     with terminal.progress(f"preparing {split} samples of {experiment.data.name}"):
         inputs = model_inputs(experiment, split, count)
-        write_inputs(target, inputs, force=force)
+        write_samples(target, inputs, force=force)
     shapes = {name: list(array.shape) for name, array in inputs.items()}
     terminal.say(f"{target}: {', '.join(f'{name} {tuple(shape)}' for name, shape in shapes.items())}")
     terminal.result({"samples": target, "split": split, "shapes": shapes})

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from snnergy.artefacts.errors import CheckFailed
-from snnergy.commands.options import Debug, Force, Json, Output
+from snnergy.commands.options import Debug, Force, Json, Output, Readout, Version
+from snnergy.neuromorphic.backends import LAVA_TIMEOUT_S, BackendName, Lava
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
-    from snnergy.neuromorphic.backends import Verification
+    from snnergy.neuromorphic.run import Run
+    from snnergy.neuromorphic.verify import Verification
 
 EXAMPLE = "snnergy simulate model.net --input test.npz --verify -o activity.h5"
 
@@ -21,72 +23,71 @@ def command(
     context: typer.Context,
     model: Annotated[Path, typer.Argument(help="netx network (.net), ours or lava-dl's.", show_default=False)],
     inputs: Annotated[Path, typer.Option("--input", help="Samples (.npz or .npy).", show_default=False)],
-    backend: Annotated[Literal["emulator", "lava"], typer.Option(help="Simulator.")] = "emulator",
+    backend: Annotated[BackendName, typer.Option(help="Simulator.")] = "emulator",
     verify: Annotated[bool, typer.Option("--verify", help="Compare emulator and Lava, every node and step.")] = False,
     verify_samples: Annotated[int, typer.Option(min=1, help="First samples that --verify compares.")] = 4,
+    readout: Readout = None,
     record_state: Annotated[bool, typer.Option("--record-state", help="Record u and v too.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="First samples only.", show_default="all")] = None,
     num_layers: Annotated[
         int | None, typer.Option(min=1, help="First layers of a lava-dl file only.", show_default="all")
     ] = None,
     time_last: Annotated[bool, typer.Option("--time-last", help="The input's last axis is time; one sample.")] = False,
-    timeout: Annotated[float, typer.Option(min=1, help="Limit of each Lava run, in seconds.")] = 600.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Limit of each Lava run, in seconds.")] = LAVA_TIMEOUT_S,
     output: Output = None,
     force: Force = False,
     _json: Json = False,
     _debug: Debug = False,
+    _version: Version = False,
 ) -> None:
     """Run samples and record every node's activity (activity.h5) for `snnergy energy`."""
     from snnergy.artefacts.files import refuse_overwrite
-    from snnergy.neuromorphic import backends, decode
-    from snnergy.neuromorphic.activity import write_activity
-    from snnergy.neuromorphic.inputs import read_samples, to_integers
-    from snnergy.neuromorphic.netx.files import read_netx
+    from snnergy.artefacts.kinds import NETX, SAMPLES, require
+    from snnergy.artefacts.samples import read_samples
+    from snnergy.neuromorphic.inputs import shapes_of
+    from snnergy.neuromorphic.networks import Named, load
+    from snnergy.neuromorphic.simulate import simulate
+    from snnergy.neuromorphic.verify import verify as compare
 
     terminal: Terminal = context.obj
     target = output or model.with_name("activity.h5")
+    require((model, NETX), (inputs, SAMPLES))
+    net = Named(load(model, num_layers=num_layers), model.name)
+    samples = read_samples(inputs, shapes_of(net.net.inputs), time_last=time_last).first(count)
     refuse_overwrite(target, force)
-    net = read_netx(model, num_layers=num_layers)
-    samples = read_samples(inputs, net.inputs, time_last=time_last).first(count)
-    integers = to_integers(samples, net.inputs)
     fields: dict[str, Any] = {"net": model, "backend": backend, "samples": len(samples)}
-
     if verify:
-        first = {name: array[:verify_samples] for name, array in integers.items()}
-        with terminal.progress(f"comparing emulator and Lava on {len(next(iter(first.values())))} samples"):
-            verification = backends.verify(net, first, timeout_s=timeout)
-        fields["verification"] = verification_fields(verification)
-        terminal.say(describe_verification(verification))
+        first = samples.first(verify_samples)
+        with terminal.progress(f"comparing emulator and Lava on {len(first)} samples"):
+            verification = compare(net, first, timeout_s=timeout)
+        terminal.say(str(verification))
+        fields["verification"] = _verification_fields(verification)
         if verification.mismatches:
             terminal.result(fields)
             raise CheckFailed(f"{model}: emulator and Lava differ in {', '.join(verification.mismatches)}")
-
+    runner = Lava(timeout) if backend == Lava.name else backend
     with terminal.progress(f"simulating on {backend}", total=len(samples)) as advance:
-        records = backends.simulate(
-            net, integers, backend=backend, record_state=record_state, timeout_s=timeout, progress=advance
-        )
-    write_activity(target, net, records, backend=backend, model=model.name, labels=samples.labels, force=force)
-    spikes = sum(int(records.values[p.name].sum(dtype="int64")) for p in net.populations if p.spiking)
-    overflows = sum(wrapped + clipped for wrapped, clipped in records.overflows.values())
-    fields |= {"activity": target, "spikes": spikes, "overflows": overflows, "accuracy": None}
-    terminal.say(f"{target}: {len(samples)} samples, {spikes} spikes of {len(net.populations)} populations")
+        run = simulate(
+            net, samples, backend=runner, readout=readout, record_state=record_state, output=target, force=force,
+            progress=advance,
+        )  # fmt: skip
+    terminal.result(fields | {"activity": target} | _show(terminal, run))
+
+
+def _show(terminal: Terminal, run: Run) -> dict[str, Any]:
+    """Print what a run came to, and return it as plain types."""
+    neurons = [row for row in run.rows() if row["kind"] == "neuron"]
+    spikes = sum(row["spikes"] for row in neurons)
+    overflows = sum(wrapped + clipped for wrapped, clipped in run.overflows.values())
+    terminal.say(f"{run.path}: {run.activity.samples} samples, {spikes} spikes of {len(neurons)} populations")
     if overflows:
-        terminal.say(f"warning: u or v left 24 bits {overflows} times, in {', '.join(records.overflows)}")
-    if samples.labels is not None:
-        fields["accuracy"] = decode.accuracy(decode.logits(net, records), samples.labels)
-        terminal.say(f"accuracy {fields['accuracy']:.2%}")
-    terminal.result(fields)
+        terminal.say(f"warning: u or v left 24 bits {overflows} times, in {', '.join(run.overflows)}")
+    if run.accuracy is not None:
+        terminal.say(f"accuracy {run.accuracy:.2%}")
+    return {"readout": run.readout, "spikes": spikes, "overflows": overflows, "accuracy": run.accuracy}
 
 
-def describe_verification(verification: Verification) -> str:
-    """One line that says what was compared and what differed."""
-    return (
-        f"emulator against Lava: {verification.values_compared} values (spikes, u, v) of {verification.nodes} nodes on "
-        f"{verification.samples} samples, {verification.total_mismatches} mismatches"
-    )
-
-
-def verification_fields(verification: Verification) -> dict[str, Any]:
+def _verification_fields(verification: Verification) -> dict[str, Any]:
     """A verification as plain types."""
     return {
         "samples": verification.samples,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import modalities
+from benchmarks import modalities, threads
 from snnergy.training.config.experiment import to_dict
 
 CONFIG = Path(__file__).parents[2] / "configs/digits.yaml"
@@ -38,6 +38,16 @@ def run(tmp_path, monkeypatch):
         return measured, json.loads(output.read_text())
 
     return call
+
+
+@pytest.mark.parametrize(("wished", "found"), [(None, 4), ("", 4), ("1", 1), ("6", 6), ("3,1", 3)])
+def test_the_user_may_set_the_threads_of_a_network(monkeypatch, wished, found):
+    monkeypatch.setattr(threads, "cpu_count", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", wished or "")
+    if wished is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+    assert threads.threads_a_job(2) == found
+    assert threads.threads_a_job(100) == (1 if found == 4 else found)
 
 
 def test_rows_of_the_same_settings_are_kept_and_others_replaced(run):

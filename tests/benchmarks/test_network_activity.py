@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from snnergy.training.model.layers import Projection
 from snnergy.training.model.network import SNNergy
 from tests.training.helpers import TINY, randomise
 
-SAMPLES = 3
+SAMPLES, BATCH = 3, 2
 
 
 def network(**options) -> SNNergy:
@@ -27,22 +28,31 @@ def samples() -> dict[str, np.ndarray]:
 
 
 def record(net: SNNergy) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Output of every module by path, and input of every projection."""
-    outputs, inputs = {}, {}
+    """Output of every module by path, and input of every projection: of all that is `(T, B, C, H, W)`.
+
+    In the batches in which it is measured, because the order of a sum may decide a spike.
+    """
+    outputs, inputs = defaultdict(list), defaultdict(list)
 
     def keep(path: str):
         def hook(_module, given, out) -> None:
-            outputs[path], inputs[path] = out, given[0]
+            outputs[path].append(out)
+            inputs[path].append(given[0])
 
         return hook
 
     hooks = [module.register_forward_hook(keep(path)) for path, module in net.named_modules()]
     images = [torch.from_numpy(x).transpose(0, 1).float() / 255 for x in samples().values()]
     with torch.no_grad():
-        net(*images)
+        for first in range(0, SAMPLES, BATCH):
+            net(*(image[:, first : first + BATCH] for image in images))
     for hook in hooks:
         hook.remove()
-    return outputs, {path: inputs[path] for path, module in net.named_modules() if isinstance(module, Projection)}
+    projections = {path for path, module in net.named_modules() if isinstance(module, Projection)}
+    return (
+        {path: torch.cat(out, dim=1) for path, out in outputs.items() if getattr(out[0], "ndim", 0) == 5},
+        {path: torch.cat(inputs[path], dim=1) for path in projections},
+    )
 
 
 def fan_out(projection: Projection, events: torch.Tensor) -> int:
@@ -66,7 +76,7 @@ def fan_out(projection: Projection, events: torch.Tensor) -> int:
 def test_rates_are_pooled_by_stage_and_role():
     net = network()
     outputs, _ = record(net)
-    rates = measure_activity(net, samples(), batch_size=2).rates
+    rates = measure_activity(net, samples(), batch_size=BATCH).rates
     q = [outputs[f"stage1.block0.{m}.{path}.q"] for m in ("video", "audio") for path in ("spatial", "temporal")]
     assert rates[1, "q"] == pytest.approx(torch.stack(q).mean().item(), rel=1e-5)
     assert set(rates) >= {(stage, role) for stage in (1, 2, 3) for role in ("q", "k", "attn", "mlp1", "mlp2")}
@@ -97,7 +107,7 @@ def test_each_population_of_a_binary_stream_is_counted(options):
             names = [f"{before}.{modality}.spds.out", *(f"{before}.block0.{modality}.{part}" for part in parts[1:])]
             events = sum(outputs[name] for name in names)
         accumulates += fan_out(projection, events)
-    found = measure_activity(net, samples(), batch_size=2)
+    found = measure_activity(net, samples(), batch_size=BATCH)
     assert found.accumulates * SAMPLES == pytest.approx(accumulates, rel=1e-9)
     assert found.multiply_accumulates * SAMPLES == multiplies
 
@@ -123,6 +133,6 @@ def test_a_real_stream_costs_multiplications():
             net.get_submodule(path), (inputs[path] != 0).int()
         )
     products = sum(outputs[f"stage{s}.block0.{m}.fusion"].numel() for s in (1, 2) for m in ("video", "audio"))
-    found = measure_activity(net, samples(), batch_size=2)
+    found = measure_activity(net, samples(), batch_size=BATCH)
     assert found.multiply_accumulates * SAMPLES == multiplies + products
     assert found.accumulates * SAMPLES == pytest.approx(accumulates, rel=1e-9)

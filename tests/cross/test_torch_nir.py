@@ -14,8 +14,8 @@ from snnergy.export.to_nir import to_nir
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.ir import Conv2d, FloatNet, FloatPopulation, Operator
-from snnergy.neuromorphic.passes.discretise_time import discretise_time
-from snnergy.neuromorphic.passes.fuse import fuse
+from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
+from snnergy.neuromorphic.passes.fuse import Fuse
 from tests.export.networks import network, pixels
 
 SAMPLES = 52
@@ -74,10 +74,10 @@ def _membrane(net: FloatNet, population: FloatPopulation, values: dict[str, torc
 
 @pytest.mark.parametrize("changes", NETWORKS[:4], ids=str)
 def test_the_lowered_float_network_has_the_membranes_of_the_graph(changes: dict[str, Any]) -> None:
-    """`fuse` and `discretise_time` keep every membrane, each population on the spikes of the graph."""
+    """`Fuse` and `DiscretiseTime` keep every membrane, each population on the spikes of the graph."""
     model = network(**changes)
     source = from_graph(to_nir(model, {}))
-    net = discretise_time(fuse(source))
+    net = DiscretiseTime()(Fuse()(source))
     assert [population.name for population in net.populations if population.threshold is None] == ["head"]
     assert {population.name for population in net.populations} == {*model.populations(), "head"}
     inputs = pixels(6, model)
@@ -98,7 +98,7 @@ def test_the_lowered_float_network_has_the_membranes_of_the_graph(changes: dict[
 
 def test_lowering_keeps_labels_and_tells_wiring_from_weights() -> None:
     model = network()
-    net = discretise_time(fuse(from_graph(to_nir(model, {}))))
+    net = DiscretiseTime()(Fuse()(from_graph(to_nir(model, {}))))
     for population in net.populations:
         if population.name != "head":
             wanted = model.labels(population.name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnergy.energy import count, read_activity, summarise
+from snnergy.energy import count, energy, read_activity
 from snnergy.energy.bill import charge_ledger
 from snnergy.energy.counterparts import break_even_rate, counterparts, learned_layers, spike_rate
 from snnergy.energy.paper_formula import paper_formula
@@ -72,18 +72,18 @@ def test_the_recorded_rate_breaks_even_with_the_recorded_energy(tmp_path: Path) 
 
 
 def test_break_even_follows_the_line_between_silence_and_every_spike(tmp_path: Path) -> None:
-    def energy(values: np.ndarray) -> float:
+    def energy_of(values: np.ndarray) -> float:
         nodes = [
             Node("source", values, kind="input"),
             Node("target", kind="readout", value_class="integer", shape=(3,)),
         ]
         path = write_activity(tmp_path / "line.h5", nodes, [Edge("source", "target", np.ones((3, 8)))])
-        total = summarise(path).energy_snn_pj
+        total = energy(path).energy_snn_pj
         path.unlink()
         assert total is not None
         return total
 
-    silent, dense = energy(np.zeros((1, 2, 8), np.uint8)), energy(np.ones((1, 2, 8), np.uint8))
+    silent, dense = (energy_of(fill((1, 2, 8), np.uint8)) for fill in (np.zeros, np.ones))
     run = read_activity(networks_line(tmp_path))
     for against in (silent - 5.0, silent, 0.3 * silent + 0.7 * dense, dense, dense + 5.0):
         expected = (against - silent) / (dense - silent)
@@ -109,7 +109,7 @@ def test_no_break_even_without_spikes_or_prices(tmp_path: Path) -> None:
         ],
         [Edge("source", "target", np.ones((3, 8)))],
     )
-    assert summarise(silent).break_even[0].rate is None
+    assert energy(silent).break_even[0].rate is None
 
 
 def padded(folder: Path, values: np.ndarray, padding: int) -> Path:

@@ -185,7 +185,7 @@ def test_a_simulator_without_a_count_is_not_checked(tmp_path: Path) -> None:
 def test_counts_do_not_depend_on_how_much_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = read_activity(networks.mixed(tmp_path / "activity.h5"))
     whole = count(run)
-    monkeypatch.setattr("snnergy.energy.activity._VALUES_AT_ONCE", 1)
+    monkeypatch.setattr("snnergy.artefacts.activity._VALUES_AT_ONCE", 1)
     streamed = count(run)
     for operation in whole.operations():
         np.testing.assert_array_equal(streamed.per_sample(operation), whole.per_sample(operation))

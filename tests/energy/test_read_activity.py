@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import Labels
 from snnergy.energy import count, read_activity
 from tests.energy import networks
 
@@ -25,8 +26,8 @@ def test_reads_what_was_written(recorded: Path) -> None:
     assert run.provenance == {"seed": 0}
     assert run.accuracy == pytest.approx(0.8)
     gate = run.node("stage2.gate")
-    assert (gate.role, gate.stage, gate.block, gate.modality, gate.memoryless) == ("gate", 2, 0, "video", True)
-    assert run.node("image").stage is None
+    assert gate.labels == Labels("gate", 2, 0, "video") and gate.memoryless
+    assert run.node("image").labels.stage is None
     assert [edge.index for edge in run.edges] == list(range(6))
     assert run.edges[4].origin == ("alpha", "mlp1.conv")
     assert [edge.learned for edge in run.edges] == [True, True, False, True, True, True]
@@ -42,7 +43,7 @@ def test_what_a_third_party_may_leave_out(recorded: Path) -> None:
             del edge.attrs["origin"], edge["delivered"], edge["delivered_nonzero"]
     run = read_activity(recorded)
     assert run.accuracy is None
-    assert all(node.stage is None and node.biased is None and not node.memoryless for node in run.nodes)
+    assert all(node.labels.stage is None and node.biased is None and not node.memoryless for node in run.nodes)
     assert not any(edge.counted for edge in run.edges)
 
 
@@ -74,32 +75,38 @@ def _without(path: str, attribute: str = "") -> Callable[[h5py.File], None]:
 BROKEN = {
     "another format": (_attribute("/", "format", "nir"), "format is 'nir'"),
     "a later version": (_attribute("/", "version", 2), "version 2 is not known"),
-    "no steps": (_attribute("/", "time_steps", 0), "time_steps = 0"),
-    "provenance that is no JSON": (_attribute("/", "provenance", "{"), "'provenance' is not a JSON object"),
-    "no nodes": (_without("nodes"), "group /nodes is missing"),
-    "an unknown kind": (_attribute("nodes/head", "kind", "axon"), "kind = 'axon'"),
-    "an unknown class": (_attribute("nodes/image", "value_class", "analog"), "value_class = 'analog'"),
-    "no class": (_without("nodes/image", "value_class"), "'value_class' is missing"),
-    "a class that is a number": (_attribute("nodes/image", "value_class", 3), "'value_class' is not a string"),
-    "an empty shape": (_attribute("nodes/head", "shape", np.array([], dtype=int)), "shape = []"),
-    "a stage that is a string": (_attribute("nodes/head", "stage", "one"), "'stage' is not an integer"),
-    "more biases than neurons": (_attribute("nodes/head", "biased", 9), "biased = 9"),
-    "no values": (_without("nodes/stage1.q/values"), "'values' is missing"),
-    "values of another shape": (_dataset("nodes/stage1.q/values", np.zeros((5, 3, 4), int)), "shape (5, 3, 4)"),
+    "no steps": (_attribute("/", "time_steps", 0), "time_steps: 0; must be at least 1"),
+    "provenance that is no JSON": (_attribute("/", "provenance", "{"), "provenance: not JSON"),
+    "no nodes": (_without("nodes"), "/nodes: no such group"),
+    "an unknown kind": (_attribute("nodes/head", "kind", "axon"), "kind: 'axon'; must be one of"),
+    "an unknown class": (_attribute("nodes/image", "value_class", "analog"), "value_class: 'analog'"),
+    "no class": (_without("nodes/image", "value_class"), "value_class: missing"),
+    "a class that is a number": (_attribute("nodes/image", "value_class", 3), "value_class: not a text"),
+    "an empty shape": (
+        _attribute("nodes/head", "shape", np.array([], dtype=int)),
+        "shape: (); expected positive",
+    ),
+    "a stage that is a string": (_attribute("nodes/head", "stage", "one"), "stage: type <U3; store numbers"),
+    "more biases than neurons": (_attribute("nodes/head", "biased", 9), "biased: 9, but the population has"),
+    "no values": (_without("nodes/stage1.q/values"), "values: no such dataset"),
+    "values of another shape": (
+        _dataset("nodes/stage1.q/values", np.zeros((5, 3, 4), int)),
+        "values: shape (5, 3, 4)",
+    ),
     "values that are floats": (_dataset("nodes/stage1.q/values", np.zeros((5, 3, 4, 3, 3))), "holds float64"),
-    "a dangling edge": (_attribute("edges/0", "target", "nowhere"), "target 'nowhere' is no node"),
+    "a dangling edge": (_attribute("edges/0", "target", "nowhere"), "target: 'nowhere' is no node"),
     "an edge into an input": (_attribute("edges/0", "target", "image"), "kind 'input'"),
     "an edge out of a readout": (_attribute("edges/5", "source", "head"), "kind 'readout'"),
-    "an edge without a number": (lambda file: file.move("edges/5", "edges/last"), "/edges/last is not numbered"),
-    "an operator of unknown kind": (_attribute("edges/0", "kind", "sparse"), "kind = 'sparse'"),
-    "an edge that does not say whether it is learned": (_without("edges/0", "learned"), "'learned' is missing"),
+    "an edge without a number": (lambda file: file.move("edges/5", "edges/last"), "/edges/last: is not numbered"),
+    "an operator of unknown kind": (_attribute("edges/0", "kind", "sparse"), "kind: 'sparse'"),
+    "an edge that does not say whether it is learned": (_without("edges/0", "learned"), "learned: missing"),
     "more nonzero weights than weights": (_attribute("edges/0", "nonzero_parameters", 999), "999 exceeds"),
-    "no fan-out": (_without("edges/0/fan_out"), "'fan_out' is missing"),
+    "no fan-out": (_without("edges/0/fan_out"), "fan_out: no such dataset"),
     "a negative fan-out": (_dataset("edges/3/fan_out", np.full((4, 3, 3), -1)), "negative"),
     "nonzero fan-out above all": (_dataset("edges/3/fan_out_nonzero", np.full((4, 3, 3), 99)), "exceeds fan_out"),
-    "half a count": (_without("edges/3/delivered"), "'delivered' is missing"),
-    "a group that is none": (_dataset("nodes/head", 1), "/nodes/head is not a group"),
-    "labels of other samples": (_dataset("label", [1, 2]), "label has shape (2,)"),
+    "half a count": (_without("edges/3/delivered"), "delivered: no such dataset"),
+    "a group that is none": (_dataset("nodes/head", 1), "/nodes/head: no such group"),
+    "labels of other samples": (_dataset("label", [1, 2]), "label: shape (2,)"),
 }
 
 

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from snnergy.artefacts.errors import CheckFailed, UserError
-from snnergy.energy import ESTIMATES_ONLY, EnergyReport, print_report, summarise, write_report
+from snnergy.energy import ESTIMATES_ONLY, EnergyReport, energy, print_report
 from snnergy.energy.report import units
 from tests.energy import networks
 
@@ -23,7 +23,7 @@ from tests.energy import networks
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[EnergyReport, Path]:
     folder = tmp_path_factory.mktemp("report")
-    return write_report(networks.mixed(folder / "activity.h5"), folder / "report"), folder / "report"
+    return energy(networks.mixed(folder / "activity.h5"), output=folder / "report"), folder / "report"
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -138,7 +138,7 @@ def test_names_from_the_file_are_escaped(tmp_path: Path) -> None:
     path = networks.mixed(tmp_path / "activity.h5")
     with h5py.File(path, "a") as file:
         file.attrs["model"] = "<script>alert(1)</script>"
-    write_report(path, tmp_path / "report")
+    energy(path, output=tmp_path / "report")
     assert "<script" not in (tmp_path / "report" / "report.html").read_text("utf-8")
 
 
@@ -156,13 +156,13 @@ def test_plots_name_their_axes_and_units(written: tuple[EnergyReport, Path]) -> 
 
 
 def test_the_same_run_gives_the_same_files(written: tuple[EnergyReport, Path], tmp_path: Path) -> None:
-    write_report(networks.mixed(tmp_path / "activity.h5"), tmp_path / "report")
+    energy(networks.mixed(tmp_path / "activity.h5"), output=tmp_path / "report")
     for path in written[1].rglob("*.*"):
         assert (tmp_path / "report" / path.relative_to(written[1])).read_bytes() == path.read_bytes()
 
 
 def test_an_unpriced_run_has_no_total_anywhere(tmp_path: Path) -> None:
-    report = write_report(networks.mixed(tmp_path / "activity.h5"), tmp_path / "report", technology="loihi2")
+    report = energy(networks.mixed(tmp_path / "activity.h5"), output=tmp_path / "report", technology="loihi2")
     assert report.energy_snn_pj is None
     assert report.ratio_ann is None
     assert len(report.unpriced) == 5
@@ -177,7 +177,7 @@ def test_an_unpriced_run_has_no_total_anywhere(tmp_path: Path) -> None:
 
 
 def test_a_network_that_only_spikes_has_a_total_on_loihi_1(tmp_path: Path) -> None:
-    report = summarise(networks.spiking(tmp_path / "activity.h5"), technology="loihi1")
+    report = energy(networks.spiking(tmp_path / "activity.h5"), technology="loihi1")
     counts = report.total.counts
     expected = 23.6 * counts["ac"] + 81 * counts["neuron_update"] + 1.7 * counts["spike"]
     assert report.energy_snn_pj == pytest.approx(expected)
@@ -201,19 +201,19 @@ def test_terminal(written: tuple[EnergyReport, Path]) -> None:
 
 def test_terminal_lists_what_is_unpriced(tmp_path: Path) -> None:
     text = io.StringIO()
-    report = summarise(networks.mixed(tmp_path / "activity.h5"), technology="loihi2")
+    report = energy(networks.mixed(tmp_path / "activity.h5"), technology="loihi2")
     print_report(report, Console(file=text, width=200))
     assert all(line in " ".join(text.getvalue().split()) for line in report.unpriced)
 
 
 def test_an_existing_folder_is_kept_unless_forced(tmp_path: Path) -> None:
     path = networks.mixed(tmp_path / "activity.h5")
-    write_report(path, tmp_path / "report")
+    energy(path, output=tmp_path / "report")
     (tmp_path / "report" / "old.txt").write_text("old")
     with pytest.raises(UserError, match="exists already"):
-        write_report(path, tmp_path / "report")
+        energy(path, output=tmp_path / "report")
     assert (tmp_path / "report" / "old.txt").exists()
-    write_report(path, tmp_path / "report", force=True)
+    energy(path, output=tmp_path / "report", force=True)
     assert not (tmp_path / "report" / "old.txt").exists()
 
 
@@ -222,7 +222,7 @@ def test_nothing_is_written_when_the_counts_disagree(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         file["edges/0/delivered"][0, 0] += 1
     with pytest.raises(CheckFailed):
-        write_report(path, tmp_path / "report")
+        energy(path, output=tmp_path / "report")
     assert {entry.name for entry in tmp_path.iterdir()} == {"activity.h5"}
 
 

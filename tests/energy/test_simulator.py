@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnergy.energy import count, read_activity, summarise
+from snnergy.energy import count, energy, read_activity
 from snnergy.neuromorphic import emulator
-from snnergy.neuromorphic.activity import write_activity
 from snnergy.neuromorphic.graph.read_nir import from_graph
-from snnergy.neuromorphic.inputs import to_integers
 from snnergy.neuromorphic.lower import lower
+from snnergy.neuromorphic.simulate import simulate
 from tests.neuromorphic import graphs, nets
 
 SYNAPTIC = ("ac", "graded_events", "mac_effective")
@@ -23,9 +22,10 @@ SYNAPTIC = ("ac", "graded_events", "mac_effective")
 def test_random_networks_with_delays(tmp_path: Path, seed: int) -> None:
     net = nets.random_net(seed)
     net = replace(net, synapses=tuple(replace(synapse, source=str(synapse.source)) for synapse in net.synapses))
-    records = emulator.run(net, nets.random_inputs(net, 3, 7, seed))
+    inputs = nets.random_inputs(net, 3, 7, seed)
+    records = emulator.run(net, inputs)
     path = tmp_path / "activity.h5"
-    write_activity(path, net, records, backend="emulator", model="random.net")
+    simulate(net, {port.name: inputs[port.name] * port.scale for port in net.inputs}, output=path)
     ledger = count(read_activity(path))
     assert all(edge.counted for edge in read_activity(path).edges)
     for skip, delivered in ((False, records.delivered), (True, records.delivered_nonzero)):
@@ -33,13 +33,9 @@ def test_random_networks_with_delays(tmp_path: Path, seed: int) -> None:
         np.testing.assert_array_equal(counted, sum(edge.sum(axis=1) for edge in delivered))
 
 
-def test_a_lowered_graph_charges_its_residual_layer_once(tmp_path: Path) -> None:
+def test_a_lowered_graph_charges_its_residual_layer_once() -> None:
     data = graphs.samples(4)
-    net = lower(from_graph(graphs.branched()), data).net
-    records = emulator.run(net, to_integers(data, net.inputs))
-    path = tmp_path / "activity.h5"
-    write_activity(path, net, records, backend="emulator", model="branched.net", labels=data.labels)
-    report = summarise(path)
+    report = energy(simulate(lower(from_graph(graphs.branched()), data), data))
     run = report.activity
     assert report.accuracy is not None
     assert {place.source for place in report.multiplying_edges} == {"image"}

@@ -14,7 +14,8 @@ from snnergy.artefacts.errors import UserError
 from snnergy.export.parity import NodeParity, Parity, parity
 from snnergy.export.to_nir import to_nir
 from snnergy.neuromorphic.graph.interpret import interpret
-from snnergy.neuromorphic.graph.read_nir import NirSource, from_graph
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.training.model.network import SNNergy
 from tests.export.networks import network, pixels
 

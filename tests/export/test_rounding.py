@@ -10,7 +10,8 @@ from snnergy.export.graph import GraphBuilder, memoryless
 from snnergy.export.rounding import magnitude
 from snnergy.export.to_nir import to_nir
 from snnergy.neuromorphic.graph.interpret import interpret
-from snnergy.neuromorphic.graph.read_nir import NirSource, from_graph
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.neuromorphic.graph.source import NirSource
 from tests.export.networks import network, pixels
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from snnergy.artefacts.errors import UserError
 from snnergy.export.to_nir import to_nir
-from snnergy.neuromorphic.graph.read_nir import NEURONS, from_graph, read_nir
+from snnergy.neuromorphic.graph.read_nir import from_graph, read_nir
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.model.network import SNNergy
 from tests.export.networks import SMALL, network
@@ -38,7 +38,7 @@ def test_nir_reads_the_file_with_its_type_check_on(graph: nir.NIRGraph, tmp_path
 
 
 def test_every_population_is_a_neuron_node_of_its_own_name(model: SNNergy, graph: nir.NIRGraph) -> None:
-    neurons = {name for name, node in graph.nodes.items() if isinstance(node, NEURONS)}
+    neurons = set(from_graph(graph).of_kind("neuron"))
     assert neurons == set(model.populations())
     others = {name.rpartition(".")[0] for name in graph.nodes.keys() - neurons - {"video", "audio", "head", "logits"}}
     assert others - {"head.video", "head.audio"} <= neurons

@@ -5,7 +5,7 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from snnergy.neuromorphic.inputs import Samples
+from snnergy.artefacts.samples import Samples
 
 SHAPE = (2, 8, 8)
 STEPS = 5

@@ -61,6 +61,36 @@ def _synapse(
     return QuantSynapse(source, target, Dense(weight, each), max(exponent, 0) if each is not None else exponent, late)
 
 
+def diagonal_net(seed: int) -> QuantNet:
+    """Every form of a diagonal: one gain, one a channel, one a neuron; late, shifted right, side by side and joined."""
+    rng = np.random.default_rng(seed)
+    maps, flat = (3, 2, 4), (24,)
+    one, each, channels = ((1, 1, 24), (24, 1, 1), maps)
+
+    def diagonal(shape: tuple[int, int, int]) -> Conv2d:
+        return Conv2d(rng.integers(-127, 128, (shape[0], 1, 1, 1)).astype(np.int32), shape, groups=shape[0])
+
+    return QuantNet(
+        (InputPort("graded", maps, "real", 1 / 15, 4), InputPort("spikes", flat, "binary")),
+        (
+            _population(rng, "a", maps, 1, spiking=True),
+            _population(rng, "b", flat, 1, spiking=True),
+            _population(rng, "c", maps, 2, spiking=True),
+            _population(rng, "out", flat, 3, spiking=False),
+        ),
+        (
+            QuantSynapse("graded", "a", diagonal(channels), 1),
+            QuantSynapse("spikes", "a", diagonal(each)),
+            QuantSynapse("spikes", "b", diagonal(one), 2, delay=1),
+            QuantSynapse("a", "c", diagonal(each), -2),
+            QuantSynapse("b", "c", diagonal(channels), delay=2),
+            QuantSynapse("c", "out", diagonal(one)),
+            QuantSynapse("b", "out", diagonal(each), 1, balance=1),
+        ),
+        ("out",),
+    )
+
+
 def random_inputs(net: QuantNet, samples: int, steps: int, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     return {p.name: rng.integers(0, 1 << p.bits, (samples, steps, *p.shape)).astype(np.int32) for p in net.inputs}

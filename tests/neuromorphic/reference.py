@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import itertools
 
 import numpy as np
 
-from snnergy.neuromorphic.ir import Dense, QuantNet, QuantSynapse
-from snnergy.neuromorphic.operators import matrix
+from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantNet, QuantSynapse
+
+
+def matrix(operator: Operator) -> np.ndarray:
+    """The operator as a matrix `(outputs, inputs)` of the weight's own type; a convolution tap by tap."""
+    return operator.weight if isinstance(operator, Dense) else _convolution_matrix(operator)
+
+
+def _convolution_matrix(c: Conv2d) -> np.ndarray:
+    outputs, inputs_of_group, kernel_height, kernel_width = c.weight.shape
+    channels, height, width = c.input_shape
+    out_height = (height + 2 * c.padding[0] - c.dilation[0] * (kernel_height - 1) - 1) // c.stride[0] + 1
+    out_width = (width + 2 * c.padding[1] - c.dilation[1] * (kernel_width - 1) - 1) // c.stride[1] + 1
+    found = np.zeros((outputs, out_height, out_width, channels, height, width), c.weight.dtype)
+    for o, i, ky, kx in np.ndindex(*c.weight.shape):
+        channel = o // (outputs // c.groups) * inputs_of_group + i
+        for y, x in itertools.product(range(out_height), range(out_width)):
+            from_y = y * c.stride[0] - c.padding[0] + ky * c.dilation[0]
+            from_x = x * c.stride[1] - c.padding[1] + kx * c.dilation[1]
+            if 0 <= from_y < height and 0 <= from_x < width:
+                found[o, y, x, channel, from_y, from_x] = c.weight[o, i, ky, kx]
+    return found.reshape(outputs * out_height * out_width, -1)
 
 
 def weight_matrix(synapse: QuantSynapse) -> np.ndarray:
-    operator = synapse.operator
-    if isinstance(operator, Dense):
-        return operator.weight.astype(np.int64)
-    return np.rint(matrix(replace(operator, weight=operator.weight.astype(np.float64)))).astype(np.int64)
+    """The mantissas of a synapse as a matrix in int64."""
+    return matrix(synapse.operator).astype(np.int64)
 
 
 def arriving(synapse: QuantSynapse, weight: np.ndarray, source: np.ndarray, t: int) -> np.ndarray:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import emulator
-from snnergy.neuromorphic.activity import fan_out
-from snnergy.neuromorphic.emulator.synapses import drive
-from snnergy.neuromorphic.ir import Dense, QuantSynapse
+from snnergy.neuromorphic.emulator.synapses import delivered, drive
+from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantSynapse
+from snnergy.neuromorphic.recording import fan_out
 from tests.neuromorphic import nets, reference
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000))
 def test_spikes_u_and_v_equal_the_reference(seed: int) -> None:
-    net = nets.random_net(seed)
+    assert_equals_reference(nets.random_net(seed), seed)
+
+
+def assert_equals_reference(net: QuantNet, seed: int) -> None:
     inputs = nets.random_inputs(net, 3, 6, seed)
     expected = reference.simulate(net, inputs)
     found = emulator.run(net, inputs, record_state=True)
@@ -29,16 +36,34 @@ def test_spikes_u_and_v_equal_the_reference(seed: int) -> None:
         np.testing.assert_array_equal(found.v[p.name], expected["v"][p.name])
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_diagonals_equal_the_reference(seed: int) -> None:
+    assert_equals_reference(nets.diagonal_net(seed), seed)
+
+
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000))
-def test_delivered_events_equal_events_times_fan_out(seed: int) -> None:
-    net = nets.random_net(seed)
+@given(st.integers(0, 10_000), st.sampled_from([nets.random_net, nets.diagonal_net]))
+def test_delivered_events_equal_events_times_fan_out(seed: int, make: Callable[[int], QuantNet]) -> None:
+    net = make(seed)
     records = emulator.run(net, nets.random_inputs(net, 2, 5, seed))
     for index, synapse in enumerate(net.synapses):
         events = (records.values[synapse.source] != 0).reshape(2, 5, -1)
         for nonzero, counted in ((False, records.delivered), (True, records.delivered_nonzero)):
             reached = fan_out(synapse, nonzero=nonzero).reshape(-1).astype(np.int64)
             np.testing.assert_array_equal(counted[index], events @ reached)
+
+
+def test_a_diagonal_of_many_neurons_is_one_product() -> None:
+    size = 12_000
+    weight = np.random.default_rng(0).integers(-127, 128, (size, 1, 1, 1)).astype(np.int32)
+    synapse = QuantSynapse("a", "b", Conv2d(weight, (size, 1, 1), groups=size))
+    x = torch.from_numpy(np.random.default_rng(1).integers(-255, 256, (4, 8, size)).astype(np.int32))
+    begun = time.process_time()
+    driven, (taps, alive) = drive(synapse, x), delivered(synapse, x)
+    assert time.process_time() - begun < 2.0  # a group at a time takes far longer
+    expected = x * torch.from_numpy(weight.reshape(-1))
+    assert torch.equal(driven, expected.double())
+    assert torch.equal(taps, (x != 0).sum(2)) and torch.equal(alive, (expected != 0).sum(2))
 
 
 def test_a_sample_is_the_same_alone_and_in_any_batch() -> None:
@@ -64,8 +89,6 @@ def test_large_sums_leave_float32_and_stay_exact() -> None:
     weight[0, 0] = 1
     synapse = QuantSynapse("a", "b", Dense(weight), exponent=7)
     x = np.full((1, 1, 600), 255, np.int32)
-    import torch
-
     assert int(drive(synapse, torch.from_numpy(x))) == (127 * 599 + 1) * 255 * 128
 
 

@@ -107,8 +107,11 @@ def test_delay_and_forced_values() -> None:
 
 def test_samples_do_not_influence_each_other() -> None:
     source = from_graph(graphs.branched())
-    image = graphs.samples(6).arrays["image"]
-    together = interpret(source, {"image": image}).values
-    alone = interpret(source, {"image": image[3:4]}).values
-    for name, value in alone.items():
-        assert torch.equal(together[name][3:4], value), name
+    image = graphs.samples(6, seed=3).arrays["image"]
+    together = interpret(source, {"image": image})
+    alone = interpret(source, {"image": image[3:4]})
+    for name, value in alone.values.items():
+        # Sums in another order may differ in their last bits; no membrane is so near its threshold that they decide.
+        torch.testing.assert_close(together.values[name][3:4], value, rtol=1e-5, atol=1e-5, msg=name)
+    for name, membrane in together.membrane.items():
+        assert (membrane - torch.from_numpy(source.nodes[name].v_threshold)).abs().min() > 1e-5, name

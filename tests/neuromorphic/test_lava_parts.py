@@ -25,6 +25,8 @@ GEOMETRIES = [
     Conv2d(np.ones((4, 1, 2, 3)), (4, 7, 5), stride=(2, 1), padding=(0, 2), groups=4),
     Conv2d(np.ones((6, 2, 3, 2)), (4, 8, 8), stride=(3, 2), dilation=(2, 3), groups=2),
     Conv2d(np.ones((3, 1, 4, 4)), (3, 1, 1), padding=(3, 3), groups=3),
+    Conv2d(np.ones((12, 1, 1, 1)), (12, 1, 1), groups=12),
+    Conv2d(np.ones((1, 1, 1, 1)), (1, 1, 12), groups=1),
 ]
 
 

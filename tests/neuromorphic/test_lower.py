@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import nir
@@ -11,11 +12,14 @@ import pytest
 
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import decode, emulator
+from snnergy.neuromorphic.compile import compile
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.inputs import to_integers
-from snnergy.neuromorphic.lower import compile_nir, lower
+from snnergy.neuromorphic.lower import lower
+from snnergy.neuromorphic.netx.files import read_netx, write_netx
 from tests.neuromorphic import graphs
+from tests.neuromorphic.test_read_nir import chain
 
 
 def test_compiled_network_agrees_with_the_oracle_on_unseen_samples() -> None:
@@ -42,13 +46,13 @@ def test_report_has_a_row_for_every_population_and_survives_json(tmp_path: Path)
     report.write(tmp_path / "fidelity.json")
     stored = json.loads((tmp_path / "fidelity.json").read_text())
     assert stored["samples"] == 16 and len(stored["nodes"]) == len(rows)
-    with pytest.raises(UserError, match="--force"):
+    with pytest.raises(UserError, match="exists already"):
         report.write(tmp_path / "fidelity.json")
 
 
 def test_without_calibration_nothing_is_claimed(tmp_path: Path) -> None:
     nir.write(tmp_path / "g.nir", graphs.branched())
-    compiled = compile_nir(tmp_path / "g.nir")
+    compiled = compile(tmp_path / "g.nir")
     assert all(row.agreement is None and row.verdict == "approximate" for row in compiled.fidelity.nodes)
     assert compiled.fidelity.same_prediction is None
     assert compiled.net.provenance["calibration samples"] == "0"
@@ -58,7 +62,34 @@ def test_calibration_file_feeds_the_scales(tmp_path: Path) -> None:
     nir.write(tmp_path / "g.nir", graphs.branched())
     data = graphs.samples(8)
     np.savez(tmp_path / "x.npz", label=data.labels, **data.arrays)
-    from_file = compile_nir(tmp_path / "g.nir", calibration=tmp_path / "x.npz")
+    from_file = compile(tmp_path / "g.nir", calibration=tmp_path / "x.npz")
     in_memory = lower(from_graph(graphs.branched()), data)
     assert [p.scale for p in from_file.net.populations] == [p.scale for p in in_memory.net.populations]
     assert len(from_file.net.provenance["source sha256"]) == 64
+
+
+MEMORY_LIMIT = 32 << 20  # 12 000 neurons; one matrix of them in float64 is 1.1 GB
+
+
+@pytest.mark.parametrize("varying", [False, True], ids=["one gain", "a gain a neuron"])
+def test_a_large_flat_layer_compiles_without_a_matrix(varying: bool, tmp_path: Path) -> None:
+    size, rng = 12_000, np.random.default_rng(0)
+    neurons = [graphs.lif((size,), tau=2.0, threshold=0.4) for _ in range(2)]
+    if varying:
+        for node in neurons:
+            node.r = rng.uniform(0.5, 2.0, size).astype(np.float32)
+    inp = nir.Input({"input": np.array([size])}, metadata={"value_class": "binary"})
+    scale = nir.Scale(rng.uniform(0.5, 1.0, size).astype(np.float32))
+    graph = chain(inp, neurons[0], scale, neurons[1], nir.Output({"output": np.array([size])}))
+    tracemalloc.start()
+    compiled = lower(from_graph(graph, 1.0))
+    write_netx(compiled.net, tmp_path / "m.net")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < MEMORY_LIMIT
+    assert (tmp_path / "m.net").stat().st_size < 200_000
+    x = rng.integers(0, 2, (2, 4, size)).astype(np.int32)
+    records = emulator.run(read_netx(tmp_path / "m.net"), {"n0": x})
+    oracle = interpret(from_graph(graph, 1.0), {"n0": x.astype(np.float32)}).values
+    for name in ("n1", "n3"):
+        assert oracle[name].any() and (records.values[name] == oracle[name].numpy()).mean() > 0.97

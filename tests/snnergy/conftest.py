@@ -10,10 +10,11 @@ import pytest
 import torch
 import yaml
 
+from snnergy.artefacts.samples import write_samples
 from snnergy.cli import run
 from snnergy.export import export_nir
-from snnergy.model_inputs import model_inputs, write_inputs
-from snnergy.neuromorphic.lower import compile_nir
+from snnergy.model_inputs import model_inputs
+from snnergy.neuromorphic.compile import compile
 from snnergy.neuromorphic.netx.files import write_netx
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, from_dict
@@ -92,7 +93,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Artefacts:
     made.config_file.write_text(yaml.safe_dump(TINY))
     torch.manual_seed(0)
     checkpoint.save(made.checkpoint, SNNergy(made.config.model).eval(), made.config, {"test_accuracy": 0.1})
-    write_inputs(made.samples, model_inputs(made.config, "test", 6))
+    write_samples(made.samples, model_inputs(made.config, "test", 6))
     export_nir(made.checkpoint, made.nir, None)
-    write_netx(compile_nir(made.nir, calibration=made.samples).net, made.net)
+    write_netx(compile(made.nir, calibration=made.samples).net, made.net)
     return made

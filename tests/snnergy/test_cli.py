@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from snnergy import cli as module
-from snnergy.artefacts.errors import BackendFailed, CheckFailed, SnnergyError, UserError
+from snnergy.artefacts.errors import BackendFailed, CheckFailed, OutputRefused, SnnergyError, UserError
 
 COMMANDS = ("demo", "train", "samples", "export", "compile", "simulate", "energy")
 
@@ -64,6 +64,27 @@ def test_our_errors_end_with_their_code_and_a_line_each(cli, monkeypatch, error,
     expected = ["lost", "found"] if isinstance(error, UserError) else ["lost"]
     assert outcome.err.splitlines() == [f"snnergy: {line}" for line in expected]
     assert "Traceback" in cli("train", "c.yaml", "--debug").err
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            OutputRefused("m.net: is there", replaceable=True),
+            "m.net: is there; pass --force to replace it or -o to",
+        ),
+        (OutputRefused("m.net: is the input"), "m.net: is the input; pass -o with another path"),
+    ],
+)
+def test_a_refused_output_names_the_options_that_help(cli, monkeypatch, error, line):
+    def fail(_path, _changes):
+        raise error
+
+    monkeypatch.setattr("snnergy.training.config.experiment.load_config", fail)
+    outcome = cli("train", "c.yaml")
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"snnergy: {line}") and outcome.err.count("\n") == 1
+    assert ("--force" in outcome.err) == error.replaceable and "True" not in outcome.err
 
 
 @pytest.mark.parametrize("stop", ["plain", "lightning"])

@@ -6,9 +6,10 @@ import pytest
 
 from snnergy import demo as module
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.samples import read_samples
 from snnergy.model_inputs import model_inputs
 from snnergy.neuromorphic import backends
-from snnergy.neuromorphic.inputs import read_samples
+from snnergy.neuromorphic.inputs import shapes_of
 from snnergy.neuromorphic.netx.files import read_netx
 from snnergy.terminal import Terminal
 
@@ -51,7 +52,7 @@ def test_where_lava_cannot_run_the_demo_says_so(tiny, tmp_path, verified, monkey
     monkeypatch.setattr(module, "_LAVA_ENDS", (3, 0))
     run = module._Run(tmp_path, Terminal(), module._empty_summary())
     net = read_netx(tiny.net)
-    module._verify(run, net, read_samples(tiny.samples, net.inputs))
+    module._verify(run, net, read_samples(tiny.samples, shapes_of(net.inputs)))
     assert verified == []
     assert run.summary["lava_samples"] is None and run.summary["lava_mismatches"] is None
     assert "Lava runs on Python 3.10 only" in capsys.readouterr().out

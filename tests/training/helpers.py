@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -53,6 +56,27 @@ def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
             module.weight.data.copy_(1.0 + torch.rand(size, generator=generator))
             module.bias.data.copy_(0.5 + 0.5 * torch.rand(size, generator=generator))
     return network.eval()
+
+
+PROCESSORS = pytest.mark.parametrize("units", [-1, 1], ids=["below", "above"])
+
+
+@contextmanager
+def another_processor(monkeypatch: pytest.MonkeyPatch, units: int) -> Iterator[None]:
+    """A processor whose logarithms and means are off by so many units in the last place, its transforms by eight."""
+    log10, mean, rfft = np.log10, np.mean, np.fft.rfft
+    side = np.sign(units) * np.inf
+
+    def off(value):
+        for _ in range(abs(units)):
+            value = np.nextafter(value, side, dtype=np.asarray(value).dtype)
+        return value
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "log10", lambda x: off(log10(x)))
+        patch.setattr(np, "mean", lambda x: off(mean(x)))
+        patch.setattr(np.fft, "rfft", lambda x, n: rfft(x, n) * (1 + 8 * units * np.finfo(x.dtype).eps))
+        yield
 
 
 class Killed(BaseException):

@@ -9,7 +9,7 @@ import pytest
 
 from snnergy.training.data import arrays, audio, build_dataset
 from snnergy.training.data.digits import DTMF_COLUMNS_HZ, DTMF_ROWS_HZ, DigitClips, dtmf_hz, split_rows
-from tests.training.helpers import DIGIT_AUDIO, TINY, digits, tiny_config
+from tests.training.helpers import DIGIT_AUDIO, PROCESSORS, TINY, another_processor, digits, tiny_config
 
 RATE = 8000
 
@@ -40,6 +40,27 @@ def test_silence_is_pixel_zero_and_the_map_is_linear_and_clipped():
     assert not audio.encode(np.zeros(4000, dtype=np.float32), RATE, DIGIT_AUDIO, TINY).any()
     pixels = audio.to_pixels(np.array([-99.0, -20.0, 0.0, 20.0, 60.0]), DIGIT_AUDIO)
     assert pixels.tolist() == [0, 0, 128, 255, 255]
+
+
+@PROCESSORS
+def test_silence_is_the_same_on_every_processor(units, monkeypatch):
+    clip = np.concatenate([np.zeros(2000), tone(1000, seconds=0.3)]).astype(np.float32)
+    lowest = replace(DIGIT_AUDIO, floor_db=-100.0)
+    with another_processor(monkeypatch, units):
+        image = audio.log_mel(clip, RATE, lowest, bands=8, columns=12)
+        assert np.all(image[:, 0] == -100)
+        assert not audio.to_pixels(image, lowest)[:, 0].any()
+
+
+@PROCESSORS
+def test_pixels_are_the_same_on_every_processor(units, monkeypatch):
+    dataset = build_dataset(digits(), replace(TINY, image_size=32, audio_encoding="windowed"), "val")
+    expected = [dataset[i] for i in range(64)]
+    with another_processor(monkeypatch, units):
+        for index, sample in enumerate(expected):
+            found = dataset[index]
+            assert np.array_equal(found["audio"], sample["audio"])
+            assert np.array_equal(found["video"], sample["video"])
 
 
 def test_a_short_clip_is_padded_with_silence():

@@ -19,7 +19,7 @@ from snnergy.training.data.clips import Clip, ClipDecoder, Listing, MediaClips
 from snnergy.training.data.dataset import Excluded
 from snnergy.training.data.media import Unusable, read_frames, read_luma, read_sound
 from tests.training import media_files as files
-from tests.training.helpers import TINY
+from tests.training.helpers import PROCESSORS, TINY, another_processor
 
 ROOT = Path(__file__).parents[2]
 RATE = files.RATE
@@ -146,6 +146,18 @@ def test_spectrogram_is_relative_to_the_clip_and_silence_is_zero():
     assert image.max() == 255
     assert not image[..., 75:].any()
     assert not spectrogram.encode(np.full_like(mel, -80), 51, TINY).any()
+
+
+@PROCESSORS
+def test_a_spectrogram_is_the_same_image_on_every_processor(units, monkeypatch):
+    noise = np.random.default_rng(0).standard_normal(RATE) * np.linspace(0, 1, RATE) ** 4
+    mel = spectrogram.relative_mel(noise, window_s=1.5)
+    with another_processor(monkeypatch, units):
+        again = spectrogram.relative_mel(noise, window_s=1.5)
+    assert np.array_equal(mel == -80, again == -80) and (mel == -80).any()
+    assert again.max() == pytest.approx(0, abs=1e-14)
+    large = replace(TINY, image_size=64)
+    assert np.array_equal(spectrogram.encode(mel, 51, large), spectrogram.encode(again, 51, large))
 
 
 def test_low_frequencies_are_the_first_rows():

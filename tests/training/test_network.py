@@ -21,9 +21,9 @@ def network(**fields) -> SNNergy:
     return randomise(SNNergy(replace(TINY, **fields)))
 
 
-def images(batch, seed=0, size=SIZE):
+def images(batch, seed=0, size=SIZE, dtype=torch.float32):
     generator = torch.Generator().manual_seed(seed)
-    return tuple(torch.rand(TINY.time_steps, batch, 1, size, size, generator=generator) for _ in range(2))
+    return tuple(torch.rand(TINY.time_steps, batch, 1, size, size, generator=generator, dtype=dtype) for _ in range(2))
 
 
 def record(net, video, audio):
@@ -99,11 +99,12 @@ def test_every_neuron_has_the_constants_that_the_config_asks_for():
 
 @pytest.mark.parametrize("options", WHOLE)
 def test_a_sample_does_not_depend_on_its_batch_or_on_what_was_before(options):
-    net = network(**options)
-    video, audio = images(5)
+    """In float64: batches of other sizes may add up in another order, whose last bits decide a spike in float32."""
+    net = network(**options).double()
+    video, audio = images(5, dtype=torch.float64)
     together, _ = record(net, video, audio)
     for b in (0, 3):
-        record(net, *images(4, seed=9))
+        record(net, *images(4, seed=9, dtype=torch.float64))
         alone, _ = record(net, video[:, b : b + 1], audio[:, b : b + 1])
         for path, spikes in alone.items():
             assert torch.equal(spikes[:, 0], together[path][:, b]), path

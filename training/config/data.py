@@ -22,14 +22,15 @@ class AudioConfig:
             ends.
         window_s: length of the clip that the image shows, around its centre.
         mel_low_hz, mel_high_hz: edges of the mel bands; the upper one is at most half the data set's sampling rate.
-        floor_db, ceiling_db: band power that becomes pixel 0 and pixel 255; the map between is linear in dB.
+        floor_db, ceiling_db: band power that becomes pixel 0 and pixel 255; the map between is linear in dB. Power
+            below -100 dB counts as silence, which is pixel 0.
     """
 
     snr_db: Annotated[float, Field(ge=-200, le=200)]
     window_s: Annotated[float, Field(ge=0.01)]
     mel_low_hz: NonNegative
     mel_high_hz: PositiveFloat
-    floor_db: float
+    floor_db: Annotated[float, Field(ge=-100)]
     ceiling_db: float
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from snnergy.training.data.dataset import Pixels
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)[:, None, None]  # ITU-R BT.601, of R, G and B
+_LUMA = np.array([0.299, 0.587, 0.114])[:, None, None]  # ITU-R BT.601, of R, G and B
 
 
 def mirror_and_move(video: Pixels, flip: float, reach: int, rng: np.random.Generator) -> Pixels:
@@ -20,9 +20,12 @@ def mirror_and_move(video: Pixels, flip: float, reach: int, rng: np.random.Gener
 
 
 def jitter_colour(video: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Change brightness, contrast and saturation of a clip `(T, 3, H, W)` by a factor of 1 ± `strength` each."""
-    brightness, contrast, saturation = 1 + strength * rng.uniform(-1, 1, size=3).astype(np.float32)
-    pixels = brightness * video.astype(np.float32)
+    """Change brightness, contrast and saturation of a clip `(T, 3, H, W)` by a factor of 1 ± `strength` each.
+
+    In float64: the mean depends on the processor in its last bits, which then decide no pixel but next to a boundary.
+    """
+    brightness, contrast, saturation = 1 + strength * rng.uniform(-1, 1, size=3)
+    pixels = brightness * video
     luma = np.sum(_LUMA * pixels, axis=1, keepdims=True)
     pixels = luma + saturation * (pixels - luma)
     mean = luma.mean()

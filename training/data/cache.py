@@ -30,7 +30,7 @@ from snnergy.artefacts.files import written_whole
 from snnergy.training.data.dataset import Excluded
 from snnergy.training.data.media import Unusable
 
-_RULES = 2  # to be raised when a decoder gives other arrays for the same settings
+_RULES = 3  # to be raised when a decoder gives other arrays for the same settings
 _REFUSED = ".json"  # ending of the entry of a clip that cannot be used
 
 Files = tuple[Path, ...]

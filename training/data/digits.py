@@ -88,6 +88,6 @@ class DigitClips:
 
 
 def _enlarge(images: npt.NDArray[np.float64], side: int) -> audio.Floats:
-    """`(N, 8, 8)` to `(N, side, side)`, bilinear."""
-    batch = torch.from_numpy(images).float()[:, None]
-    return functional.interpolate(batch, size=(side, side), mode="bilinear", align_corners=False)[:, 0].numpy()
+    """`(N, 8, 8)` to `(N, side, side)`, bilinear, in float64: rounded, the values of every processor."""
+    batch = torch.from_numpy(images)[:, None]
+    return functional.interpolate(batch, size=(side, side), mode="bilinear", align_corners=False)[:, 0].float().numpy()

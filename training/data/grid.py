@@ -57,7 +57,7 @@ class GridClips:
 
     def _augment_video(self, video: Pixels, rng: np.random.Generator) -> Pixels:
         """Mirror, move and relight a clip `(T, S, S)`, all its frames alike."""
-        video = augment.mirror_and_move(video, self.config.flip, self.config.shift_px, rng).astype(np.float32)
+        video = augment.mirror_and_move(video, self.config.flip, self.config.shift_px, rng).astype(np.float64)
         gain, offset = 1 + self.config.brightness * rng.uniform(-1, 1, size=2)
         mean = video.mean()
         return np.clip(np.rint((video - mean) * gain + mean * offset), 0, 255).astype(np.uint8)
@@ -80,5 +80,5 @@ def _read(config: GridConfig, split: Split) -> tuple[Arrays, tuple[Excluded, ...
 
 
 def _resize(video: Pixels, size: int) -> Pixels:
-    """`(N, T, H, W)` to `(N, T, size, size)` by area averages, rounded."""
+    """`(N, T, H, W)` to `(N, T, size, size)` by area averages, rounded: exact sums and divisions on every processor."""
     return functional.adaptive_avg_pool2d(torch.from_numpy(video).float(), size).round().to(torch.uint8).numpy()

@@ -1,6 +1,8 @@
 """Media files to arrays: the sound of a clip, and frames of its picture at even moments.
 
 A file that cannot be used raises `Unusable`, which says why: one bad file must not end a run over thousands.
+FFmpeg decodes lossy codecs and scales frames with what instructions the processor has: between processors, decoded
+pixels may differ by a level or two, and samples by the last of 16 bits.
 """
 
 from __future__ import annotations

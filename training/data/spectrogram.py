@@ -3,7 +3,8 @@
     pixel = 255 * (1 + max(dB, -80) / 80),   dB = 10 log10(power / largest power of the clip)
 
 Relative to the clip, because recordings differ in level by tens of decibels; the range is fixed, so that a clip's own
-noise floor does not stretch it. A clip without any power is pixel 0 throughout.
+noise floor does not stretch it. A clip without any power is pixel 0 throughout. In float64 for the reason that
+`audio` gives; a spectrogram is kept in float32, which widens the margin of a rounding boundary to 1e-4 of a pixel.
 """
 
 from __future__ import annotations
@@ -42,14 +43,16 @@ def relative_mel(waveform: Samples, window_s: float) -> Floats:
     Returns:
         `(128, columns)`, lowest band first, 20 ms a column.
     """
-    sound = librosa.util.fix_length(waveform.astype(np.float32), size=round(window_s * RATE))
+    sound = librosa.util.fix_length(waveform.astype(np.float64), size=round(window_s * RATE))
     power = librosa.feature.melspectrogram(
         y=sound, sr=RATE, n_fft=_WINDOW, hop_length=HOP, n_mels=_BANDS, fmin=0.0, fmax=_HIGH_HZ, power=2.0
     )
-    if power.max() < _SILENCE:
-        return np.full_like(power, FLOOR_DB)
-    # Far below the floor, so that it never raises the quiet parts of a quiet clip.
-    return librosa.power_to_db(power, ref=np.max, amin=1e-20, top_db=-FLOOR_DB)
+    mel = np.full(power.shape, FLOOR_DB, dtype=np.float32)
+    if (peak := power.max()) < _SILENCE:
+        return mel
+    heard = power > peak * 10 ** (FLOOR_DB / 10)  # so that no logarithm is taken of silence
+    mel[heard] = 10 * np.log10(power[heard] / peak)
+    return mel
 
 
 def shifted(mel: Floats, by: int) -> Floats:
@@ -74,6 +77,6 @@ def encode(mel: Floats, filled: int, model: ModelConfig) -> Pixels:
 
 def _to_pixels(mel: Floats, height: int, width: int) -> Pixels:
     """Resize, bilinear with antialiasing, and map dB to pixels."""
-    image = torch.from_numpy(255 * (1 - mel / FLOOR_DB))[None, None]
+    image = torch.from_numpy(255 * (1 - mel.astype(np.float64) / FLOOR_DB))[None, None]
     image = functional.interpolate(image, size=(height, width), mode="bilinear", antialias=True)
     return image[0, 0].round().clamp(0, 255).to(torch.uint8).numpy()

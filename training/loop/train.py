@@ -25,7 +25,7 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheck
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.errors import OutputRefused, UserError
 from snnergy.artefacts.files import refuse_overwrite, written_whole
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, to_yaml
@@ -138,9 +138,7 @@ def _prepare(folder: Path, config: Config, force: bool, resume: bool) -> Path | 
     if unfinished and resume and same:
         return last
     if unfinished and resume and not force:
-        raise UserError(
-            f"{folder}: holds an unfinished run of another config; pass --force to replace it, or change the name"
-        )
+        raise OutputRefused(f"{folder}: holds an unfinished run of another config", replaceable=True)
     for state in (folder / "resume").glob("*.ckpt"):
         state.unlink()
     shutil.rmtree(folder / "logs", ignore_errors=True)

@@ -1,4 +1,4 @@
-"""An activity file as typed records, with its large arrays streamed a few samples at a time.
+"""Recorded activity as typed records, on disk or in memory, its large arrays streamed a few samples at a time.
 
 A *node* is an input, a population of neurons or a readout; an *edge* is one linear operator from a node to
 another. Time is logical: every node handles step t of a sample at step t.
@@ -7,20 +7,21 @@ another. Time is logical: every node handles step t of a sample at step t.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import IntArray, Labels, Shape, ValueClass
 
-Shape = tuple[int, ...]
-IntArray = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
 NodeKind = Literal["input", "neuron", "readout"]
-ValueClass = Literal["binary", "integer", "real"]
+EdgeKind = Literal["conv2d", "dense"]
 
 # Values held at once while streaming: 32 MB as float64, far below what one activity file can hold.
 _VALUES_AT_ONCE = 4_000_000
@@ -31,20 +32,18 @@ class Node:
     """One input, population or readout.
 
     value_class: what one value can be: a spike, a count of spikes, or an analog number (stored in integer steps).
-    stage, block: None where the graph does not say. memoryless: the membrane is cleared in each step.
-    biased: neurons whose bias is not zero, None where the file does not say.
+    memoryless: the membrane is cleared in each step. biased: neurons whose bias is not zero, None where that is not
+    known. scale: what one integer step is worth in the model's units.
     """
 
     name: str
     kind: NodeKind
     shape: Shape
     value_class: ValueClass
-    role: str = ""
-    stage: int | None = None
-    block: int | None = None
-    modality: str = ""
+    labels: Labels = field(default_factory=Labels)
     memoryless: bool = False
     biased: int | None = None
+    scale: float = 1.0
 
     @property
     def size(self) -> int:
@@ -66,7 +65,7 @@ class Edge:
     index: int
     source: str
     target: str
-    kind: Literal["conv2d", "dense"]
+    kind: EdgeKind
     origin: tuple[str, ...]
     learned: bool
     parameters: int
@@ -76,14 +75,16 @@ class Edge:
     counted: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Activity:
     """What a simulator recorded of `samples` samples over `time_steps` steps.
 
+    file: where the arrays lie: a path, opened for each look, or an open file in memory. name: how messages call it.
     labels, predictions: class of each sample, empty where not recorded.
     """
 
-    path: Path
+    file: Path | h5py.File
+    name: str
     time_steps: int
     samples: int
     backend: str
@@ -93,6 +94,15 @@ class Activity:
     edges: tuple[Edge, ...]
     labels: tuple[int, ...] = ()
     predictions: tuple[int, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        """The name without its folder."""
+        return Path(self.name).name
+
+    def open(self) -> AbstractContextManager[h5py.File]:
+        """The HDF5 file; one in memory stays open afterwards."""
+        return h5py.File(self.file, "r") if isinstance(self.file, Path) else nullcontext(self.file)
 
     def node(self, name: str) -> Node:
         """The node of that name."""
@@ -117,29 +127,55 @@ class Activity:
         """
         at_once = max(1, _VALUES_AT_ONCE // (self.time_steps * node.size))
         try:
-            with h5py.File(self.path, "r") as file:
+            with self.open() as file:
                 values = file["nodes"][node.name]["values"]
                 for first in range(0, self.samples, at_once):
                     chosen = slice(first, min(first + at_once, self.samples))
                     yield chosen, np.asarray(values[chosen]).reshape(-1, self.time_steps, node.size)
         except OSError as error:
-            raise damaged(self.path, error) from error
+            raise damaged(self.name, error) from error
 
-    def fan_out(self, edge: Edge) -> IntArray:
+    def values(self, name: str, quantity: str = "values") -> IntArray:
+        """Everything recorded of one node, `(samples, T, *shape)`.
+
+        Args:
+            quantity: `values`, or `u` or `v` where the state was recorded.
+
+        Raises:
+            UserError: there is no such node, or it was not recorded.
+        """
+        with self.open() as file:
+            node = file["nodes"].get(name)
+            if node is None:
+                raise UserError(f"{self.name}: no node {name!r}; it has {', '.join(file['nodes'])}")
+            if quantity not in node:
+                raise UserError(f"{self.name}: {quantity} of {name!r} was not recorded; it has {', '.join(node)}")
+            return np.asarray(node[quantity])
+
+    def fan_out(self, edge: Edge) -> Counts:
         """Synapses that each source neuron reaches, `(neurons, 2)`: all, and those with a weight other than zero."""
         columns = (self._dataset(edge, name).ravel() for name in ("fan_out", "fan_out_nonzero"))
         return np.stack(tuple(columns), axis=1)
 
-    def delivered(self, edge: Edge) -> IntArray:
+    def delivered(self, edge: Edge) -> Counts:
         """Synaptic events counted by the simulator on a `counted` edge, `(samples, T, 2)`, columns as in `fan_out`."""
         columns = (self._dataset(edge, name) for name in ("delivered", "delivered_nonzero"))
         return np.stack(tuple(columns), axis=2)
 
-    def _dataset(self, edge: Edge, name: str) -> IntArray:
-        with h5py.File(self.path, "r") as file:
+    def _dataset(self, edge: Edge, name: str) -> Counts:
+        with self.open() as file:
             return np.asarray(file["edges"][str(edge.index)][name], dtype=np.int64)
 
 
-def damaged(path: Path, error: OSError) -> UserError:
+class Recorded(Protocol):
+    """Whatever a simulator's run is kept in."""
+
+    @property
+    def activity(self) -> Activity:
+        """What was recorded."""
+        ...
+
+
+def damaged(name: str, error: OSError) -> UserError:
     """The error for a file that ends early or does not decompress."""
-    return UserError(f"{path}: truncated or damaged ({error}); record it again with `snnergy simulate`")
+    return UserError(f"{name}: truncated or damaged ({error}); record it again with `snnergy simulate`")

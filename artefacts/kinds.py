@@ -1,0 +1,80 @@
+"""Tells the project's files apart by what is in them, so that one in the wrong place is sent to the right one."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+
+from snnergy.artefacts.errors import UserError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """title: what the file is. taken_by: the commands, and functions of the same name, that take it. origin: where
+    one comes from.
+    """
+
+    title: str
+    taken_by: str
+    origin: str
+
+
+CHECKPOINT = Kind("a checkpoint of a trained network", "`export`", "pass the checkpoint.pt of a finished training run")
+NIR = Kind("a NIR graph", "`compile`", "export one with export-nir")
+NETX = Kind("a netx network", "`simulate`", "give a .net file written by `snnergy compile` or lava-dl")
+ACTIVITY = Kind("recorded activity", "`energy`", "record one with `snnergy simulate MODEL.net --input X`")
+SAMPLES = Kind("a samples file", "`simulate`, and `compile` as calibration,", "write one with numpy.savez")
+
+
+def recognise(path: Path) -> Kind | None:
+    """The kind of a file, or None for one that is missing or of no kind that is known here."""
+    try:
+        if not path.is_file():
+            return None
+        if h5py.is_hdf5(path):
+            with h5py.File(path, "r") as file:
+                return _of_hdf5(file)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return _of_zip(archive.namelist())
+        with path.open("rb") as start:
+            return SAMPLES if start.read(6) == b"\x93NUMPY" else None
+    except (OSError, zipfile.BadZipFile):
+        return None
+
+
+def require(*inputs: tuple[Path | None, Kind]) -> None:
+    """Raise `UserError` for every input that is missing, or surely a file of another kind; None was not given.
+
+    What is unknown is left to its reader.
+    """
+    violations = [line for path, wanted in inputs if path is not None for line in _problems(path, wanted)]
+    if violations:
+        raise UserError(violations)
+
+
+def _problems(path: Path, wanted: Kind) -> list[str]:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "no such file"
+        return [f"{path}: {what}; {wanted.origin}"]
+    found = recognise(path)
+    if found is None or found == wanted:
+        return []
+    return [f"{path}: is {found.title}, not {wanted.title}; {found.taken_by} takes it"]
+
+
+def _of_hdf5(file: h5py.File) -> Kind | None:
+    if "node" in file:
+        return NIR
+    if "layer" in file or "graph" in file:
+        return NETX
+    return ACTIVITY if file.attrs.get("format") == "snnergy-activity" else None
+
+
+def _of_zip(members: list[str]) -> Kind | None:
+    if any(name.endswith("/data.pkl") for name in members):
+        return CHECKPOINT
+    return SAMPLES if members and all(name.endswith(".npy") for name in members) else None

@@ -1,0 +1,209 @@
+"""Samples as every folder hands them on: one array an input, in the model's own units, and a label each.
+
+A samples file is `.npz` with one array for each input, or `.npy` for a network with one input; arrays are
+`(samples, T, *shape)`, or `(T, *shape)` for a single sample. `label` in an `.npz` holds the class of each sample.
+"""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.types import IntArray, Shape
+
+MODALITIES = ("video", "audio")
+LABEL = "label"
+
+Array = npt.NDArray[Any]
+_log = logging.getLogger(__name__)
+
+
+def to_units(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """8-bit pixels in the model's units: pixel / 255, float32."""
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """arrays: real values of each input, `(N, T, *shape)`. labels: classes `(N,)` int64, or None."""
+
+    arrays: dict[str, Array]
+    labels: IntArray | None = None
+
+    def __len__(self) -> int:
+        return next(iter(self.arrays.values())).shape[0]
+
+    def first(self, count: int | None) -> Samples:
+        """The first `count` samples; all of them for None."""
+        return self.rows(slice(None, count))
+
+    def rows(self, chosen: slice) -> Samples:
+        """A range of samples, as views."""
+        labels = None if self.labels is None else self.labels[chosen]
+        return Samples({name: array[chosen] for name, array in self.arrays.items()}, labels)
+
+
+SampleSource = Samples | Mapping[str, Any] | tuple[Any, Any] | Path | str | Array | Any
+
+
+def as_samples(source: SampleSource, shapes: Mapping[str, Shape], *, labels: Any = None) -> Samples:
+    """Samples for the inputs `shapes`, from whatever a caller has.
+
+    Args:
+        source: a path, arrays by input name (`label` may be among them), one array for a network with one input, a pair
+            of any of these and labels, or samples. Arrays are of numpy, of torch, or what numpy takes for one.
+        shapes: shape of each input by name, without samples and time.
+        labels: class of each sample, instead of those in `source`.
+
+    Raises:
+        UserError: a missing or unreadable file, or an array that is missing, not finite or of another shape; labels
+            that are no classes; all violations at once.
+    """
+    if isinstance(source, str | Path):
+        return read_samples(Path(source), shapes, labels=labels)
+    if isinstance(source, Samples):
+        return checked(source.arrays, shapes, source.labels if labels is None else labels, "samples")
+    if isinstance(source, tuple):
+        if len(source) != 2:
+            raise UserError(f"samples: a tuple of {len(source)}; give (arrays, labels), or the arrays alone")
+        return as_samples(source[0], shapes, labels=source[1] if labels is None else labels)
+    if isinstance(source, Mapping):
+        found = source.get(LABEL) if LABEL not in shapes else None
+        named = {str(name): _array(value) if name in shapes else None for name, value in source.items()}
+        return checked(named, shapes, found if labels is None else labels, "samples")
+    return checked(_named(_array(source), shapes, "samples"), shapes, labels, "samples")
+
+
+def read_samples(path: Path, shapes: Mapping[str, Shape], *, time_last: bool = False, labels: Any = None) -> Samples:
+    """Read a samples file for the inputs `shapes`; members that no input asks for are not read.
+
+    Args:
+        shapes: shape of each input by name, without samples and time.
+        time_last: arrays are `(*shape, T)`, one sample, as lava-dl stores its vectors.
+        labels: class of each sample, instead of those in the file.
+
+    Raises:
+        UserError: as `as_samples`.
+    """
+    arrays, found = _load(path, shapes)
+    if time_last:
+        arrays = {name: None if array is None else np.moveaxis(array, -1, 0) for name, array in arrays.items()}
+    return checked(arrays, shapes, found if labels is None else labels, str(path))
+
+
+def write_samples(path: Path, arrays: Mapping[str, Array], *, force: bool = False) -> None:
+    """Write arrays, `label` among them if there are labels, as the `.npz` that `read_samples` takes.
+
+    Raises:
+        UserError: `path` exists and `force` is false, or it cannot be written.
+    """
+    # Through an open file, because savez appends .npz to any other name.
+    with written_whole(path, force=force) as scratch, scratch.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def checked(arrays: Mapping[str, Array | None], shapes: Mapping[str, Shape], labels: Any, where: str) -> Samples:
+    """Samples whose arrays have the shapes of the inputs, or a `UserError` with everything that is wrong.
+
+    Args:
+        arrays: by name; those that no input asks for are named in messages and not looked at.
+        where: how messages name the source.
+    """
+    found: dict[str, Array] = {}
+    violations = []
+    for name, shape in shapes.items():
+        array = arrays.get(name)
+        if array is None:
+            violations.append(f"{where}: no array {name!r}, has {sorted(arrays)}; name the arrays after the inputs")
+            continue
+        try:
+            found[name] = _with_sample_axis(array, shape, f"{where}: {name}")
+        except ValueError as error:
+            violations.append(f"{where}: {name}: {error}")
+    lengths = {name: array.shape[:2] for name, array in found.items()}
+    if len(set(lengths.values())) > 1:
+        violations.append(f"{where}: the inputs differ in samples or time steps: {lengths}; give all the same")
+    classes = None
+    if labels is not None:
+        try:
+            classes = _classes(_array(labels))
+        except ValueError as error:
+            violations.append(f"{where}: {LABEL}: {error}")
+    if classes is not None and lengths and len(set(lengths.values())) == 1:
+        samples = next(iter(lengths.values()))[0]
+        if classes.shape != (samples,):
+            violations.append(
+                f"{where}: label has shape {classes.shape}, the inputs hold {samples} samples; give one label a sample"
+            )
+    if violations:
+        raise UserError(violations)
+    return Samples(found, classes)
+
+
+def _array(value: Any) -> Array:
+    """A numpy array of what was given; a torch tensor leaves its device and graph."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    return np.asarray(value)
+
+
+def _named(array: Array, shapes: Mapping[str, Shape], where: str) -> dict[str, Array]:
+    if len(shapes) != 1:
+        raise UserError(f"{where}: one array for {len(shapes)} inputs; give one for each of {list(shapes)}, by name")
+    return {next(iter(shapes)): array}
+
+
+def _load(path: Path, shapes: Mapping[str, Shape]) -> tuple[dict[str, Array | None], Array | None]:
+    """Every array of a file by name, None for one that is not wanted, and its labels."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such samples file; give an .npz with arrays {list(shapes)}")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {**_named(loaded, shapes, str(path))}, None
+        with loaded:
+            wanted = [name for name in loaded.files if name in shapes]
+            others = {name: None for name in loaded.files if name not in shapes}
+            labels = loaded[LABEL] if LABEL in others else None
+            return others | {name: loaded[name] for name in wanted}, labels
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: not a readable .npy or .npz file ({error}); write it again with numpy.savez"
+        ) from error
+
+
+def _with_sample_axis(array: Array, shape: Shape, where: str) -> Array:
+    # lava-dl's files pad shapes with ones, (1, 1, 64), its vectors do not, (64,).
+    spare = tuple(extent for extent in shape if extent != 1)
+    given = array.shape
+    if array.shape[1:] in (shape, spare) and array.ndim > 0:
+        array = array[None]
+    if array.ndim < 2 or array.shape[2:] not in (shape, spare) or 0 in array.shape:
+        raise ValueError(f"shape {given}, the network takes (samples, T, {', '.join(map(str, shape))})")
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"type {array.dtype}; store numbers")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError("holds NaN or infinity; clean the data first")
+    if array.ndim == len(given) + 1:
+        _log.warning("%s: %s is taken for one sample of %d time steps; give (samples, T, …)", where, given, given[0])
+    return array.reshape(*array.shape[:2], *shape)
+
+
+def _classes(labels: Array) -> IntArray:
+    """Labels as int64 classes; whole numbers stored as floats are classes too."""
+    if labels.dtype.kind not in "buif":
+        raise ValueError(f"holds {labels.dtype}; store the number of each sample's class, 0, 1, 2, …")
+    wrong = ~np.isfinite(labels) | (labels != np.rint(labels)) | (labels < 0)
+    if wrong.any():
+        first = labels[wrong].flat[0]
+        raise ValueError(f"{wrong.sum()} values are no classes (first {first:g}); classes are 0, 1, 2, …")
+    return labels.astype(np.int64)

@@ -1,0 +1,71 @@
+"""What compilation returns: an integer network and what lowering did to each of its nodes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snnergy.artefacts import display
+from snnergy.artefacts.files import refuse_overwrite
+from snnergy.neuromorphic.fidelity import FidelityReport
+from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.netx.files import write_netx
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """An integer network with its fidelity report."""
+
+    net: QuantNet
+    fidelity: FidelityReport
+
+    def save(self, path: Path | str, *, force: bool = False) -> Path:
+        """Write `model.net`, and `model.fidelity.json` beside it.
+
+        Returns:
+            The path of the report.
+
+        Raises:
+            UserError: one of them exists and `force` is false, or cannot be written.
+        """
+        path = Path(path)
+        report = report_path(path)
+        for target in (path, report):
+            refuse_overwrite(target, force)
+        write_netx(self.net, path, force=force)
+        self.fidelity.write(report, force=force)
+        return report
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The fidelity report, a row a node."""
+        return [asdict(node) for node in self.fidelity.nodes]
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """`rows`, indexed by node; needs pandas."""
+        return display.data_frame(self.rows(), "node")
+
+    def __repr__(self) -> str:
+        report = self.fidelity
+        name = self.net.provenance.get("source", "network")
+        measured = (
+            f"accuracy {display.percent(report.accuracy_float)} in float, "
+            f"{display.percent(report.accuracy_quantized)} in 8 bits on {report.samples} samples"
+            if report.samples
+            else "fidelity not measured"
+        )
+        return (
+            f"Compiled({name}: {len(self.net.populations)} populations, {len(self.net.synapses)} synapses, {measured})"
+        )
+
+    def _repr_html_(self) -> str:
+        fields = ("node", "verdict", "own_error", "agreement", "saturated")
+        return display.html(repr(self), [{field: row[field] for field in fields} for row in self.rows()])
+
+
+def report_path(net: Path) -> Path:
+    """Where the fidelity report of a `.net` file lies."""
+    return net.with_suffix(".fidelity.json")

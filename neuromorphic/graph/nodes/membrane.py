@@ -1,0 +1,109 @@
+"""The three ways in which NIR's neurons and readouts charge, each for the oracle and for the chip.
+
+    Leaky        v ← v + dt/tau · ((v_leak − v) + r·I)
+    Integrating  v ← v + dt · r·I
+    Cuba         i ← i + dt/tau_syn · (−i + w_in·I) first, then Leaky with tau_mem on i
+
+State starts at zero for every sample.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnergy.neuromorphic.graph.nodes.parameters import ChipParameters, tensor
+from snnergy.neuromorphic.graph.nodes.rule import Equation
+
+# (state, input of this step) → new state
+Euler = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass
+class Charge:
+    """One node's state below threshold, over the steps of a batch of samples."""
+
+    charged: Euler
+    filtered: Euler | None
+    v: Tensor
+    i: Tensor
+
+    def __call__(self, current: Tensor) -> Tensor:
+        """The membrane after one step with `current`; what becomes of it is for the caller to store in `v`."""
+        if self.filtered is not None:
+            self.i = current = self.filtered(self.i, current)
+        return self.charged(self.v, current)
+
+
+class Membrane(ABC):
+    """How a node charges."""
+
+    @abstractmethod
+    def charged(self, node: Any, dt: float) -> Euler:
+        """v after a step with the current I."""
+
+    def filtered(self, node: Any, dt: float) -> Euler | None:
+        """i after a step, of a node that filters its input; None for the others."""
+        return None
+
+    @abstractmethod
+    def equation(self, parameters: ChipParameters, threshold: float | None) -> Equation:
+        """The same in the chip's terms; what it cannot take is added to the violations of `parameters`."""
+
+    def charge(self, node: Any, x: Tensor, dt: float) -> Charge:
+        """The state of `node` before the first step of `x` `(N, T, *shape)`."""
+        v, i = torch.zeros(2, x.shape[0], *x.shape[2:])
+        return Charge(self.charged(node, dt), self.filtered(node, dt), v, i)
+
+
+@dataclass(frozen=True)
+class Leaky(Membrane):
+    """tau: name of the field that holds the membrane's time constant."""
+
+    tau: str = "tau"
+
+    def charged(self, node: Any, dt: float) -> Euler:
+        """v + dt/tau · ((v_leak − v) + r·I)."""
+        rate, v_leak, r = dt / tensor(node, self.tau), tensor(node, "v_leak"), tensor(node, "r")
+        return lambda v, current: v + rate * ((v_leak - v) + r * current)
+
+    def equation(self, parameters: ChipParameters, threshold: float | None) -> Equation:
+        """The gain dt/tau · r, and v_leak as a bias of dt/tau · v_leak."""
+        decay = parameters.rate(self.tau)
+        return Equation(1.0, decay, parameters.full("r") * decay, parameters.full("v_leak") * decay, threshold)
+
+
+class Integrating(Membrane):
+    """Without leak."""
+
+    def charged(self, node: Any, dt: float) -> Euler:
+        """v + dt · r·I."""
+        r = tensor(node, "r")
+        return lambda v, current: v + dt * (r * current)
+
+    def equation(self, parameters: ChipParameters, threshold: float | None) -> Equation:
+        """The gain dt · r."""
+        return Equation(1.0, 0.0, parameters.full("r") * parameters.dt, parameters.constant(0.0), threshold)
+
+
+class Cuba(Leaky):
+    """A current that decays with tau_syn, into a membrane that decays with tau_mem."""
+
+    def __init__(self) -> None:
+        super().__init__("tau_mem")
+
+    def filtered(self, node: Any, dt: float) -> Euler | None:
+        """i + dt/tau_syn · (−i + w_in·I)."""
+        rate, w_in = dt / tensor(node, "tau_syn"), tensor(node, "w_in")
+        return lambda i, current: i + rate * (w_in * current - i)
+
+    def equation(self, parameters: ChipParameters, threshold: float | None) -> Equation:
+        """The gain dt/tau_syn · dt/tau_mem · r · w_in, for the chip's u is r · dt/tau_mem · i."""
+        decay_u, decay_v = parameters.rate("tau_syn"), parameters.rate(self.tau)
+        gain = parameters.full("r") * parameters.full("w_in") * decay_u * decay_v
+        return Equation(decay_u, decay_v, gain, parameters.full("v_leak") * decay_v, threshold)

@@ -1,0 +1,46 @@
+"""Where values enter and leave a graph: Input, Output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nir
+import numpy as np
+from torch import Tensor
+
+from snnergy.artefacts.types import Shape
+from snnergy.neuromorphic.graph.nodes.rule import Equation, PopulationRule, Rule, given
+
+
+class Input(Rule):
+    """Emits what it is given."""
+
+    nir_type = nir.Input
+    kind = "input"
+
+    def output_shape(self, node: Any, shape: Shape | None) -> Shape:
+        """As the node declares it."""
+        return tuple(int(x) for x in node.input_type["input"])
+
+    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+        """`x` itself."""
+        return x, None
+
+
+class Output(PopulationRule):
+    """Passes its input on. Behind a linear node it becomes a readout without memory: the value is the membrane."""
+
+    nir_type = nir.Output
+    kind = "output"
+
+    def output_shape(self, node: Any, shape: Shape | None) -> Shape:
+        """Its input's, whatever the node declares."""
+        return given(shape)
+
+    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+        """`x` itself."""
+        return x, None
+
+    def equation(self, node: Any, dt: float, shape: Shape) -> Equation:
+        """Both states are cleared in every step."""
+        return Equation(1.0, 1.0, np.ones(shape), np.zeros(shape), None)

@@ -1,0 +1,108 @@
+"""What the toolchain knows of one NIR node type: the form of an entry in the table of `nodes`.
+
+A rule holds no state: the node, whose parameters it reads, is always handed in. Shapes and tensors have no room for a
+batch and a time axis unless it is said.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from torch import Tensor
+
+from snnergy.artefacts.types import FloatArray, Shape
+from snnergy.neuromorphic.operators import Linear
+
+Kind = Literal["input", "output", "neuron", "readout", "linear"]
+
+
+class Rule(ABC):
+    """Of every node type.
+
+    nir_type: the type. kind: its part in a network; a neuron spikes, a readout emits its membrane.
+    time_constant: the field that holds the membrane's, or empty. learned: whether a foreign graph's numbers count as
+    trained.
+    """
+
+    nir_type: ClassVar[type]
+    kind: ClassVar[Kind]
+    time_constant: ClassVar[str] = ""
+    learned: ClassVar[bool] = False
+
+    @abstractmethod
+    def output_shape(self, node: Any, shape: Shape | None) -> Shape:
+        """What `node` emits for an input of `shape` (None where nothing leads to it).
+
+        Raises:
+            ValueError: the node does not take that shape.
+        """
+
+    @abstractmethod
+    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+        """The node as NIR defines it, in float32: what it emits for `x` over time, both `(N, T, …)`.
+
+        The second is the membrane that a neuron compares with its threshold, before reset; None for all others.
+        """
+
+
+class LinearRule(Rule):
+    """Of a node that can be fused into a synapse."""
+
+    kind = "linear"
+
+    @abstractmethod
+    def operator(self, node: Any, shape: Shape) -> Linear | None:
+        """The linear map on an input of `shape`, in float64; None where flat arrays pass unchanged."""
+
+    def bias(self, node: Any) -> FloatArray | None:
+        """What the node adds, in float64 and shaped to add to the operator's output."""
+        return None
+
+    def delay_steps(self, node: Any, dt: float) -> int | None:
+        """Whole steps by which the node delays; None for a node that is no delay."""
+        return None
+
+
+@dataclass(frozen=True)
+class Equation:
+    """A population for a step of dt, as `FloatPopulation` has it.
+
+    gain multiplies synaptic input and the bias that comes with it, leak is a bias of the neuron's own; both have the
+    population's shape. threshold: None for a readout.
+    """
+
+    decay_u: float
+    decay_v: float
+    gain: FloatArray
+    leak: FloatArray
+    threshold: float | None
+
+
+class PopulationRule(Rule):
+    """Of a node that can become a population."""
+
+    @abstractmethod
+    def equation(self, node: Any, dt: float, shape: Shape) -> Equation:
+        """The node's discretised equation.
+
+        Raises:
+            UserError: with every parameter that the chip's neuron cannot take.
+        """
+
+
+def given(shape: Shape | None) -> Shape:
+    """`shape`, which must be there."""
+    if shape is None:
+        raise ValueError("has no input")
+    return shape
+
+
+def elementwise_shape(parameter: Any, shape: Shape | None) -> Shape:
+    """Shape that a node emits whose parameters stand one beside each element."""
+    shape, own = given(shape), tuple(np.shape(parameter))
+    if own != shape:
+        raise ValueError(f"parameters of shape {own} on an input of shape {shape}; NIR does not broadcast")
+    return shape

@@ -1,0 +1,90 @@
+"""NIR's nodes that rearrange, scale or hold back: Flatten, Scale, Delay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nir
+import numpy as np
+import torch
+from torch import Tensor
+
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import Shape
+from snnergy.neuromorphic.graph.nodes.parameters import tensor
+from snnergy.neuromorphic.graph.nodes.rule import LinearRule, elementwise_shape, given
+from snnergy.neuromorphic.operators import Diagonal, Linear
+
+
+class Flatten(LinearRule):
+    """Joins the axes start_dim to end_dim. Flat, C-ordered arrays pass unchanged."""
+
+    nir_type = nir.Flatten
+
+    def output_shape(self, node: Any, shape: Shape | None) -> Shape:
+        """With the axes joined."""
+        shape = given(shape)
+        end = int(node.end_dim) % len(shape)
+        start = int(node.start_dim) % len(shape)
+        return (*shape[:start], int(np.prod(shape[start : end + 1])), *shape[end + 1 :])
+
+    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+        """`x` with the axes joined."""
+        start, end = (int(d) % (x.ndim - 2) + 2 for d in (node.start_dim, node.end_dim))
+        return x.flatten(start, end), None
+
+    def operator(self, node: Any, shape: Shape) -> Linear | None:
+        """The identity."""
+        return None
+
+
+class Scale(LinearRule):
+    """scale · x, element by element."""
+
+    nir_type = nir.Scale
+
+    def output_shape(self, node: Any, shape: Shape | None) -> Shape:
+        """Its own."""
+        return elementwise_shape(node.scale, shape)
+
+    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+        """scale · x."""
+        return x * tensor(node, "scale"), None
+
+    def operator(self, node: Any, shape: Shape) -> Linear | None:
+        """A diagonal."""
+        return Diagonal(np.asarray(node.scale, dtype=np.float64))
+
+
+class Delay(LinearRule):
+    """x of `delay` earlier, 0 before the start of a sample."""
+
+    nir_type = nir.Delay
+
+    def output_shape(self, node: Any, shape: Shape | None) -> Shape:
+        """Its own."""
+        return elementwise_shape(node.delay, shape)
+
+    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+        """`x` later by whole steps."""
+        steps, out = self.delay_steps(node, dt), torch.zeros_like(x)
+        if steps < x.shape[1]:
+            out[:, steps:] = x[:, : x.shape[1] - steps]
+        return out, None
+
+    def operator(self, node: Any, shape: Shape) -> Linear | None:
+        """The identity."""
+        return None
+
+    def delay_steps(self, node: Any, dt: float) -> int:
+        """Whole steps of dt.
+
+        Raises:
+            UserError: the delay differs between neurons or is not a multiple of dt.
+        """
+        steps = np.unique(np.asarray(node.delay, dtype=np.float64) / dt)
+        if steps.size != 1 or abs(steps[0] - round(steps[0])) > 1e-6 or steps[0] < 0:
+            raise UserError(
+                f"Delay of {np.unique(node.delay)} at dt {dt:g}: must be one whole number of steps for the node"
+            )
+        return round(float(steps[0]))

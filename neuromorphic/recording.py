@@ -1,0 +1,113 @@
+"""What an energy ledger needs to know of a network before it runs: nodes, edges, and the fan-out of every neuron."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+
+from snnergy.artefacts.activity import Activity, Edge, Node
+from snnergy.artefacts.activity_file import ActivityWriter
+from snnergy.artefacts.types import IntArray, Labels
+from snnergy.neuromorphic.ir import Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.limits import ALIGN_SHIFT, DECAY_ONE
+
+
+def begin_recording(
+    file: h5py.File,
+    net: QuantNet,
+    *,
+    samples: int,
+    time_steps: int,
+    backend: str,
+    model: str,
+    labels: IntArray | None = None,
+) -> ActivityWriter:
+    """Write the head of an activity file of `net`.
+
+    Args:
+        file: empty and open for writing.
+        backend, model: which simulator runs, and what the network is called.
+        labels: class of each sample, `(samples,)`.
+
+    Returns:
+        What takes the records, batch by batch.
+    """
+    fan_outs = [(fan_out(s, nonzero=False), fan_out(s, nonzero=True)) for s in net.synapses]
+    head = Activity(
+        file=file,
+        name=model,
+        time_steps=time_steps,
+        samples=samples,
+        backend=backend,
+        model=model,
+        provenance=net.provenance,
+        nodes=(*map(_input, net.inputs), *map(_population, net.populations)),
+        edges=tuple(_edge(i, s, *fans) for i, (s, fans) in enumerate(zip(net.synapses, fan_outs, strict=True))),
+        labels=() if labels is None else tuple(labels.tolist()),
+    )
+    shapes = {node.name: node.shape for node in head.nodes}
+    shaped = [
+        (taps.reshape(shapes[edge.source]), alive.reshape(shapes[edge.source]))
+        for edge, (taps, alive) in zip(head.edges, fan_outs, strict=True)
+    ]
+    return ActivityWriter(file, head, shaped)
+
+
+def _input(port: InputPort) -> Node:
+    labels = Labels(role="input")
+    return Node(port.name, "input", port.shape, port.value_class, labels, memoryless=True, scale=port.scale)
+
+
+def _population(population: QuantPopulation) -> Node:
+    biased = int(np.count_nonzero(np.broadcast_to(population.bias.reshape(-1), population.size)))
+    return Node(
+        population.name,
+        "neuron" if population.spiking else "readout",
+        population.shape,
+        "binary" if population.spiking else "integer",
+        population.labels,
+        memoryless=population.du == DECAY_ONE and population.dv == DECAY_ONE,
+        biased=biased,
+        scale=1.0 if population.spiking else 1 / (population.scale * (1 << ALIGN_SHIFT)),
+    )
+
+
+def _edge(index: int, synapse: QuantSynapse, taps: IntArray, alive: IntArray) -> Edge:
+    return Edge(
+        index,
+        synapse.source,
+        synapse.target,
+        "dense" if isinstance(synapse.operator, Dense) else "conv2d",
+        synapse.origin,
+        synapse.learned,
+        parameters=synapse.operator.weight.size,
+        nonzero_parameters=int(np.count_nonzero(synapse.operator.weight)),
+        taps=int(taps.sum(dtype=np.int64)),
+        nonzero_taps=int(alive.sum(dtype=np.int64)),
+        counted=True,
+    )
+
+
+def fan_out(synapse: QuantSynapse, *, nonzero: bool) -> IntArray:
+    """Number of targets that an event of each source neuron reaches, borders and strides included, int32.
+
+    The gradient of sum(operator with unit weights) with respect to its input; taps of weight zero are left out if
+    `nonzero`. Shape: the operator's input shape.
+    """
+    import torch
+    from torch.nn.grad import conv2d_input
+
+    operator = synapse.operator
+    taps = (operator.weight != 0) if nonzero else np.ones_like(operator.weight, dtype=bool)
+    if isinstance(operator, Dense):
+        return np.asarray(taps.sum(axis=0), dtype=np.int32)
+    reached = conv2d_input(  # type: ignore[no-untyped-call]
+        [1, *operator.input_shape],
+        torch.from_numpy(taps).double(),
+        torch.ones(1, *operator.output_shape, dtype=torch.float64),
+        operator.stride,
+        operator.padding,
+        operator.dilation,
+        operator.groups,
+    )
+    return np.asarray(np.rint(reached[0].numpy()), dtype=np.int32)

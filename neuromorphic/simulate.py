@@ -1,0 +1,103 @@
+"""Samples through an integer network, on any backend, recorded in memory or straight into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from snnergy.artefacts.activity_file import activity_of
+from snnergy.artefacts.files import refuse_overwrite, written_whole
+from snnergy.artefacts.records import Records, added
+from snnergy.artefacts.samples import Samples, SampleSource, as_samples
+from snnergy.neuromorphic import decode
+from snnergy.neuromorphic.backends import Backend, Progress, as_backend
+from snnergy.neuromorphic.inputs import check_range, shapes_of, to_integers
+from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.networks import NetSource, as_network
+from snnergy.neuromorphic.recording import begin_recording
+from snnergy.neuromorphic.run import Run, in_memory
+
+
+def simulate(
+    net: NetSource,
+    x: SampleSource,
+    *,
+    labels: Any = None,
+    backend: str | Backend = "emulator",
+    readout: str | None = None,
+    record_state: bool = False,
+    output: Path | str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Run samples through a network and record every node.
+
+    Args:
+        net: a network, a compiled one, or the path of a `.net` file.
+        x: arrays `(N, T, *shape)` in the model's units by input name, one array for a network with one input, a pair
+            of these and labels, or the path of an `.npz` or `.npy`.
+        labels: class of each sample, `(N,)`, instead of those in `x`.
+        backend: a name in `BACKENDS`, or an object behind `Backend`.
+        readout: the output that predictions are taken from; None for the first.
+        record_state: also record u and v of every population (of readouts they are recorded always).
+        output: file to record into, batch by batch, so that memory does not grow with the number of samples; None
+            keeps the run in memory.
+        force: replace `output` if it exists.
+        progress: called with the number of samples finished since the last call.
+
+    Raises:
+        UserError: the network, the samples, the backend or `output` cannot be used.
+        BackendFailed: the simulator died, raised or took too long.
+    """
+    network = as_network(net)
+    samples = as_samples(x, shapes_of(network.net.inputs), labels=labels)
+    runner = as_backend(backend)
+    chosen = decode.readout_of(network.net.outputs, readout)
+    decode.check_labels(samples.labels, network.net.population(chosen).size, chosen)
+    check_range(samples, network.net.inputs)
+    path = None if output is None else Path(output)
+    if path is not None:
+        refuse_overwrite(path, force)
+    with _recording(path, force) as file:
+        first = next(iter(samples.arrays.values()))
+        writer = begin_recording(
+            file, network.net, samples=first.shape[0], time_steps=first.shape[1], backend=runner.name,
+            model=network.name, labels=samples.labels,
+        )  # fmt: skip
+        overflows, scores = [], []
+        for records in _batches(network.net, samples, runner, record_state, progress):
+            writer.append(records)
+            scores.append(decode.logits(network.net, records, chosen))
+            overflows.append(records.overflows)
+        logits = np.concatenate(scores)
+        writer.finish(logits, decode.predictions(logits))
+        if path is None:
+            return Run(activity_of(file, file, "recorded run"), chosen, added(overflows))
+    with h5py.File(path, "r") as file:
+        return Run(activity_of(file, path, str(path)), chosen, added(overflows), path)
+
+
+@contextmanager
+def _recording(path: Path | None, force: bool) -> Iterator[h5py.File]:
+    """An empty file, in memory or on disk; the latter is there once it is whole."""
+    if path is None:
+        yield in_memory()
+        return
+    with written_whole(path, force=force) as scratch, h5py.File(scratch, "w") as file:
+        yield file
+
+
+def _batches(
+    net: QuantNet, samples: Samples, backend: Backend, record_state: bool, progress: Progress | None
+) -> Iterator[Records]:
+    # A network without reset goes on from one sample to the next: its samples are one stream.
+    at_once = backend.samples_at_once if net.reset else len(samples)
+    for first in range(0, len(samples), at_once):
+        batch = samples.rows(slice(first, first + at_once))
+        inputs = to_integers(batch, net.inputs)
+        yield backend.run(net, inputs, record_state=record_state, progress=progress)

@@ -1,0 +1,65 @@
+"""Holds the emulator to Lava: both run the same samples, and every value of every node must be equal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnergy.artefacts.samples import SampleSource, as_samples
+from snnergy.neuromorphic.backends import LAVA_TIMEOUT_S, Emulator, Lava
+from snnergy.neuromorphic.inputs import shapes_of, to_integers
+from snnergy.neuromorphic.networks import NetSource, as_network
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Emulator against Lava: spikes, u and v of every population in every step.
+
+    mismatches: values that differ, by node; nodes that agree are left out.
+    """
+
+    samples: int
+    nodes: int
+    values_compared: int
+    mismatches: dict[str, int]
+
+    @property
+    def total_mismatches(self) -> int:
+        """Over all nodes; 0 where the simulators agree."""
+        return sum(self.mismatches.values())
+
+    def __str__(self) -> str:
+        return (
+            f"emulator against Lava: {self.values_compared} values (spikes, u, v) of {self.nodes} nodes on "
+            f"{self.samples} samples, {self.total_mismatches} mismatches"
+        )
+
+
+def verify(net: NetSource, x: SampleSource, *, timeout_s: float = LAVA_TIMEOUT_S) -> Verification:
+    """Run both simulators on `x`, streamed one sample after another, and compare them bit for bit.
+
+    Args:
+        net, x: as `simulate` takes them; a few samples are enough, Lava is slow.
+        timeout_s: wall-clock limit of the Lava run.
+
+    Raises:
+        UserError: the network or the samples cannot be used, or Lava cannot run here.
+        BackendFailed: Lava died, raised or took too long.
+    """
+    network = as_network(net).net
+    samples = as_samples(x, shapes_of(network.inputs))
+    inputs = to_integers(samples, network.inputs)
+    theirs = Lava(timeout_s).run(network, inputs, record_state=True)
+    ours = Emulator().run(network, inputs, record_state=True)
+    compared = 0
+    mismatches: dict[str, int] = {}
+    for population in network.populations:
+        name = population.name
+        pairs = [(ours.u, theirs.u), (ours.v, theirs.v)]
+        pairs += [(ours.values, theirs.values)] if population.spiking else []
+        compared += sum(expected[name].size for expected, _ in pairs)
+        differing = sum(int(np.count_nonzero(expected[name] != found[name])) for expected, found in pairs)
+        if differing:
+            mismatches[name] = differing
+    return Verification(len(samples), len(network.populations), compared, mismatches)
