@@ -22,6 +22,7 @@ from snnergy.artefacts.types import IntArray, Shape
 
 MODALITIES = ("video", "audio")
 LABEL = "label"
+PIXEL_MAX = 255  # of an 8-bit pixel; 1 in the model's units
 
 Array = npt.NDArray[Any]
 _log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 def to_units(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """8-bit pixels in the model's units: pixel / 255, float32."""
-    return pixels.astype(np.float32) / np.float32(255)
+    return pixels.astype(np.float32) / np.float32(PIXEL_MAX)
 
 
 @dataclass(frozen=True, eq=False)

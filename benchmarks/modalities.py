@@ -23,14 +23,14 @@ from joblib import Parallel, delayed
 from benchmarks.results_file import read_rows, write_rows
 from benchmarks.threads import threads_a_job
 from snnergy.artefacts.samples import read_samples, write_samples
-from snnergy.export import export_nir
-from snnergy.model_inputs import model_inputs
+from snnergy.export.artefact import export
 from snnergy.neuromorphic.compile import compile
 from snnergy.neuromorphic.inputs import shapes_of
 from snnergy.neuromorphic.simulate import simulate
 from snnergy.neuromorphic.verify import verify
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, load_config, to_dict
+from snnergy.training.data import model_inputs
 from snnergy.training.loop.seeds import finished, spread
 from snnergy.training.loop.train import train
 
@@ -74,17 +74,15 @@ def measure(config: Config, modality: str, folder: Path, lava_samples: int, thre
         now = time.perf_counter()
         seconds[step], begun = round(now - begun, 1), now
 
-    trained = finished(config, folder) or train(config, folder, force=True, progress=False, threads=threads)
+    trained = finished(config, folder) or train(config, output=folder, force=True, threads=threads)
     metrics, loaded = trained.metrics, checkpoint.load(trained.checkpoint)
     begun = time.perf_counter()
     seconds["train"] = metrics["train_seconds"]
     run = folder / config.name
     write_samples(run / "calibration.npz", model_inputs(config, "val", _CALIBRATION_SAMPLES), force=True)
     write_samples(run / "test.npz", model_inputs(config, "test"), force=True)
-    parity_inputs = model_inputs(config, "val", _PARITY_SAMPLES)
-    parity_inputs.pop("label")
-    parity = export_nir(run / "checkpoint.pt", run / "model.nir", parity_inputs, force=True).parity
-    assert parity is not None  # inputs were given
+    parity = export(run / "checkpoint.pt", run / "model.nir", samples=_PARITY_SAMPLES, force=True).parity
+    assert parity is not None  # samples were asked for
     compared = parity.total
     lap("export")
     compiled = compile(run / "model.nir", calibration=run / "calibration.npz")

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snnergy.artefacts.samples import MODALITIES
 from snnergy.training.loop.evaluation import to_input
 from snnergy.training.model.attention import Direction, MeanFusion
 from snnergy.training.model.layers import Projection
@@ -72,15 +73,13 @@ def measure_activity(network: SNNergy, samples: dict[str, npt.NDArray[Any]], bat
     operations = np.zeros(2)
     count = len(samples["video"])
     for start in range(0, count, batch_size):
-        video, audio = (
-            to_input(torch.from_numpy(samples[name][start : start + batch_size])) for name in ("video", "audio")
-        )
+        video, audio = (to_input(torch.from_numpy(samples[name][start : start + batch_size])) for name in MODALITIES)
         with torch.inference_mode(), _traced(network) as trace:
             trace.images = {id(video), id(audio)}
             network(video, audio)
             operations += _operations(trace)
-        for path in network.populations():
-            labels = network.labels(path)
+        for path, labels in network.labels().items():
+            assert labels.stage is not None  # every population of the network is in one
             spikes[labels.stage, labels.role] += trace.outputs[path].sum().item()
             neurons[labels.stage, labels.role] += trace.outputs[path].numel()
     accumulates, multiply_accumulates = operations / count

@@ -143,7 +143,7 @@ def _pj(operation: Operation) -> float:
 def measure(cell: Cell, config: Config, folder: Path, threads: int) -> Result:
     """Train one network, or take the trained one in `folder`, and measure it."""
     trained: TrainResult | None = finished(config, folder)
-    trained = trained or train(config, folder, force=True, progress=False, threads=threads)
+    trained = trained or train(config, output=folder, force=True, threads=threads)
     metrics = trained.metrics
     loaded = checkpoint.load(trained.checkpoint)
     activity = measure_activity(loaded.network, arrays(config, "test"))

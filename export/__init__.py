@@ -1,7 +1,20 @@
-"""From a trained network to a NIR graph that is proved to compute the same spikes."""
+"""From a trained network to a NIR graph that is proved to compute the same spikes.
 
-from snnergy.export.artefact import ExportResult, export_nir
-from snnergy.export.parity import NodeParity, Parity, parity
-from snnergy.export.to_nir import to_nir
+The package is a function as well: `snnergy.export(checkpoint)` is `snnergy.export.artefact.export(checkpoint)`.
+"""
 
-__all__ = ["ExportResult", "NodeParity", "Parity", "export_nir", "parity", "to_nir"]
+from typing import TYPE_CHECKING
+
+from snnergy.artefacts.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from snnergy.export.artefact import ExportResult, export
+    from snnergy.export.parity import NodeParity, Parity
+
+__all__ = ["ExportResult", "NodeParity", "Parity", "export"]
+
+_HOMES = {
+    "snnergy.export.artefact": ("ExportResult", "export"),
+    "snnergy.export.parity": ("NodeParity", "Parity"),
+}
+make_lazy(__name__, {name: home for home, names in _HOMES.items() for name in names}, main="export")

@@ -7,21 +7,21 @@ and role; a linear node also says whether its numbers were trained (`learned`) o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 
 import nir
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.artefacts.types import Shape
+from snnergy.artefacts.samples import PIXEL_MAX
+from snnergy.artefacts.types import Labels, Shape
 from snnergy.training.model.neurons import LIF
 
 Floats = npt.NDArray[np.float32]
 DT = 1.0  # a time constant of the network counts time steps
 Metadata = dict[str, str | int | float]
-# Labels of a population's path; None and "" stand for what does not apply.
-LabelsOf = Callable[[str], Mapping[str, int | str | None]]
+LabelsOf = Callable[[str], Labels]  # of a population's path
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class GraphBuilder:
     def input(self, name: str, shape: Shape) -> Stream:
         """An image of 8-bit pixels, seen by the network as pixel / 255."""
         node = nir.Input(np.array(shape))
-        node.metadata = {"role": "input", "modality": name, "value_class": "real", "scale": 1 / 255, "bits": 8}
+        node.metadata = {"role": "input", "modality": name, "value_class": "real", "scale": 1 / PIXEL_MAX, "bits": 8}
         return self._add(name, node, (), shape)
 
     def linear(self, name: str, node: nir.NIRNode, source: Stream, shape: Shape, *, learned: bool = False) -> Stream:
@@ -72,7 +72,7 @@ class GraphBuilder:
         return nir.NIRGraph(dict(self._nodes), list(self._edges), metadata={**metadata, "dt": DT})
 
     def _metadata(self, path: str) -> Metadata:
-        return {key: value for key, value in self._labels(path).items() if value is not None and value != ""}
+        return {key: value for key, value in asdict(self._labels(path)).items() if value not in (None, "")}
 
     def _add(self, name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: Shape) -> Stream:
         assert name not in self._nodes, name

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.samples import MODALITIES
 from snnergy.export.rounding import magnitude
-from snnergy.export.to_nir import INPUTS
 from snnergy.neuromorphic.graph.interpret import Trace, interpret
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.training.model.network import SNNergy
@@ -91,6 +91,14 @@ class Parity:
         """All nodes together."""
         return sum(self.nodes, NodeParity("total", 0, 0))
 
+    def __str__(self) -> str:
+        total = self.total
+        return (
+            f"parity with PyTorch: {total.values} values of {len(self.nodes)} nodes on {self.samples} samples, "
+            f"{total.mismatches} mismatches, {total.ties} ties at a threshold; same prediction end to end: "
+            f"{self.end_to_end_agreement:.2%}"
+        )
+
     @property
     def mismatches(self) -> int:
         """Of all nodes; 0 where the graph is faithful."""
@@ -126,7 +134,7 @@ def parity(
     samples = len(inputs["video"])
     batched = (slice(start, start + batch_size) for start in range(0, samples, batch_size))
     with torch.inference_mode():
-        batches = [_compare(network, source, {name: inputs[name][rows] for name in INPUTS}) for rows in batched]
+        batches = [_compare(network, source, {name: inputs[name][rows] for name in MODALITIES}) for rows in batched]
     logits, forced, free = (torch.cat([getattr(b, field) for b in batches]) for field in ("network", "forced", "free"))
     return Parity(
         nodes=tuple(sum(rest, first) for first, *rest in zip(*(b.nodes for b in batches), strict=True)),
@@ -140,8 +148,8 @@ def parity(
 def refuse_misfits(network: SNNergy, inputs: Mapping[str, npt.NDArray[np.float32]]) -> None:
     """Raise `UserError` with everything about `inputs` that `network` cannot take."""
     config = network.config
-    violations = [f"samples: {name!r} is missing; give video and audio" for name in INPUTS if name not in inputs]
-    for name, channels in zip(INPUTS, (config.video_channels, 1), strict=True):
+    violations = [f"samples: {name!r} is missing; give video and audio" for name in MODALITIES if name not in inputs]
+    for name, channels in zip(MODALITIES, (config.video_channels, 1), strict=True):
         if name not in inputs:
             continue
         wanted, found = (config.time_steps, channels, config.image_size, config.image_size), inputs[name]
@@ -151,7 +159,7 @@ def refuse_misfits(network: SNNergy, inputs: Mapping[str, npt.NDArray[np.float32
             violations.append(f"samples: {name!r} is {found.dtype}; give float32, pixel / 255")
         elif not np.isfinite(found).all():
             violations.append(f"samples: {name!r} holds NaN or infinite values; give pixel / 255, in 0..1")
-    counts = {name: len(inputs[name]) for name in INPUTS if name in inputs}
+    counts = {name: len(inputs[name]) for name in MODALITIES if name in inputs}
     if len(set(counts.values())) > 1:
         violations.append(f"samples: {counts} are different numbers of samples; give the same ones of both")
     if violations:
@@ -164,6 +172,9 @@ def _refuse_strangers(network: SNNergy, source: NirSource) -> None:
     violations += [
         f"{source.name}: node {name!r} is no population of the network" for name in sorted(nodes - populations)
     ]
+    outputs = source.of_type(nir.Output)
+    if len(outputs) != 1:
+        violations.append(f"{source.name}: has {len(outputs)} outputs ({', '.join(outputs)}), the network has one")
     if violations:
         raise UserError([*violations, f"{source.name}: is the graph of another network; export this one again"])
 
@@ -209,7 +220,7 @@ def _compare_spikes(source: NirSource, name: str, values: dict[str, Tensor], for
 def _record(network: SNNergy, inputs: dict[str, npt.NDArray[np.float32]]) -> tuple[dict[str, Tensor], Tensor]:
     """What every population emits, `(N, T, *shape)`, and the logits `(N, classes)`."""
     recorded: dict[str, Tensor] = {}
-    video, audio = (torch.from_numpy(inputs[name]).transpose(0, 1) for name in ("video", "audio"))
+    video, audio = (torch.from_numpy(inputs[name]).transpose(0, 1) for name in MODALITIES)
     with _evaluating(network), _hooked(network.populations().items(), recorded):
         logits = network(video, audio)
     return recorded, logits

@@ -22,7 +22,8 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from snnergy.artefacts.types import Shape
+from snnergy.artefacts.samples import MODALITIES
+from snnergy.artefacts.types import Labels, Shape
 from snnergy.export import fold
 from snnergy.export.graph import DT, Floats, GraphBuilder, Metadata, Stream, lif, memoryless
 from snnergy.export.refusals import refuse_inexpressible
@@ -33,7 +34,6 @@ from snnergy.training.model.neurons import LIF
 from snnergy.training.model.self_attention import BinarySSA
 from snnergy.training.model.spds import SPDS, StemSPDS
 
-INPUTS = ("video", "audio")
 OUTPUT = "logits"
 
 
@@ -49,7 +49,9 @@ def to_nir(network: SNNergy, metadata: Metadata) -> nir.NIRGraph:
     """
     refuse_inexpressible(network)
     config = network.config
-    graph = GraphBuilder(lambda path: _labels(network, path))
+    of_head = {f"head.{modality}": Labels("head", modality=modality) for modality in MODALITIES}
+    labels = {**network.labels(), **of_head, "head": Labels("head")}
+    graph = GraphBuilder(labels.__getitem__)
     side = config.image_size
     video = graph.input("video", (config.video_channels, side, side))
     audio = graph.input("audio", (1, side, side))
@@ -59,11 +61,6 @@ def to_nir(network: SNNergy, metadata: Metadata) -> nir.NIRGraph:
     graph.output(OUTPUT, logits)
     about = {"time_steps": config.time_steps, "classes": config.classes, "profile": config.profile}
     return graph.build({**metadata, **about})
-
-
-def _labels(network: SNNergy, path: str) -> dict[str, int | str | None]:
-    owner, _, modality = path.partition(".")
-    return {"role": "head", "modality": modality} if owner == "head" else network.labels(path)._asdict()
 
 
 def stage(graph: GraphBuilder, path: str, module: Stage, video: Stream, audio: Stream) -> tuple[Stream, Stream]:
@@ -186,7 +183,7 @@ def head(graph: GraphBuilder, path: str, module: Head, video: Stream, audio: Str
     logits = [
         _readout(graph, f"{path}.{name}", part, offset, stream)
         for name, stream, part, offset in zip(
-            ("video", "audio"), (video, audio), columns, (bias, np.zeros_like(bias)), strict=True
+            MODALITIES, (video, audio), columns, (bias, np.zeros_like(bias)), strict=True
         )
     ]
     return graph.neurons(path, nir.I(r=np.full(bias.shape, 1 / time_steps, dtype=np.float32)), logits[0] + logits[1])

@@ -138,7 +138,7 @@ def _empty_summary() -> Summary:
 
 def _train(run: _Demo, experiment: Config) -> None:
     with run.step("train", f"training: {experiment.train.epochs} epochs on {experiment.data.name}"):
-        metrics = train(experiment, output=run.folder, progress=run.terminal.training_progress).metrics
+        metrics = train(experiment, output=run.folder, progress=run.terminal.follow).metrics
         calibration = model_inputs(experiment, "val", run.extent.calibration_samples)
         write_samples(run.folder / "calibration.npz", calibration)
         write_samples(run.folder / "test.npz", model_inputs(experiment, "test", run.extent.test_samples))

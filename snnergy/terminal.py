@@ -1,6 +1,7 @@
 """Where a command's words, progress and result go: people read the terminal, machines read one JSON object.
 
 With `--json` standard output carries that object and nothing else; whatever a library prints goes to standard error.
+rich is imported when something is drawn with it, so that help and errors come at once.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from snnergy.progress_lines import ProgressLines, followed
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Terminal:
@@ -28,8 +31,18 @@ class Terminal:
         self.debug = False
         self.as_json = False
         self._result_stream = sys.stdout
-        self._text = Console(highlight=False, soft_wrap=True)
-        self._progress = Console(stderr=True)
+
+    @cached_property
+    def _text(self) -> Console:
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=True)
+
+    @cached_property
+    def _progress(self) -> Console:
+        from rich.console import Console
+
+        return Console(stderr=True)
 
     def use_json(self) -> AbstractContextManager[Any]:
         """Switch to JSON; until the returned context closes, `print` writes to standard error."""
@@ -40,6 +53,17 @@ class Terminal:
     def shows_progress(self) -> bool:
         """Whether a person watches: progress bars are for them alone."""
         return self._progress.is_terminal and not self.as_json
+
+    @property
+    def follow(self) -> Literal["bar"] | Callable[[str], None] | None:
+        """How training shows its progress: a bar for a person, lines for a log, nothing beside a JSON object."""
+        if self.as_json:
+            return None
+        return "bar" if self.shows_progress else self._note
+
+    def _note(self, line: str) -> None:
+        """Write a line on the way to a result, at once even where standard error is a file."""
+        print(line, file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """Print a line for people."""
@@ -55,6 +79,8 @@ class Terminal:
         """Print a table for people; every column but the first is aligned right."""
         if self.as_json:
             return
+        from rich.table import Table
+
         table = Table(title=title, title_justify="left", title_style="bold")
         for i, column in enumerate(columns):
             table.add_column(column, justify="left" if i == 0 else "right")
@@ -64,13 +90,27 @@ class Terminal:
 
     @contextmanager
     def progress(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        """Show that `title` is being done; yields a function that is told how many of `total` were finished."""
+        """Show that `title` is being done; yields a function that is told how many of `total` were finished.
+
+        A person sees a bar; a log gets a line every half minute; beside a JSON object there is nothing.
+        """
+        if self.shows_progress:
+            with self._bar(title, total) as advance:
+                yield advance
+        elif self.as_json:
+            yield lambda finished: None
+        else:
+            lines = ProgressLines(title, total, self._note)
+            with followed(lines):
+                yield lines.advance
+
+    @contextmanager
+    def _bar(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
         columns = [SpinnerColumn(), TextColumn("{task.description}")]
         columns += [] if total is None else [BarColumn(), MofNCompleteColumn()]
-        bar = Progress(
-            *columns, TimeElapsedColumn(), console=self._progress, transient=True, disable=not self.shows_progress
-        )
-        with bar:
+        with Progress(*columns, TimeElapsedColumn(), console=self._progress, transient=True) as bar:
             task = bar.add_task(title, total=total)
             yield lambda finished: bar.advance(task, finished)
 

@@ -8,25 +8,33 @@ from typing import Annotated
 import typer
 
 from snnergy.artefacts.errors import CheckFailed
-from snnergy.commands.options import Debug, Json
+from snnergy.commands.options import Debug, Json, Version
 from snnergy.terminal import Terminal
+from snnergy.training.loop.train import PACKAGES
 
 EXAMPLE = "snnergy demo -o runs/demo"
 
 
 def command(
     context: typer.Context,
-    config: Annotated[Path | None, typer.Option(help="Another experiment, such as configs/grid.yaml.")] = None,
+    config: Annotated[
+        str, typer.Option(help="Experiment: a YAML file, or the name of a packaged one.")
+    ] = "digits",
+    quick: Annotated[bool, typer.Option("--quick", help="A minute: a small network, too briefly trained.")] = False,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("runs/demo"),
     force: Annotated[bool, typer.Option("--force", help="Replace a folder that no demo wrote.")] = False,
     _json: Json = False,
     _debug: Debug = False,
+    _version: Version = False,
 ) -> None:
     """Train, export, compile, simulate, verify in Lava and price a small network, in minutes, without downloads."""
-    from snnergy.demo import CONFIG, demo
+    from snnergy.artefacts.extras import require
+
+    require("the demo", "train", *PACKAGES)
+    from snnergy.demo import FULL, QUICK, demo
 
     terminal: Terminal = context.obj
-    summary = demo(output, terminal, config=config or CONFIG, force=force)
+    summary = demo(output, terminal, config=config, extent=QUICK if quick else FULL, force=force)
     terminal.result(summary)
     if summary["lava_mismatches"]:
         raise CheckFailed(

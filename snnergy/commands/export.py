@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snnergy.commands.options import Debug, Force, Json, Output
+from snnergy.commands.options import Debug, Force, Json, Output, Version
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -24,22 +24,18 @@ def command(
     force: Force = False,
     _json: Json = False,
     _debug: Debug = False,
+    _version: Version = False,
 ) -> None:
     """Write the network as standard NIR (model.nir), and check every spike of every node against PyTorch."""
-    from snnergy.artefacts.files import refuse_overwrite
-    from snnergy.export import export_nir
-    from snnergy.model_inputs import parity_inputs
+    from snnergy.export.artefact import export
 
     terminal: Terminal = context.obj
-    target = output or checkpoint.with_name("model.nir")
-    refuse_overwrite(target, force)
-    inputs, origin = parity_inputs(checkpoint, samples)
-    terminal.say(f"parity is checked on {samples} {origin}")
     with terminal.progress(f"exporting {checkpoint}"):
-        result = export_nir(checkpoint, target, inputs, force=force)
+        result = export(checkpoint, output, samples=samples, force=force)
     terminal.say(f"{result.path}: {result.nodes} nodes, {result.edges} edges, {result.populations} populations")
     if result.parity is not None:
-        terminal.say(describe_parity(result.parity))
+        terminal.say(f"parity is checked on {result.inputs_origin}")
+        terminal.say(str(result.parity))
     terminal.result(
         {
             "nir": result.path,
@@ -47,22 +43,12 @@ def command(
             "nodes": result.nodes,
             "edges": result.edges,
             "populations": result.populations,
-            "parity": result.parity and parity_fields(result.parity) | {"inputs": origin},
+            "parity": result.parity and _parity_fields(result.parity) | {"inputs": result.inputs_origin},
         }
     )
 
 
-def describe_parity(parity: Parity) -> str:
-    """One line that says what was compared and what differed."""
-    total = parity.total
-    return (
-        f"parity with PyTorch: {total.values} values of {len(parity.nodes)} nodes on {parity.samples} samples, "
-        f"{total.mismatches} mismatches, {total.ties} ties at a threshold; same prediction end to end: "
-        f"{parity.end_to_end_agreement:.2%}"
-    )
-
-
-def parity_fields(parity: Parity) -> dict[str, Any]:
+def _parity_fields(parity: Parity) -> dict[str, Any]:
     """A comparison as plain types."""
     total = parity.total
     return {

@@ -1,4 +1,4 @@
-"""`snnergy train`: an experiment file to a trained network."""
+"""`snnergy train`: an experiment to a trained network."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snnergy.artefacts.errors import UserError
-from snnergy.commands.options import Debug, Force, Json
+from snnergy.commands.options import Debug, Force, Json, Version
 from snnergy.terminal import Terminal
+from snnergy.training.config.packaged import packaged_experiments
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
+    from snnergy.training.loop.train import TrainResult
 
-EXAMPLE = "snnergy train configs/digits.yaml model.blank=video --seed 1"
+EXAMPLE = "snnergy train digits model.blank=video --seed 1"
+_EXPERIMENTS = ", ".join(packaged_experiments())
 
 
 def command(
     context: typer.Context,
-    config: Annotated[Path, typer.Argument(help="Experiment (YAML).", show_default=False)],
-    overrides: Annotated[
+    config: Annotated[
+        str, typer.Argument(help=f"Experiment: a YAML file, or one of {_EXPERIMENTS}.", show_default=False)
+    ],
+    changes: Annotated[
         list[str] | None, typer.Argument(metavar="[SECTION.FIELD=VALUE]...", help="Fields to change.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder that the run's folder is made in.")] = Path(
@@ -36,46 +41,46 @@ def command(
     force: Force = False,
     _json: Json = False,
     _debug: Debug = False,
+    _version: Version = False,
 ) -> None:
     """Train a network: OUTPUT/NAME/checkpoint.pt, metrics, logs. A killed run goes on where it was.
 
     Several seeds make OUTPUT/NAME-seed0, …; runs that have ended are kept.
     """
-    from lightning.pytorch.utilities import rank_zero_only
-
-    from snnergy.training.config.experiment import load_config
     from snnergy.training.loop.seeds import spread, train_seeds
-    from snnergy.training.loop.train import TrainResult, train
+    from snnergy.training.loop.train import train
 
     terminal: Terminal = context.obj
-    seeds = seed or []
-    experiment = load_config(config, [*(overrides or []), *(f"seed={number}" for number in seeds[:1])])
-
+    seeds, fields = seed or [], changes or []
     if len(seeds) > 1 and devices > 1:
         raise UserError(f"--devices {devices}: goes with one --seed, not {len(seeds)}; give one at a time")
 
-    @rank_zero_only
     def begin(run: Config) -> None:
         terminal.say(f"training {run.name} (seed {run.seed}, {run.train.epochs} epochs)")
 
-    def end(result: TrainResult) -> dict[str, Any]:
-        metrics = result.metrics
-        terminal.say(
-            f"{result.checkpoint}: accuracy {metrics['val_accuracy']:.2%} on validation, "
-            f"{metrics['test_accuracy']:.2%} on test ({metrics['test_samples']} samples), "
-            f"best epoch {metrics['best_epoch']}"
-        )
-        speed, memory = metrics["train_samples_per_second"], metrics["peak_memory_bytes"] / 2**30
-        terminal.say(f"{speed} samples a second in training, {memory:.1f} GiB of memory at most")
-        return {"checkpoint": result.checkpoint, "metrics": metrics}
-
-    progress = terminal.shows_progress
+    follow = terminal.follow
     if len(seeds) < 2:
-        begin(experiment)
-        terminal.result(end(train(experiment, output, force=force, progress=progress, devices=devices)))
+        first = seeds[0] if seeds else None
+        result = train(
+            config, *fields, output=output, seed=first, force=force, progress=follow, begin=begin, devices=devices
+        )
+        terminal.result(_end(terminal, result))
         return
-    results = train_seeds(experiment, seeds, output, begin, force=force, progress=progress)
+    results = train_seeds(config, seeds, *fields, output=output, force=force, progress=follow, begin=begin)
     accuracy = spread(result.metrics["test_accuracy"] for result in results)
-    runs = [end(result) for result in results]
+    runs = [_end(terminal, result) for result in results]
     terminal.say(f"test accuracy over {len(seeds)} seeds: {accuracy.mean:.2%} ± {accuracy.deviation:.2%}")
     terminal.result({"runs": runs, "test_accuracy": {"mean": accuracy.mean, "deviation": accuracy.deviation}})
+
+
+def _end(terminal: Terminal, result: TrainResult) -> dict[str, Any]:
+    """Say what a run has reached; returns it as plain types."""
+    metrics = result.metrics
+    terminal.say(
+        f"{result.checkpoint}: accuracy {metrics['val_accuracy']:.2%} on validation, "
+        f"{metrics['test_accuracy']:.2%} on test ({metrics['test_samples']} samples), "
+        f"best epoch {metrics['best_epoch']}"
+    )
+    speed, memory = metrics["train_samples_per_second"], metrics["peak_memory_bytes"] / 2**30
+    terminal.say(f"{speed} samples a second in training, {memory:.1f} GiB of memory at most")
+    return {"checkpoint": result.checkpoint, "metrics": metrics}

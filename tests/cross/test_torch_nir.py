@@ -101,11 +101,7 @@ def test_lowering_keeps_labels_and_tells_wiring_from_weights() -> None:
     net = DiscretiseTime()(Fuse()(from_graph(to_nir(model, {}))))
     for population in net.populations:
         if population.name != "head":
-            wanted = model.labels(population.name)
-            found = population.labels
-            assert (found.role, found.stage, found.block, found.modality) == (
-                wanted.role, wanted.stage, wanted.block, wanted.modality,
-            )  # fmt: skip
+            assert population.labels == model.labels()[population.name]
     wiring = {synapse.target.rpartition(".")[2] for synapse in net.synapses if not synapse.learned}
     assert wiring == {"pool0", "pool1", "mask", "attn", "space", "time", "gate"}
     masks = [s.operator for s in net.synapses if s.target.endswith(".mask")]

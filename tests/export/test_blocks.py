@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from snnergy.artefacts.types import Labels
 from snnergy.export.graph import GraphBuilder, Stream
 from snnergy.export.to_nir import (
     binary_ssa,
@@ -49,7 +50,7 @@ def _spikes(channels: int, side: int, seed: int, rate: float = 0.4) -> Tensor:
 
 def _run(build: Callable[[GraphBuilder, list[Stream]], Stream], *inputs: Tensor) -> Tensor:
     """What the built graph emits for `inputs` `(T, B, …)`, `(T, B, …)` again."""
-    graph = GraphBuilder(lambda path: {})
+    graph = GraphBuilder(lambda path: Labels())
     streams = [graph.input(f"input{i}", tuple(x.shape[2:])) for i, x in enumerate(inputs)]
     graph.output("out", build(graph, streams))
     arrays = {f"input{i}": x.transpose(0, 1).numpy() for i, x in enumerate(inputs)}
@@ -110,7 +111,7 @@ def test_query_key_path(model: SNNergy) -> None:
 def test_the_mask_of_a_head_covers_its_own_channels(model: SNNergy) -> None:
     """Head i reads and gates the i-th run of channels, not every i-th channel."""
     path = "stage1.block0.video.spatial"
-    graph = GraphBuilder(lambda path: model.labels(path)._asdict())
+    graph = GraphBuilder(model.labels().__getitem__)
     streams = [graph.input(name, (8, 8, 8)) for name in ("a", "b")]
     graph.output("out", query_key_path(graph, path, model.get_submodule(path), *streams))
     nodes = graph.build({}).nodes

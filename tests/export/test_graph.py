@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnergy.artefacts.types import Labels
 from snnergy.export.graph import GraphBuilder, Stream, lif, memoryless
 from snnergy.training.model.neurons import LIF, reset
 
@@ -39,7 +40,7 @@ def test_memoryless_has_no_leak_beyond_a_step() -> None:
 
 
 def test_metadata_of_nodes_leaves_out_what_does_not_apply() -> None:
-    graph = GraphBuilder(lambda path: {"role": path[0], "stage": 1, "block": None, "modality": ""})
+    graph = GraphBuilder(lambda path: Labels(role=path[0], stage=1))
     image = graph.input("image", (1, 2, 2))
     scaled = graph.linear("q.gain", nir.Scale(np.ones((1, 2, 2), np.float32)), image, image.shape, learned=True)
     graph.output("out", graph.neurons("q", memoryless(0.5, scaled.shape), scaled))
@@ -51,7 +52,7 @@ def test_metadata_of_nodes_leaves_out_what_does_not_apply() -> None:
 
 
 def test_a_name_is_used_once_and_streams_of_one_shape_are_summed() -> None:
-    graph = GraphBuilder(lambda path: {})
+    graph = GraphBuilder(lambda path: Labels())
     graph.input("image", (1, 2, 2))
     with pytest.raises(AssertionError):
         graph.input("image", (1, 2, 2))

@@ -172,3 +172,11 @@ def test_a_graph_of_another_network_is_refused(model: SNNergy, inputs: dict[str,
     source = from_graph(to_nir(network(variant="spatial"), {}))
     with pytest.raises(UserError, match=r"fusion\.gate' is missing"):
         parity(model, source, inputs)
+
+
+def test_a_graph_with_a_second_output_is_refused(model: SNNergy, inputs: dict[str, np.ndarray]) -> None:
+    graph = to_nir(model, {})
+    graph.nodes["spikes"] = nir.Output(np.array(graph.nodes["stage1.video.spds.out"].v_threshold.shape))
+    graph.edges.append(("stage1.video.spds.out", "spikes"))
+    with pytest.raises(UserError, match=r"has 2 outputs \(.*spikes.*\), the network has one"):
+        parity(model, from_graph(graph), inputs)

@@ -6,6 +6,7 @@ import nir
 import numpy as np
 import torch
 
+from snnergy.artefacts.types import Labels
 from snnergy.export.graph import GraphBuilder, memoryless
 from snnergy.export.rounding import magnitude
 from snnergy.export.to_nir import to_nir
@@ -17,7 +18,7 @@ from tests.export.networks import network, pixels
 
 def _cancelling() -> NirSource:
     """image → conv (3, −2.5, bias −0.25) → scale −2 → LIF with tau 2, threshold 0.1."""
-    graph = GraphBuilder(lambda path: {})
+    graph = GraphBuilder(lambda path: Labels())
     image = graph.input("image", (2, 1, 1))
     weight = np.array([3, -2.5], np.float32).reshape(1, 2, 1, 1)
     conv = nir.Conv2d((1, 1), weight, 1, 0, 1, 1, np.array([-0.25], np.float32))

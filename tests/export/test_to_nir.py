@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -66,14 +70,31 @@ def test_a_population_node_has_the_shape_that_its_module_emits(model: SNNergy, g
 
 
 def test_metadata_labels_every_node(model: SNNergy, graph: nir.NIRGraph) -> None:
-    for path in model.populations():
-        wanted = {key: value for key, value in model.labels(path)._asdict().items() if value is not None}
+    for path, labels in model.labels().items():
+        wanted = {key: value for key, value in asdict(labels).items() if value is not None}
         assert graph.nodes[path].metadata == wanted
     for name in ("stage2.block1.audio.temporal.q.conv", "stage2.block1.audio.temporal.mask.sum"):
         population = graph.nodes[name.rpartition(".")[0]].metadata
         assert graph.nodes[name].metadata == population | {"learned": int(name.endswith("conv"))}
     assert "block" not in graph.nodes["stage1.video.spds.out"].metadata
     assert graph.nodes["head.audio.linear"].metadata == {"role": "head", "modality": "audio", "learned": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "digest"),
+    [
+        ({}, 228, "51a9ee59b45e5e3c"),
+        ({"depths": (1, 2, 1), "temporal_kernel": 3}, 348, "d3a327d53ccd7707"),
+        ({"stage3": "ssa"}, 214, "6caeb7a8035b6d36"),
+        ({"variant": "temporal"}, 138, "20a441efbaea3eff"),
+    ],
+)
+def test_nodes_keep_their_names_and_labels(options: dict[str, Any], count: int, digest: str) -> None:
+    """The digest of name, type and metadata of every node: files of an earlier revision say the same."""
+    graph = to_nir(network(**options), {})
+    nodes = [[name, type(node).__name__, sorted(node.metadata.items())] for name, node in graph.nodes.items()]
+    assert len(nodes) == count
+    assert hashlib.sha256(json.dumps(nodes).encode()).hexdigest()[:16] == digest
 
 
 def test_trained_weights_are_told_from_wiring(model: SNNergy, graph: nir.NIRGraph) -> None:

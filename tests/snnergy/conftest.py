@@ -12,12 +12,12 @@ import yaml
 
 from snnergy.artefacts.samples import write_samples
 from snnergy.cli import run
-from snnergy.export import export_nir
-from snnergy.model_inputs import model_inputs
+from snnergy.export.artefact import export
 from snnergy.neuromorphic.compile import compile
 from snnergy.neuromorphic.netx.files import write_netx
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, from_dict
+from snnergy.training.data import model_inputs
 from snnergy.training.model.network import SNNergy
 
 TINY: dict[str, Any] = {
@@ -94,6 +94,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Artefacts:
     torch.manual_seed(0)
     checkpoint.save(made.checkpoint, SNNergy(made.config.model).eval(), made.config, {"test_accuracy": 0.1})
     write_samples(made.samples, model_inputs(made.config, "test", 6))
-    export_nir(made.checkpoint, made.nir, None)
+    export(made.checkpoint, made.nir, samples=None)
     write_netx(compile(made.nir, calibration=made.samples).net, made.net)
     return made

@@ -34,7 +34,7 @@ def test_every_command_is_listed(cli):
         (["compile", "m.nir", "--nope"], "snnergy compile: No such option"),
         (["simulate", "m.net", "--input", "x.npz", "--backend", "gpu"], "snnergy simulate: Invalid value"),
         (["simulate", "m.net", "--input", "x.npz", "--count", "0"], "snnergy simulate: Invalid value"),
-        (["train", "c.yaml", "--seed", "one"], "snnergy train: Invalid value"),
+        (["train", "digits", "--seed", "one"], "snnergy train: Invalid value"),
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(cli, arguments, message):

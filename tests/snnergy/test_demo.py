@@ -7,11 +7,11 @@ import pytest
 from snnergy import demo as module
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import read_samples
-from snnergy.model_inputs import model_inputs
 from snnergy.neuromorphic import backends
 from snnergy.neuromorphic.inputs import shapes_of
 from snnergy.neuromorphic.netx.files import read_netx
 from snnergy.terminal import Terminal
+from snnergy.training.data import model_inputs
 
 
 @pytest.fixture

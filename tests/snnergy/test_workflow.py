@@ -35,11 +35,11 @@ def test_export_reports_parity(cli, tiny, tmp_path):
     assert target.is_file()
     parity = outcome.json["parity"]
     assert parity["mismatches"] == 0 and parity["samples"] == 2 and parity["values_compared"] > 1000
-    assert parity["inputs"] == "validation samples of digits"
+    assert parity["inputs"] == "2 validation samples of digits"
 
 
 def test_export_says_so_where_the_data_set_is_missing(tiny, tmp_path):
-    from snnergy.model_inputs import parity_inputs
+    from snnergy.export.parity_inputs import parity_inputs
     from snnergy.training import checkpoint
     from snnergy.training.config import experiment as config
 
@@ -48,12 +48,12 @@ def test_export_says_so_where_the_data_set_is_missing(tiny, tmp_path):
     loaded = checkpoint.load(tiny.checkpoint)
     away = tmp_path / "away.pt"
     checkpoint.save(away, loaded.network, config.from_dict(fields, "away"), {})
-    inputs, origin = parity_inputs(away, 3)
+    inputs, origin = parity_inputs(checkpoint.load(away).config, 3)
     assert {name: array.shape for name, array in inputs.items()} == {
         "video": (3, 2, 1, 16, 16),
         "audio": (3, 2, 1, 16, 16),
     }
-    assert origin.startswith("samples of random pixels (") and "grid" in origin
+    assert origin.startswith("3 samples of random pixels (") and "grid" in origin
     assert inputs["video"].min() == 0 and inputs["video"].max() == 1
 
 

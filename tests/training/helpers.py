@@ -14,12 +14,12 @@ from torch import nn
 
 from snnergy.training.config.data import AudioConfig, DigitsConfig, GridConfig
 from snnergy.training.config.experiment import Config, ModelConfig, TrainConfig
-from snnergy.training.data import grid_hdf5
 from snnergy.training.data.module import AudioVisualModule
+from snnergy.training.data.presence import GRID_FILE
 
 GRID_ROOT = Path(__file__).parents[2] / "../shared/data"
 needs_grid = pytest.mark.skipif(
-    not (GRID_ROOT / grid_hdf5.NAME).is_file(), reason=f"GRID data set is not at {GRID_ROOT / grid_hdf5.NAME}"
+    not (GRID_ROOT / GRID_FILE).is_file(), reason=f"GRID data set is not at {GRID_ROOT / GRID_FILE}"
 )
 
 TINY = ModelConfig(time_steps=3, image_size=16, classes=10, base_dim=4, heads=2, mlp_ratio=2)

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import AveConfig
+from snnergy.training.config.data import SPLITS, AveConfig
 from snnergy.training.data import ave, build_dataset
-from snnergy.training.data.dataset import SPLITS
 from snnergy.training.data.splits import SharedGroupsWarning
 from tests.training import media_files as files
 from tests.training.helpers import TINY

@@ -51,6 +51,33 @@ def test_overrides(tmp_path):
     assert config.model.depths == (1, 2, 1)
 
 
+def test_an_experiment_is_a_file_a_name_fields_or_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = tiny_config()
+    assert load_config(config) is config
+    fields = to_dict(config)
+    assert load_config(fields, ["seed=4"]) == replace(config, seed=4) == load_config(config, ["seed=4"])
+    assert fields == to_dict(config)  # what was given is not changed
+    assert load_config(str(write(tmp_path))) == config
+    assert load_config("digits") == load_config(ROOT / "configs/digits.yaml")
+    (tmp_path / "digits").mkdir()
+    assert load_config("digits").data.name == "digits"  # a folder is no experiment
+    (tmp_path / "digits").rmdir()
+    write(tmp_path).rename(tmp_path / "digits")
+    assert load_config("digits") == config  # a file of that name goes first
+
+
+def test_what_is_wrong_with_fields_is_said_without_a_file():
+    with pytest.raises(UserError) as caught:
+        load_config(to_dict(tiny_config()) | {"seed": -1, "speed": 2})
+    assert [line.partition(": ")[0] for line in caught.value.violations] == ["experiment", "experiment"]
+
+
+def test_a_name_that_is_none_says_which_there_are(tmp_path):
+    with pytest.raises(UserError, match=r"nothing: cannot be read .* ave, crema_d, digits, grid, urbansound8k_av"):
+        load_config("nothing")
+
+
 def test_data_section_is_chosen_by_name(tmp_path):
     fields = to_dict(tiny_config())
     fields["data"] = {"name": "grid", "audio": fields["data"]["audio"], "shift_px": 2}
@@ -87,7 +114,7 @@ def test_all_violations_at_once(tmp_path):
         ("train.speed=9", "train.speed is not a field"),
         ("model.blank", "write it as section.field=value"),
         ("seed.x=1", "'seed' is a value, not a section"),
-        ("model.depths=[1,1", "override 'model.depths=[1,1': the value is not YAML"),
+        ("model.depths=[1,1", "change 'model.depths=[1,1': the value is not YAML"),
         ("seed=4294967296", "seed = 4294967296: Input should be less than 4294967296"),
         ("model.alpha_init=.nan", "model.alpha_init = nan: Input should be a finite number"),
         ("train.warmup_epochs=.inf", "train.warmup_epochs = inf: Input should be a finite number"),

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import CremaDConfig
+from snnergy.training.config.data import SPLITS, CremaDConfig
 from snnergy.training.config.experiment import Config, TrainConfig
 from snnergy.training.data import arrays, build_dataset, crema_d, media
-from snnergy.training.data.dataset import SPLITS
 from tests.training import media_files as files
 from tests.training.helpers import TINY
 

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.data import audio, build_dataset, grid_hdf5, grid_raw
+from snnergy.training.data import audio, build_dataset, grid_raw
 from snnergy.training.data.grid import GridClips
 from snnergy.training.data.media import Unusable
+from snnergy.training.data.presence import GRID_FILE
 from tests.training.helpers import GRID_AUDIO, GRID_ROOT, TINY, grid, needs_grid
 
-FILE = GRID_ROOT / grid_hdf5.NAME
+FILE = GRID_ROOT / GRID_FILE
 
 
 @pytest.fixture(scope="module")

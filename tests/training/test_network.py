@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from dataclasses import replace
 from fractions import Fraction
@@ -9,6 +10,7 @@ from fractions import Fraction
 import pytest
 import torch
 
+from snnergy.artefacts.types import Labels
 from snnergy.training.model.network import SNNergy
 from snnergy.training.model.neurons import LIF
 from tests.training.helpers import TINY, randomise
@@ -67,11 +69,30 @@ def test_labels():
         "stage1.block0.video.mlp.hidden": (1, 0, "video", "mlp1"),
         "stage1.block0.video.mlp.out": (1, 0, "video", "mlp2"),
     }
-    assert {path: net.labels(path) for path in expected} == expected
-    roles = {net.labels(path).role for path in net.populations()}
+    labels = net.labels()
+    assert labels.keys() == net.populations().keys()
+    for path, (stage, block, modality, role) in expected.items():
+        assert labels[path] == Labels(role, stage, block, modality), path
+    roles = {label.role for label in labels.values()}
     assert roles == {"stem", "spds", "pool", "q", "k", "mask", "attn", "space", "time", "gate", "mlp1", "mlp2"}
-    with pytest.raises(KeyError, match="not a population"):
-        net.labels("stage1.block0.video.mlp.hidden_proj")
+    assert "stage1.block0.video.mlp.hidden_proj" not in labels
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "digest"),
+    [
+        ({}, 349, "73ebc13e12fae129"),
+        ({"depths": (1, 2, 1), "temporal_kernel": 3}, 423, "9d8e04fbac588bb7"),
+        ({"stage3": "ssa"}, 351, "c358811672ecd881"),
+        ({"stage3": "ssa", "profile": "paper"}, 351, "c358811672ecd881"),
+        ({"variant": "temporal"}, 277, "92f82794172de4a6"),
+    ],
+)
+def test_weights_keep_the_names_that_checkpoints_have(options, count, digest):
+    """The digest of all names, in order: a checkpoint of an earlier revision must still load."""
+    names = list(network(**options).state_dict())
+    assert len(names) == count
+    assert hashlib.sha256("\n".join(names).encode()).hexdigest()[:16] == digest
 
 
 @pytest.mark.parametrize(
@@ -83,7 +104,7 @@ def test_labels():
 )
 def test_labels_of_self_attention(profile, expected):
     net = network(profile=profile, stage3="ssa")
-    labels = [net.labels(path) for path in net.populations()]
+    labels = net.labels().values()
     assert {label.role for label in labels if label.stage == 3} == expected
     assert not any(label.role in {"v", "proj"} for label in labels if label.stage < 3)
 
@@ -93,7 +114,7 @@ def test_every_neuron_has_the_constants_that_the_config_asks_for():
     neurons = {path: module for path, module in net.populations().items() if isinstance(module, LIF)}
     assert len(neurons) == len(net.populations()) - 8 - 18  # pools and gates
     for path, neuron in neurons.items():
-        expected = 0.7 if net.labels(path).role == "mask" else 0.9
+        expected = 0.7 if net.labels()[path].role == "mask" else 0.9
         assert (neuron.tau, neuron.v_threshold, neuron.v_reset, neuron.decay_input) == (2.5, expected, 0.0, True), path
 
 

@@ -25,7 +25,7 @@ from tests.training.helpers import Killed, grid, kill_in_epoch, randomise, tiny_
 
 
 def run(config, root, **options):
-    return train(config, root, progress=False, threads=1, **options)
+    return train(config, output=root, threads=1, **options)
 
 
 def test_learning_rate():

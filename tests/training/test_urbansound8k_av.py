@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import UrbanSound8kAvConfig
+from snnergy.training.config.data import SPLITS, UrbanSound8kAvConfig
 from snnergy.training.data import build_dataset, urbansound8k_av
-from snnergy.training.data.dataset import SPLITS
 from snnergy.training.data.splits import SharedGroupsWarning, split_by_class
 from tests.training import media_files as files
 from tests.training.helpers import TINY

@@ -1,0 +1,1 @@
+"""An experiment: what can be said in its file, which values are allowed, and where the packaged ones are."""

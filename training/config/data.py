@@ -12,6 +12,9 @@ from snnergy.training.config.types import STRICT, NonNegative, PositiveFloat, Pr
 
 CACHE = Path("runs/cache")
 
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
 
 @dataclass(frozen=True, config=STRICT)
 class AudioConfig:

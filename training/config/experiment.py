@@ -1,4 +1,4 @@
-"""One experiment, as a frozen and validated value: `load_config` reads it from YAML.
+"""One experiment, as a frozen and validated value: `load_config` makes it of a file, a name, or plain fields.
 
 Unknown fields are errors, and everything that is wrong with a file is reported at once.
 """
@@ -6,7 +6,8 @@ Unknown fields are errors, and everything that is wrong with a file is reported 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from snnergy.artefacts.errors import UserError
 from snnergy.training.config.data import DataConfig
+from snnergy.training.config.packaged import packaged_experiments
 from snnergy.training.config.types import STRICT, NonNegative, Positive, PositiveFloat, Probability, Seed, refuse
 
 Profile = Literal["loihi", "paper"]
@@ -209,40 +211,58 @@ def to_yaml(config: Config) -> str:
     return yaml.safe_dump(to_dict(config), sort_keys=False)
 
 
-def _override(fields: dict[str, Any], assignment: str) -> None:
+def _change(fields: dict[str, Any], assignment: str) -> None:
     path, equals, value = assignment.partition("=")
     *sections, name = path.split(".")
     if not equals or not name:
-        raise UserError(f"override {assignment!r}: write it as section.field=value, for example model.blank=video")
+        raise UserError(f"change {assignment!r}: write it as section.field=value, for example model.blank=video")
     for section in sections:
         fields = fields.setdefault(section, {})
         if not isinstance(fields, dict):
-            raise UserError(f"override {assignment!r}: {section!r} is a value, not a section")
+            raise UserError(f"change {assignment!r}: {section!r} is a value, not a section")
     try:
         fields[name] = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise UserError(f"override {assignment!r}: the value is not YAML ({' '.join(str(error).split())})") from None
+        raise UserError(f"change {assignment!r}: the value is not YAML ({' '.join(str(error).split())})") from None
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read an experiment.
+def load_config(source: Config | Mapping[str, Any] | str | Path, changes: Sequence[str] = ()) -> Config:
+    """An experiment from what names it.
 
     Args:
-        path: YAML file.
-        overrides: `section.field=value`, later ones win, values in YAML.
+        source: an experiment, its fields, a YAML file, or the name of a packaged experiment; a file of that name goes
+            before it.
+        changes: `section.field=value`, later ones win, values in YAML.
 
     Raises:
-        UserError: the file is absent or no YAML mapping, or any field is wrong; all violations at once.
+        UserError: no such file and no such experiment, or it is no YAML mapping, or any field is wrong; all violations
+            at once.
     """
-    path = Path(path)
+    if isinstance(source, Config):
+        if not changes:
+            return source
+        fields, origin = to_dict(source), source.name
+    elif isinstance(source, Mapping):
+        fields, origin = deepcopy(dict(source)), "experiment"
+    else:
+        fields, origin = _read_yaml(Path(source)), str(source)
+    for change in changes:
+        _change(fields, change)
+    return from_dict(fields, origin)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    packaged = packaged_experiments()
+    file = path if path.is_file() else packaged.get(str(path), path)
     try:
-        fields = yaml.safe_load(path.read_text())
+        fields = yaml.safe_load(file.read_text())
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); pass the path of a YAML experiment") from None
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); pass the path of a YAML experiment, or the name of a packaged "
+            f"one: {', '.join(packaged)}"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(fields, dict):
         raise UserError(f"{path}: holds {type(fields).__name__}, not the sections name, seed, data, model, train")
-    for assignment in overrides:
-        _override(fields, assignment)
-    return from_dict(fields, str(path))
+    return fields

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import AveConfig
+from snnergy.training.config.data import SPLITS, AveConfig, Split
 from snnergy.training.data.clips import Clip, Listing
-from snnergy.training.data.dataset import SPLITS, Split
+from snnergy.training.data.presence import AVE_LISTS, PUBLISHED
 from snnergy.training.data.splits import refuse_empty, warn_shared
 from snnergy.training.data.text_files import read_lines
 
@@ -23,9 +23,7 @@ CATEGORIES = (
     "Rodents, rats, mice", "Shofar", "Toilet flush", "Train horn", "Truck", "Ukulele", "Violin, fiddle",
 )  # fmt: skip
 
-_LISTS: dict[Split, str] = {"train": "trainSet.txt", "val": "valSet.txt", "test": "testSet.txt"}
-_LAYOUT = f"AVE/<video id>.mp4 and {', '.join(_LISTS.values())}"
-_SOURCE = "https://github.com/YapengTian/AVE-ECCV18 (AVE_Dataset.zip)"
+_SOURCE = PUBLISHED["ave"].source
 _HEADER = "Category&VideoID"
 _SHARED = {
     "official": "data.protocol = clean drops the training lines whose video is also validated or tested on",
@@ -45,14 +43,9 @@ def list_clips(config: AveConfig, split: Split) -> Listing:
     """The lines of one list.
 
     Raises:
-        UserError: the data set is not there, or a list is not one of AVE's.
+        UserError: a list is not one of AVE's.
     """
-    if not (config.root / "AVE").is_dir() or not all((config.root / name).is_file() for name in _LISTS.values()):
-        raise UserError(
-            f"{config.root}: data set 'ave' is not there; expected {_LAYOUT}, published at {_SOURCE}. "
-            f"Set data.root to the folder AVE_Dataset of the archive"
-        )
-    lists = {part: _read(config.root / name) for part, name in _LISTS.items()}
+    lists = {part: _read(config.root / name) for part, name in AVE_LISTS.items()}
     if config.protocol == "clean":
         evaluated = {line.video for part in ("val", "test") for line in lists[part]}
         lists["train"] = [line for line in lists["train"] if line.video not in evaluated]

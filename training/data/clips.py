@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import MediaConfig
+from snnergy.training.config.data import MediaConfig, Split
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.data import augment, spectrogram
 from snnergy.training.data.cache import Arrays, Cache, Files
-from snnergy.training.data.dataset import Excluded, Pixels, Split
+from snnergy.training.data.dataset import Excluded, Pixels
 from snnergy.training.data.media import RATE, Unusable, read_frames, read_sound
 from snnergy.training.data.spectrogram import FLOOR_DB
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import CremaDConfig
+from snnergy.training.config.data import CremaDConfig, Split
 from snnergy.training.data.clips import Clip, Listing
-from snnergy.training.data.dataset import Excluded, Split
+from snnergy.training.data.dataset import Excluded
+from snnergy.training.data.presence import CREMA_D_PICTURES, CREMA_D_SOUNDS, PUBLISHED
 from snnergy.training.data.splits import refuse_empty, sizes
 from snnergy.training.data.text_files import read_table
 
@@ -28,8 +28,7 @@ FEMALE = frozenset({
     1079, 1082, 1084, 1089, 1091,
 })  # fmt: skip
 
-_LAYOUT = "AudioWAV/*.wav and VideoFlash/*.flv"
-_SOURCE = "https://github.com/CheyneyComputerScience/CREMA-D (Git LFS)"
+_SOURCE = PUBLISHED["crema_d"].source
 _SENTENCES = "IEO|TIE|IOM|IWW|TAI|MTI|IWL|ITH|DFA|ITS|TSI|WSI"
 _NAME = re.compile(rf"(?P<actor>10\d\d)_(?:{_SENTENCES})_(?P<emotion>{'|'.join(EMOTIONS)})_(?:LO|MD|HI|XX)")
 _VAL_SHARE = _TEST_SHARE = 0.1  # of the actors: 9 + 9 of 91
@@ -42,14 +41,9 @@ def list_clips(config: CremaDConfig, split: Split) -> Listing:
     """The clips of one split's actors.
 
     Raises:
-        UserError: the data set is not there, or has fewer than three actors.
+        UserError: the data set has fewer than three actors.
     """
-    sounds, pictures = _by_name(config.root / "AudioWAV", ".wav"), _by_name(config.root / "VideoFlash", ".flv")
-    if not sounds or not pictures:
-        raise UserError(
-            f"{config.root}: data set 'crema_d' is not there; expected {_LAYOUT}, published at {_SOURCE}. "
-            f"Set data.root to the folder that holds AudioWAV and VideoFlash"
-        )
+    sounds, pictures = (_by_name(config.root, pattern) for pattern in (CREMA_D_SOUNDS, CREMA_D_PICTURES))
     names = sorted(sounds.keys() | pictures.keys() | _listed(config.root / "SentenceFilenames.csv"))
     parts = split_actors({int(match["actor"]) for match in map(_NAME.fullmatch, names) if match}, config.split_seed)
     clips, excluded = [], []
@@ -89,9 +83,9 @@ def split_actors(actors: set[int], seed: int) -> dict[int, Split]:
     return parts
 
 
-def _by_name(folder: Path, ending: str) -> dict[str, Path]:
+def _by_name(root: Path, pattern: str) -> dict[str, Path]:
     """Files by the name of their clip; one published file writes its level as X."""
-    paths = (path for path in sorted(folder.glob(f"*{ending}")) if not path.name.startswith("."))
+    paths = (path for path in sorted(root.glob(pattern)) if not path.name.startswith("."))
     return {re.sub("_X$", "_XX", path.stem): path for path in paths}
 
 

@@ -7,15 +7,14 @@ never changes, and neither depends on the batch, the workers or an interrupted r
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
-MODALITIES = ("video", "audio")
+from snnergy.artefacts.samples import MODALITIES
+from snnergy.training.config.data import SPLITS, Split
 
 Pixels = npt.NDArray[np.uint8]
 Sample = dict[str, Pixels | int]

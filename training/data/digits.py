@@ -12,10 +12,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch.nn import functional
 
-from snnergy.training.config.data import DigitsConfig
+from snnergy.training.config.data import DigitsConfig, Split
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.data import audio
-from snnergy.training.data.dataset import Excluded, Pixels, Split
+from snnergy.training.data.dataset import Excluded, Pixels
 
 Rows = npt.NDArray[np.int64]
 

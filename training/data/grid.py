@@ -11,16 +11,15 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import GridConfig
+from snnergy.training.config.data import GridConfig, Split
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.data import audio, augment, grid_hdf5, grid_raw
 from snnergy.training.data.cache import Arrays
 from snnergy.training.data.clips import report_excluded
-from snnergy.training.data.dataset import Excluded, Pixels, Split
+from snnergy.training.data.dataset import Excluded, Pixels
+from snnergy.training.data.presence import GRID_FILE
 
 _RATE = 16000  # samples a second
-_SOURCE = "GRID audio-visual corpus, https://doi.org/10.5281/zenodo.3625687, speaker s1"
 
 
 class GridClips:
@@ -65,15 +64,9 @@ class GridClips:
 
 def _read(config: GridConfig, split: Split) -> tuple[Arrays, tuple[Excluded, ...]]:
     """The rows of one split, from the HDF5 file or else from the recordings it is made from; what is excluded."""
-    path = config.root / grid_hdf5.NAME
+    path = config.root / GRID_FILE
     if path.is_file():
         return grid_hdf5.read(path, split), ()
-    if not grid_raw.is_there(config.root):
-        raise UserError(
-            f"{path}: data set 'grid' is not there; expected an HDF5 file with {grid_hdf5.LAYOUT}, or the recordings "
-            f"*.mpg with their *.align, made from: {_SOURCE}. Set data.root to the folder that holds {grid_hdf5.NAME} "
-            f"or the recordings"
-        )
     fields, excluded = grid_raw.read(config.root, split, config.cache)
     report_excluded(f"grid {split}", excluded, len(fields["label"]))
     return fields, excluded

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import GridConfig
+from snnergy.training.config.data import GridConfig, Split
 from snnergy.training.data.cache import Arrays
-from snnergy.training.data.dataset import Split
+from snnergy.training.data.presence import GRID_LAYOUT
 
-NAME = "grid_s1_digits.h5"
 _SAMPLES = 12800  # of a clip
 # Of each item of the file: the shape of a row, and its type in numpy's hierarchy.
 _ROW: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
@@ -25,11 +24,7 @@ _ROW: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
     "word_span": ((2,), np.integer),
 }
 _SMALL = ("label", "split", "word_span")  # items whose values are checked
-LAYOUT = (
-    f"video (N, 8, 96, 96) uint8, audio (N, {_SAMPLES}) int16, label (N) integer, split (N) string, "
-    f"word_span (N, 2) integer"
-)
-_ADVICE = f"expected {LAYOUT}; make or fetch the file again"
+_ADVICE = f"expected {GRID_LAYOUT}; make or fetch the file again"
 
 
 def read(path: Path, split: Split) -> Arrays:

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
+from snnergy.training.config.data import SPLITS, Split
 from snnergy.training.data.cache import Arrays, Cache, Files
-from snnergy.training.data.dataset import SPLITS, Excluded, Split
+from snnergy.training.data.dataset import Excluded
 from snnergy.training.data.media import RATE, Unusable, read_luma, read_sound
 from snnergy.training.data.splits import split_by_class
 from snnergy.training.data.text_files import read_table
@@ -83,11 +84,6 @@ def _digit_units(alignment: Path) -> tuple[int, int]:
     if len(words) != 6 or words[_DIGIT_WORD][0] >= words[_DIGIT_WORD][1]:
         raise Unusable(alignment, "does not hold the six words of a GRID sentence")
     return words[_DIGIT_WORD]
-
-
-def is_there(root: Path) -> bool:
-    """Whether a folder holds recordings."""
-    return any(root.glob("*.mpg"))
 
 
 def read(root: Path, split: Split, cache: Path) -> tuple[Arrays, tuple[Excluded, ...]]:

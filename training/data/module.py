@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader
 
 from snnergy.artefacts.errors import UserError
 from snnergy.training.config.experiment import Config
-from snnergy.training.data import AudioVisualDataset, build_dataset
-from snnergy.training.data.dataset import Sample
+from snnergy.training.data import build_dataset
+from snnergy.training.data.dataset import AudioVisualDataset, Sample
 
 
 class AudioVisualModule(LightningDataModule):

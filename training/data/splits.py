@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.data.dataset import SPLITS, Split
+from snnergy.training.config.data import SPLITS, Split
 
 
 class SharedGroupsWarning(UserWarning):

@@ -8,15 +8,15 @@ accuracy partly measures how well recordings are recognised; the data set's auth
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from sklearn.model_selection import StratifiedGroupKFold
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import UrbanSound8kAvConfig
+from snnergy.training.config.data import SPLITS, Split, UrbanSound8kAvConfig
+from snnergy.training.data import presence
 from snnergy.training.data.clips import Clip, Listing
-from snnergy.training.data.dataset import SPLITS, Excluded, Split
+from snnergy.training.data.dataset import Excluded
 from snnergy.training.data.splits import refuse_empty, split_by_class, warn_shared
 from snnergy.training.data.text_files import read_table
 
@@ -26,11 +26,7 @@ CLASSES = (
 )  # fmt: skip
 FOLDS = 10
 
-_SOUND_FOLDERS, _PICTURE_FOLDERS = ("Dataset_v3_sound", "audio"), ("Dataset_v3_vision", "vision")
-_PICTURES = (".jpg", ".jpeg", ".png", ".mp4")
-_METADATA = Path("metadata", "UrbanSound8K.csv")
-_LAYOUT = f"Dataset_v3_sound/<class>/*.wav, Dataset_v3_vision/<class>/*.jpg and, for folds, {_METADATA}"
-_SOURCE = "https://www.kaggle.com/datasets/lingyueguo/urbansound8k-av and https://urbansounddataset.weebly.com"
+_SOURCE = presence.PUBLISHED["urbansound8k_av"].source
 _NAME = re.compile(r"\d+-\d-\d+-\d+")  # recording, class, occurrence, slice
 _VAL_SHARE = _TEST_SHARE = 0.1
 
@@ -39,16 +35,12 @@ def list_clips(config: UrbanSound8kAvConfig, split: Split) -> Listing:
     """The clips of one split.
 
     Raises:
-        UserError: the data set is not there, or the folds are not or are wrong.
+        UserError: the folds are not there or are wrong.
     """
-    sound_folder, picture_folder = _folder(config.root, _SOUND_FOLDERS), _folder(config.root, _PICTURE_FOLDERS)
-    sounds, pictures = _by_name(sound_folder, (".wav",)), _by_name(picture_folder, _PICTURES)
-    if not sounds or not pictures:
-        raise UserError(
-            f"{config.root}: data set 'urbansound8k_av' is not there; expected {_LAYOUT}, published at {_SOURCE}. "
-            f"Set data.root to the folder that holds them"
-        )
-    folds = _read_folds(config.root / _METADATA, sounds)
+    sound_folder = presence.first_folder(config.root, presence.URBANSOUND8K_SOUNDS)
+    picture_folder = presence.first_folder(config.root, presence.URBANSOUND8K_PICTURES)
+    sounds, pictures = map(_by_name, (sound_folder, picture_folder), presence.URBANSOUND8K_ENDINGS)
+    folds = _read_folds(config.root / presence.URBANSOUND8K_METADATA, sounds)
     names = sorted(filter(_NAME.fullmatch, sounds.keys() | pictures.keys() | folds.keys()))
     clips = []
     for name, part in zip(names, _parts(names, folds, config), strict=True):
@@ -87,7 +79,7 @@ def _by_fold(names: list[str], folds: dict[str, int], config: UrbanSound8kAvConf
     if without:
         raise UserError(
             f"{config.root}: {len(without)} clips have no fold, {without[0]} among them; copy UrbanSound8K's "
-            f"{_METADATA} there, or set data.protocol to grouped"
+            f"{presence.URBANSOUND8K_METADATA} there, or set data.protocol to grouped"
         )
     part_of: dict[int, Split] = {config.fold: "test", config.fold % FOLDS + 1: "val"}
     return [part_of.get(folds[name], "train") for name in names]
@@ -111,12 +103,6 @@ def _label(name: str) -> int:
 def _recording(name: str) -> str:
     """The Freesound recording that a clip is a slice of."""
     return name.split("-")[0]
-
-
-def _folder(root: Path, names: Iterable[str]) -> Path:
-    """The first of the folders that is there; both namings are published."""
-    folders = [root / name for name in names]
-    return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
 def _by_name(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snnergy.artefacts.samples import LABEL, MODALITIES, PIXEL_MAX
 from snnergy.training.model.network import SNNergy
 
 
 def to_input(pixels: Tensor) -> Tensor:
     """uint8 `(B, T, C, H, W)` to the network's float `(T, B, C, H, W)`, pixel / 255."""
-    return pixels.transpose(0, 1).float() / 255
+    return pixels.transpose(0, 1).float() / PIXEL_MAX
 
 
 def evaluate(
@@ -36,11 +37,11 @@ def evaluate(
     network.eval()
     batches = []
     with torch.inference_mode():
-        for start in range(0, len(arrays["label"]), batch_size):
+        for start in range(0, len(arrays[LABEL]), batch_size):
             rows = slice(start, start + batch_size)
-            video, audio = (to_input(torch.from_numpy(arrays[name][rows]).to(device)) for name in ("video", "audio"))
+            video, audio = (to_input(torch.from_numpy(arrays[name][rows]).to(device)) for name in MODALITIES)
             batches.append(network(video, audio).cpu())
     network.train(was_training)
-    logits, labels = torch.cat(batches), torch.from_numpy(arrays["label"])
+    logits, labels = torch.cat(batches), torch.from_numpy(arrays[LABEL])
     accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
     return accuracy, functional.cross_entropy(logits, labels).item(), logits.numpy()

@@ -1,16 +1,19 @@
-"""One experiment with several seeds: a run for each, and their mean."""
+"""One experiment with several seeds: a run for each, and their mean. As light to import as `train`."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training import checkpoint
-from snnergy.training.config.experiment import Config, from_dict, to_dict
-from snnergy.training.loop.train import TrainResult, train
+from snnergy.artefacts.extras import require
+from snnergy.training.loop.train import PACKAGES, Progress, TrainResult, train
+
+if TYPE_CHECKING:
+    from snnergy.training.config.experiment import Config
 
 
 @dataclass(frozen=True)
@@ -29,43 +32,52 @@ def spread(values: Iterable[float]) -> Spread:
 
 def with_seed(config: Config, seed: int) -> Config:
     """The experiment with another seed, in a folder of its own. A seed that cannot be one is a `UserError`."""
+    from snnergy.training.config.experiment import from_dict, to_dict
+
     return from_dict(to_dict(config) | {"seed": seed, "name": f"{config.name}-seed{seed}"}, config.name)
 
 
 def train_seeds(
-    config: Config,
+    config: Config | Mapping[str, Any] | str | Path,
     seeds: Sequence[int],
-    output_root: Path,
-    begin: Callable[[Config], None],
-    *,
+    *changes: str,
+    output: str | Path = "runs",
     force: bool = False,
-    progress: bool = True,
+    progress: Progress = None,
+    begin: Callable[[Config], None] | None = None,
 ) -> list[TrainResult]:
-    """Train `config` once for each seed; a finished run of the same settings is kept and not run again.
+    """Train an experiment once for each seed; a finished run of the same settings is kept and not run again.
 
     Args:
-        config: the experiment; the folder of a run is `<name>-seed<seed>`.
+        config, changes: of `train`; the folder of a run is `<name>-seed<seed>`.
         seeds: to run, in this order.
-        output_root: holds the folders.
-        begin: called with each experiment that is about to be trained.
-        force, progress: of `train`; with `force` nothing is kept.
+        output: holds the folders.
+        force, progress, begin: of `train`; with `force` nothing is kept.
+
+    Raises:
+        UserError: as `train`; every seed is checked before the first is trained.
     """
+    require("training", "train", *PACKAGES)
+    from snnergy.training.config.experiment import load_config
+
+    experiment = load_config(config, changes)
     results = []
-    for experiment in [with_seed(config, seed) for seed in seeds]:  # all, before the first is trained
-        result = None if force else finished(experiment, output_root)
-        if result is None:
-            begin(experiment)
-            result = train(experiment, output_root, force=force, progress=progress)
-        results.append(result)
+    for seeded in [with_seed(experiment, seed) for seed in seeds]:
+        result = None if force else finished(seeded, output)
+        results.append(result or train(seeded, output=output, force=force, progress=progress, begin=begin))
     return results
 
 
-def finished(config: Config, output_root: Path) -> TrainResult | None:
+def finished(config: Config, output: str | Path) -> TrainResult | None:
     """The result of a run of exactly these settings that has ended, or None."""
-    path = Path(output_root) / config.name / "checkpoint.pt"
+    path = Path(output) / config.name / "checkpoint.pt"
+    if not path.is_file():
+        return None
+    from snnergy.training import checkpoint
+
     try:
         found = checkpoint.load(path)
-    except UserError:  # none, or none that this release reads
+    except UserError:  # none that this release reads
         return None
     # The checkpoint's own config: config.yaml is that of the run that was begun last, whether it has ended or not.
     return TrainResult(path, found.metrics) if found.config == config else None

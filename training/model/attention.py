@@ -35,11 +35,11 @@ class QueryKeyPath(nn.Module):
         super().__init__()
         self.heads = config.heads
         self.q_proj = _projection(channels, steps)
-        self.q = LIF(config.tau, config.threshold)
+        self.q = LIF(config.tau, config.threshold, "q")
         self.k_proj = _projection(channels, steps)
-        self.k = LIF(config.tau, config.threshold)
-        self.mask = LIF(config.tau, config.mask_threshold)
-        self.attn = And()
+        self.k = LIF(config.tau, config.threshold, "k")
+        self.mask = LIF(config.tau, config.mask_threshold, "mask")
+        self.attn = And("attn")
 
     def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
         """Two streams `(T, B, C, H, W)` to binary `(T, B, C, H, W)`."""
@@ -60,9 +60,9 @@ class Fusion(nn.Module):
         super().__init__()
         self.gain_space = config.gain_space
         self.gain_time = config.gain_time
-        self.space = LIF(config.tau, config.threshold)
-        self.time = LIF(config.tau, config.threshold)
-        self.gate = And()
+        self.space = LIF(config.tau, config.threshold, "space")
+        self.time = LIF(config.tau, config.threshold, "time")
+        self.gate = And("gate")
 
     def forward(self, spatial: Tensor, temporal: Tensor) -> Tensor:
         """Two binary `(T, B, C, H, W)` to a binary `(T, B, C, H, W)`."""
@@ -86,9 +86,9 @@ class MLP(nn.Module):
         super().__init__()
         hidden = config.mlp_ratio * channels
         self.hidden_proj = Projection(channels, hidden)
-        self.hidden = LIF(config.tau, config.threshold)
+        self.hidden = LIF(config.tau, config.threshold, "mlp1")
         self.out_proj = Projection(hidden, channels)
-        self.out = LIF(config.tau, config.threshold)
+        self.out = LIF(config.tau, config.threshold, "mlp2")
 
     def forward(self, stream: Tensor) -> Tensor:
         """`(T, B, C, H, W)` to binary `(T, B, C, H, W)`."""

@@ -88,7 +88,11 @@ def fire(projection: Projection, population: LIF, x: Tensor) -> Tensor:
 
 
 class And(nn.Module):
-    """Memoryless population that spikes where both its inputs spike."""
+    """Memoryless population that spikes where both its inputs spike; `role` as of a LIF."""
+
+    def __init__(self, role: str = "") -> None:
+        super().__init__()
+        self.role = role
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Binary `a` `(T, B, h, H, W)` or `(T, B, h, 1, 1)`, `b` `(T, B, C, H, W)` to their product, of b's shape.
@@ -100,6 +104,8 @@ class And(nn.Module):
 
 class OrPool(nn.Module):
     """Memoryless population that spikes where any neuron of its `size` × `size` window spikes (stride = size)."""
+
+    role = "pool"
 
     def __init__(self, size: int = 2) -> None:
         super().__init__()

@@ -10,11 +10,13 @@ Every population is a module that returns its own binary spikes, and its path na
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
+from snnergy.artefacts.samples import MODALITIES
+from snnergy.artefacts.types import Labels
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.model import neurons
 from snnergy.training.model.attention import CMQKA, CrossModalBlock
@@ -24,20 +26,6 @@ from snnergy.training.model.self_attention import CrossModalSSA
 from snnergy.training.model.spds import SPDS, StemSPDS
 
 _POPULATIONS = (neurons.LIF, And, OrPool)
-_ROLE_OF_NAME = {"pool0": "pool", "pool1": "pool", "hidden": "mlp1"}
-
-
-class PopulationLabels(NamedTuple):
-    """Where a population stands.
-
-    stage: from 1. block: from 0, None outside one. modality: `video` or `audio`.
-    role: stem, spds, pool; q, k, v, mask, attn; space, time, gate; pair, memory, match, proj; mlp1, mlp2.
-    """
-
-    stage: int
-    block: int | None
-    modality: str
-    role: str
 
 
 class Encoder(nn.Module):
@@ -81,6 +69,14 @@ class Stage(nn.Module):
         for block in self.blocks:
             video, audio = block(video, audio)
         return video, audio
+
+    def parts(self) -> Iterator[tuple[str, int | None, str, nn.Module]]:
+        """What belongs to one modality and to one block or none: path in the stage, block, modality, module."""
+        for modality in MODALITIES:
+            yield modality, None, modality, getattr(self, modality)
+        for index, block in enumerate(self.blocks):
+            for modality in MODALITIES:
+                yield f"block{index}.{modality}", index, modality, getattr(block, modality)
 
 
 class Head(nn.Module):
@@ -131,17 +127,16 @@ class SNNergy(nn.Module):
         """Every population by path, in the order in which the forward pass computes them."""
         return {path: module for path, module in self.named_modules() if isinstance(module, _POPULATIONS)}
 
-    def labels(self, path: str) -> PopulationLabels:
-        """Where the population at `path` stands."""
-        if not isinstance(self.get_submodule(path), _POPULATIONS):
-            raise KeyError(f"{path} is not a population")
-        parts = path.split(".")
-        stage = int(parts[0].removeprefix("stage"))
-        block = int(parts[1].removeprefix("block")) if parts[1].startswith("block") else None
-        modality, group, name = parts[-3:]
-        role = _ROLE_OF_NAME.get(name, name)
-        if group == "spds" and role != "pool":
-            role = "stem" if stage == 1 else "spds"
-        elif name == "out":
-            role = {"mlp": "mlp2", "ssa": "proj"}[group]
-        return PopulationLabels(stage, block, modality, role)
+    def labels(self) -> dict[str, Labels]:
+        """Where every population stands, by path: its own role, in the stage, block and modality that hold it.
+
+        stage: from 1. block: from 0, None outside one. modality: `video` or `audio`.
+        role: stem, spds, pool; q, k, v, mask, attn; space, time, gate; pair, memory, match, proj; mlp1, mlp2.
+        """
+        return {
+            path: Labels(module.role, number, block, modality)
+            for number, stage in enumerate((self.stage1, self.stage2, self.stage3), start=1)
+            for part, block, modality, holder in stage.parts()
+            for path, module in holder.named_modules(prefix=f"stage{number}.{part}")
+            if isinstance(module, _POPULATIONS)
+        }

@@ -49,9 +49,10 @@ class LIF(neuron.LIFNode):
     Args:
         tau: membrane time constant in time steps, above 1.
         threshold: membrane potential at which a neuron fires.
+        role: what the population is for, in reports; a network gives each of its populations one.
     """
 
-    def __init__(self, tau: float, threshold: float) -> None:
+    def __init__(self, tau: float, threshold: float, role: str = "") -> None:
         arguments = {
             "tau": tau,
             "decay_input": True,
@@ -63,6 +64,7 @@ class LIF(neuron.LIFNode):
         }
         # Releases of SpikingJelly differ in what they accept; what one lacks is fixed there to the value above.
         super().__init__(**{name: value for name, value in arguments.items() if name in _SUPPORTED})
+        self.role = role
 
     def multi_step_forward(self, x_seq: Tensor, norm: BatchNorm2d | None = None) -> Tensor:
         """SpikingJelly's step for each time step of `(T, ...)`, which goes through `norm` first if there is one.

@@ -45,15 +45,15 @@ class SSA(nn.Module):
         super().__init__()
         self.heads = config.heads
         self.q_proj = Projection(channels, channels)
-        self.q = LIF(config.tau, config.threshold)
+        self.q = LIF(config.tau, config.threshold, "q")
         self.k_proj = Projection(channels, channels)
-        self.k = LIF(config.tau, config.threshold)
+        self.k = LIF(config.tau, config.threshold, "k")
         self.v_proj = Projection(channels, channels)
-        self.v = LIF(config.tau, config.threshold)
+        self.v = LIF(config.tau, config.threshold, "v")
         self.scale = _scale(config)
-        self.attn = LIF(config.tau, config.threshold)
+        self.attn = LIF(config.tau, config.threshold, "attn")
         self.out_proj = Projection(channels, channels)
-        self.out = LIF(config.tau, config.threshold)
+        self.out = LIF(config.tau, config.threshold, "proj")
 
     def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
         """Two streams `(T, B, C, H, W)` to binary `(T, B, C, H, W)`."""
@@ -79,18 +79,18 @@ class BinarySSA(nn.Module):
         super().__init__()
         self.heads = config.heads
         self.q_proj = Projection(channels, channels)
-        self.q = LIF(config.tau, config.threshold)
+        self.q = LIF(config.tau, config.threshold, "q")
         self.k_proj = Projection(channels, channels)
-        self.k = LIF(config.tau, config.threshold)
+        self.k = LIF(config.tau, config.threshold, "k")
         self.v_proj = Projection(channels, channels)
-        self.v = LIF(config.tau, config.threshold)
-        self.pair = And()
-        self.memory = LIF(config.tau, config.mask_threshold)
-        self.match = And()
+        self.v = LIF(config.tau, config.threshold, "v")
+        self.pair = And("pair")
+        self.memory = LIF(config.tau, config.mask_threshold, "memory")
+        self.match = And("match")
         self.scale = _scale(config)
-        self.attn = LIF(config.tau, config.threshold)
+        self.attn = LIF(config.tau, config.threshold, "attn")
         self.out_proj = Projection(config.heads, channels)
-        self.out = LIF(config.tau, config.threshold)
+        self.out = LIF(config.tau, config.threshold, "proj")
 
     def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
         """Two streams `(T, B, C, H, W)` to binary `(T, B, C, H, W)`."""

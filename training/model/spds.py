@@ -25,14 +25,14 @@ class StemSPDS(nn.Module):
         super().__init__()
         hidden = outputs // 2
         self.conv0 = Projection(inputs, hidden, kernel=3)
-        self.lif0 = LIF(tau, threshold)
+        self.lif0 = LIF(tau, threshold, "stem")
         self.pool0 = OrPool()
         self.conv1 = Projection(hidden, hidden, kernel=3)
-        self.lif1 = LIF(tau, threshold)
+        self.lif1 = LIF(tau, threshold, "stem")
         self.pool1 = OrPool()
         self.conv2 = Projection(hidden, outputs, kernel=3)
         self.shortcut = Projection(inputs, outputs, stride=4)
-        self.out = LIF(tau, threshold)
+        self.out = LIF(tau, threshold, "stem")
 
     def forward(self, image: Tensor) -> Tensor:
         """`(T, B, inputs, H, W)` to binary `(T, B, outputs, H / 4, W / 4)`."""
@@ -47,11 +47,11 @@ class SPDS(nn.Module):
     def __init__(self, inputs: int, outputs: int, tau: float, threshold: float) -> None:
         super().__init__()
         self.conv0 = Projection(inputs, outputs, kernel=3)
-        self.lif0 = LIF(tau, threshold)
+        self.lif0 = LIF(tau, threshold, "spds")
         self.pool0 = OrPool()
         self.conv1 = Projection(outputs, outputs, kernel=3)
         self.shortcut = Projection(inputs, outputs, stride=2)
-        self.out = LIF(tau, threshold)
+        self.out = LIF(tau, threshold, "spds")
 
     def forward(self, stream: Tensor) -> Tensor:
         """`(T, B, inputs, H, W)` to binary `(T, B, outputs, H / 2, W / 2)`."""

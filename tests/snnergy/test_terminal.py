@@ -1,0 +1,79 @@
+"""How long work shows where it is: a line every half minute off a terminal, nothing for short work or beside JSON."""
+
+import io
+
+import pytest
+
+from snnergy.progress_lines import LINE_EVERY_S, ProgressLines
+from snnergy.terminal import Terminal
+
+
+class Clock:
+    """A clock that moves when it is waited for, and work that goes on for `seconds`."""
+
+    def __init__(self, seconds, work):
+        self.now = 100.0
+        self.end = self.now + seconds
+        self.work = work
+
+    def __call__(self):
+        return self.now
+
+    def wait(self, timeout):
+        self.now += timeout
+        self.work()
+        return self.now >= self.end
+
+
+def test_long_work_says_how_far_it_is_every_half_minute():
+    said = []
+    clock = Clock(95, work=lambda: lines.advance(4))
+    lines = ProgressLines("simulating", 20, said.append, clock)
+    lines.follow(clock)
+    assert said == ["simulating: 4 of 20, 30 s", "simulating: 8 of 20, 60 s", "simulating: 12 of 20, 90 s"]
+
+
+def test_work_of_unknown_length_says_for_how_long():
+    said = []
+    clock = Clock(2 * LINE_EVERY_S, work=lambda: None)
+    ProgressLines("compiling model.nir", None, said.append, clock).follow(clock)
+    assert said == ["compiling model.nir: 30 s"]
+
+
+def test_off_a_terminal_short_work_says_nothing_and_long_work_a_line(monkeypatch, capsys):
+    terminal = Terminal()
+    with terminal.progress("short", total=2) as advance:
+        advance(2)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("snnergy.progress_lines.LINE_EVERY_S", 0.01)
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    with terminal.progress("long", total=2) as advance:
+        advance(1)
+        while written.getvalue().count("\n") < 2:
+            pass
+    assert written.getvalue().splitlines()[0] == "long: 1 of 2, 0 s"
+
+
+def test_beside_json_there_is_nothing(monkeypatch, capsys):
+    monkeypatch.setattr("snnergy.progress_lines.LINE_EVERY_S", 0.001)
+    terminal = Terminal()
+    with terminal.use_json(), terminal.progress("long") as advance:
+        advance(1)
+    assert terminal.follow is None
+    assert capsys.readouterr() == ("", "")
+
+
+def test_training_is_followed_by_lines_in_a_log_and_by_a_bar_on_a_terminal(monkeypatch, capsys):
+    follow = Terminal().follow
+    assert callable(follow)
+    follow("epoch 1/2")
+    assert capsys.readouterr() == ("", "epoch 1/2\n")
+    monkeypatch.setattr(Terminal, "shows_progress", True)
+    assert Terminal().follow == "bar"
+
+
+def test_an_error_in_followed_work_ends_its_lines():
+    terminal = Terminal()
+    with pytest.raises(ZeroDivisionError), terminal.progress("failing"):
+        _ = 1 // 0

@@ -1,0 +1,205 @@
+"""Run one experiment: fit, choose the best epoch on validation, test it once, write the artefacts.
+
+OUTPUT/NAME/checkpoint.pt   the best network          metrics.json   what it reaches
+            config.yaml     every setting, resolved   logs/          TensorBoard and CSV
+            resume/         only while a run is unfinished: a killed run goes on from there
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from lightning import Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, Timer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from snnergy.artefacts.errors import OutputRefused, UserError
+from snnergy.artefacts.files import refuse_overwrite, written_whole
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import Config, to_yaml
+from snnergy.training.data import arrays
+from snnergy.training.data.module import AudioVisualModule
+from snnergy.training.loop.evaluation import evaluate
+from snnergy.training.loop.learner import Learner
+from snnergy.training.loop.progress import EpochLines
+from snnergy.training.loop.train import Progress, TrainResult
+
+_BEST, _LAST = "best.ckpt", "last.ckpt"
+
+# Advice of Lightning and torch on matters that are decided here: samples are cheap to make, so there are no workers;
+# the training loader is renewed each epoch on purpose.
+_ADVICE = (".*does not have many workers.*", ".*Checkpoint directory .* exists.*")
+
+
+def run(
+    config: Config,
+    folder: Path,
+    force: bool,
+    resume: bool,
+    progress: Progress,
+    begin: Callable[[Config], None] | None,
+    threads: int | None,
+    devices: int,
+) -> TrainResult:
+    """Train `config` in `folder`; arguments and errors are those of `train`, which checks what can be checked first."""
+    data = AudioVisualModule(config, devices)  # first: where it is missing, no folder is left behind
+    refuse_overwrite(folder / "checkpoint.pt", force)
+    with _alone(folder), _settings(threads):
+        if _rank() == 0:
+            start_from = _prepare(folder, config, force, resume)
+        else:  # the first process has prepared the folder before it started this one
+            last = folder / "resume" / _LAST
+            start_from = last if last.is_file() else None
+        if begin is not None and _rank() == 0:
+            begin(config)
+        seed_everything(config.seed, verbose=False)
+        learner = Learner(config)
+        seconds = _fit(config, folder, learner, data, start_from, progress, devices)
+        if _rank():
+            raise SystemExit(0)
+        best = torch.load(folder / "resume" / _BEST, map_location="cpu", weights_only=True)
+        learner.load_state_dict(best["state_dict"])
+        learner.to("cuda" if torch.cuda.is_available() else "cpu")  # Lightning has taken it back to the CPU
+        metrics = _measure(config, learner) | {
+            "best_epoch": best["epoch"],
+            "epochs": config.train.epochs,
+            "train_seconds": round(seconds, 2),
+            "train_samples_per_second": round(config.train.epochs * len(data.train) / seconds, 2),
+            "peak_memory_bytes": _peak_memory_bytes(),
+        }
+        checkpoint.save(folder / "checkpoint.pt", learner.network, config, metrics, force=force)
+        with written_whole(folder / "metrics.json", force=True) as scratch:
+            scratch.write_text(json.dumps(metrics, indent=2) + "\n")
+        shutil.rmtree(folder / "resume")
+    return TrainResult(folder / "checkpoint.pt", metrics)
+
+
+def _rank() -> int:
+    """Number of this process among those that share each batch. Process 0 starts the others, and alone writes."""
+    # Lightning sets it on the function when it is imported, of which its types know nothing.
+    return rank_zero_only.rank  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the run's folder against other runs; a process that is killed lets go of it."""
+    if _rank():  # the first process, which started this one, holds it for both
+        yield
+        return
+    try:
+        lock = FileLock(folder / "resume" / ".lock").acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{folder}: another process is training this run; wait for it, stop it, or change the name"
+        ) from None
+    with lock:
+        yield
+
+
+def _prepare(folder: Path, config: Config, force: bool, resume: bool) -> Path | None:
+    """Make the run's folder and return the file to resume from, if there is one."""
+    last, written = folder / "resume" / _LAST, folder / "config.yaml"
+    unfinished = last.is_file() and written.is_file()
+    same = unfinished and written.read_text() == to_yaml(config)
+    if unfinished and resume and same:
+        return last
+    if unfinished and resume and not force:
+        raise OutputRefused(f"{folder}: holds an unfinished run of another config", replaceable=True)
+    for state in (folder / "resume").glob("*.ckpt"):
+        state.unlink()
+    shutil.rmtree(folder / "logs", ignore_errors=True)
+    with written_whole(written, force=True) as scratch:
+        scratch.write_text(to_yaml(config))
+    return None
+
+
+def _fit(
+    config: Config,
+    folder: Path,
+    learner: Learner,
+    data: AudioVisualModule,
+    start_from: Path | None,
+    progress: Progress,
+    devices: int,
+) -> float:
+    """Train to the last epoch; returns the seconds of all its epochs, those before an interruption among them."""
+    resume = folder / "resume"
+    # Two callbacks, because `save_last` of the first would write only where the best improves.
+    keep_best = ModelCheckpoint(
+        resume, Path(_BEST).stem, monitor="val_score", mode="max", enable_version_counter=False
+    )  # fmt: skip
+    keep_last = ModelCheckpoint(resume, Path(_LAST).stem, enable_version_counter=False)
+    timer = Timer(verbose=False)
+    callbacks: list[Callback] = [keep_best, keep_last, timer]
+    if callable(progress):
+        callbacks.append(EpochLines(progress))
+    if config.train.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=config.train.ema_decay))
+    trainer = Trainer(
+        max_epochs=config.train.epochs,
+        accelerator="auto",
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        use_distributed_sampler=False,  # the loaders give each process its own share
+        accumulate_grad_batches=config.train.accumulate,
+        precision="16-mixed" if torch.cuda.is_available() else "32-true",
+        gradient_clip_val=config.train.gradient_clip,
+        callbacks=callbacks,
+        logger=[
+            TensorBoardLogger(folder / "logs", name="tensorboard", version=""),
+            CSVLogger(folder / "logs", name="csv"),  # a version for each start, so that a resumed run keeps the first
+        ],
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        enable_progress_bar=progress == "bar",
+        enable_model_summary=False,
+    )
+    trainer.fit(learner, datamodule=data, ckpt_path=start_from)
+    return timer.time_elapsed("train")
+
+
+def _peak_memory_bytes() -> int:
+    """Of this process: allocated on its GPU, or resident where there is none."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+
+
+def _measure(config: Config, learner: Learner) -> dict[str, Any]:
+    """Accuracy and loss on the fixed samples of validation and test, by the network as it is now."""
+    metrics: dict[str, Any] = {"parameters": sum(p.numel() for p in learner.network.parameters())}
+    for split in ("val", "test"):
+        samples = arrays(config, split)
+        accuracy, loss, _ = evaluate(learner.network, samples, config.train.batch_size)
+        metrics |= {f"{split}_accuracy": accuracy, f"{split}_loss": loss, f"{split}_samples": len(samples["label"])}
+    return metrics
+
+
+@contextmanager
+def _settings(threads: int | None) -> Iterator[None]:
+    """Torch's threads, and silence on `_ADVICE`, for the time of a run."""
+    before = torch.get_num_threads()
+    lightning_log = logging.getLogger("lightning.pytorch")
+    level = lightning_log.level
+    torch.set_num_threads(threads or before)
+    lightning_log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in _ADVICE:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        torch.set_num_threads(before)
+        lightning_log.setLevel(level)

@@ -1,0 +1,37 @@
+"""Experiments and checkpoints as a user names them; that they are there is found without importing torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snnergy.artefacts.inputs import refuse_missing
+from snnergy.training.config.packaged import packaged_experiments
+
+if TYPE_CHECKING:
+    from snnergy.training.config.experiment import Config
+
+_CONFIG_ENDINGS = (".yaml", ".yml")
+
+
+def refuse_missing_checkpoint(path: Path) -> None:
+    """Raise `UserError` unless `path` is a file."""
+    refuse_missing(path, "pass the checkpoint.pt of a finished training run")
+
+
+def experiment_of(source: str | Path) -> Config:
+    """The experiment that `source` is (a YAML file, or the name of a packaged one) or was trained by (a checkpoint).
+
+    Raises:
+        UserError: none of them can be read.
+    """
+    path, packaged = Path(source), packaged_experiments()
+    if path.suffix in _CONFIG_ENDINGS or (str(source) in packaged and not path.is_file()):
+        from snnergy.training.config.experiment import load_config
+
+        return load_config(source)
+    names = ", ".join(packaged)
+    refuse_missing(path, f"pass the checkpoint.pt of a finished training run, a YAML experiment, or one of {names}")
+    from snnergy.training import checkpoint
+
+    return checkpoint.load(path).config
