@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib import metadata
@@ -26,8 +26,14 @@ _GIT_REDIRECTIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_D
 _PROJECT_LINE = 'name = "snnergy"'
 
 
-def refuse_overwrite(path: Path, force: bool) -> None:
-    """Raise `OutputRefused` if `path` exists and the user did not ask to replace it, or if it cannot be written."""
+def refuse_overwrite(path: Path, force: bool, *, inputs: Sequence[Path] = ()) -> None:
+    """Raise `OutputRefused` if `path` exists and the user did not ask to replace it, or if it cannot be written.
+
+    Args:
+        inputs: what the output is made from, which it never replaces.
+    """
+    if path.exists() and any(source.exists() and path.samefile(source) for source in inputs):
+        raise OutputRefused(f"{path}: is the input itself")
     if path.is_dir() and Path.cwd().is_relative_to(path.resolve()):
         raise OutputRefused(f"{path}: holds the working directory and would be replaced whole")
     if path.exists() and not force:

@@ -10,6 +10,9 @@ import h5py
 
 from snnergy.artefacts.errors import UserError
 
+# What the readers of HDF5 and of zip raise over wrong bytes; UnicodeDecodeError is a ValueError.
+_DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, OSError, RuntimeError, ValueError)
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -42,7 +45,7 @@ def recognise(path: Path) -> Kind | None:
                 return _of_zip(archive.namelist())
         with path.open("rb") as start:
             return SAMPLES if start.read(6) == b"\x93NUMPY" else None
-    except (OSError, zipfile.BadZipFile):
+    except _DAMAGE:
         return None
 
 
@@ -58,10 +61,10 @@ def require(*inputs: tuple[Path | None, Kind]) -> None:
 
 def _problems(path: Path, wanted: Kind) -> list[str]:
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "no such file"
+        what = "is a folder, not a file" if path.is_dir() else "no such file"
         return [f"{path}: {what}; {wanted.origin}"]
     found = recognise(path)
-    if found is None or found == wanted:
+    if found is None or found.title == wanted.title:
         return []
     return [f"{path}: is {found.title}, not {wanted.title}; {found.taken_by} takes it"]
 

@@ -97,7 +97,8 @@ def energy(
     technology_named(technology)
     activity = _activity(run)
     if output is not None:
-        refuse_overwrite(Path(output), force)  # before minutes of counting, not after
+        inputs = [activity.file] if isinstance(activity.file, Path) else []
+        refuse_overwrite(Path(output), force, inputs=inputs)  # before minutes of counting, not after
     report = EnergyReport(**vars(summarise(activity, technology=technology)))
     if output is not None:
         report.save(output, force=force)

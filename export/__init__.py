@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from snnergy.export.artefact import ExportResult, export
     from snnergy.export.parity import NodeParity, Parity
 
+# The functions of `parity` and `to_nir` are not among them: modules of those names are in the package.
 __all__ = ["ExportResult", "NodeParity", "Parity", "export"]
 
 _HOMES = {

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.extras import require
 from snnergy.artefacts.files import refuse_overwrite
-from snnergy.training.source import refuse_missing_checkpoint
+from snnergy.artefacts.kinds import CHECKPOINT
+from snnergy.artefacts.kinds import require as require_file
 
 if TYPE_CHECKING:
     from snnergy.artefacts.samples import SampleSource
@@ -67,10 +68,10 @@ def export(
     require("exporting a checkpoint", "train", "torch", "nir", "spikingjelly", "pydantic", "numba")
     checkpoint = Path(checkpoint)
     output = checkpoint.with_name("model.nir") if output is None else Path(output)
-    refuse_missing_checkpoint(checkpoint)
+    require_file((checkpoint, CHECKPOINT))
     if isinstance(samples, int) and samples < 1:
         raise UserError(f"samples = {samples}: give 1 or more, or None to write the graph without a comparison")
-    refuse_overwrite(output, force)
+    refuse_overwrite(output, force, inputs=[checkpoint])
     from snnergy.export.write import write_graph
 
     return write_graph(checkpoint, output, samples, force)

@@ -223,7 +223,8 @@ class QuantSynapse(ByValue):
 class QuantNet(ByValue):
     """An integer network.
 
-    reset: whether u and v are cleared at the start of each sample.
+    reset: whether state (u, v and spikes on their way) is cleared at the start of each sample; otherwise N samples of
+        T steps are one stream of N·T steps.
     provenance: plain strings (source file, its hash, versions, calibration) for reports.
     """
 

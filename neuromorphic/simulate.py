@@ -62,7 +62,7 @@ def simulate(
     check_range(samples, network.net.inputs)
     path = None if output is None else Path(output)
     if path is not None:
-        refuse_overwrite(path, force)
+        refuse_overwrite(path, force, inputs=[Path(s) for s in (net, x) if isinstance(s, str | Path)])
     with _recording(path, force) as file:
         first = next(iter(samples.arrays.values()))
         writer = begin_recording(

@@ -93,7 +93,7 @@ def test_a_module_opens_with_a_purpose_and_stays_short(path):
 def loaded_after(statement: str, *libraries: str) -> set[str]:
     """Which of `libraries` a fresh interpreter has loaded after `statement`."""
     code = f"{statement}; import sys; print(*({set(libraries)!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True)
     return set(done.stdout.split())
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
+from snnergy.artefacts import kinds
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import git_revision, versions, written_whole
 from snnergy.training.config import experiment as configs
 from snnergy.training.config.experiment import Config
 from snnergy.training.model.network import SNNergy
-from snnergy.training.source import refuse_missing_checkpoint
 
 FORMAT_VERSION = 1
 _KEYS = frozenset({"format_version", "config", "state_dict", "metrics", "seed", "git_revision", "versions"})
@@ -84,7 +84,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def _read(path: Path) -> Any:
-    refuse_missing_checkpoint(path)
+    kinds.require((path, kinds.CHECKPOINT))
     damaged = UserError(f"{path}: is damaged or no checkpoint; copy it again, or {_MAKE_ANOTHER}")
     try:
         if not zipfile.is_zipfile(path):  # the table of contents is at the end, so a cut file has none

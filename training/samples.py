@@ -51,7 +51,7 @@ def write_split(
     from snnergy.training.data.presence import refuse_missing
 
     refuse_missing(experiment.data)
-    refuse_overwrite(target, force)
+    refuse_overwrite(target, force, inputs=[Path(source)])
     arrays = model_inputs(experiment, split, count)
     write_samples(target, arrays, force=force)
     return WrittenSplit(target, {name: array.shape for name, array in arrays.items()})

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snnergy.artefacts.inputs import refuse_missing
+from snnergy.artefacts.kinds import CHECKPOINT, require
 from snnergy.training.config.packaged import packaged_experiments
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
 
 _CONFIG_ENDINGS = (".yaml", ".yml")
-
-
-def refuse_missing_checkpoint(path: Path) -> None:
-    """Raise `UserError` unless `path` is a file."""
-    refuse_missing(path, "pass the checkpoint.pt of a finished training run")
 
 
 def experiment_of(source: str | Path) -> Config:
@@ -30,8 +26,8 @@ def experiment_of(source: str | Path) -> Config:
         from snnergy.training.config.experiment import load_config
 
         return load_config(source)
-    names = ", ".join(packaged)
-    refuse_missing(path, f"pass the checkpoint.pt of a finished training run, a YAML experiment, or one of {names}")
+    origin = f"{CHECKPOINT.origin}, a YAML experiment, or one of {', '.join(packaged)}"
+    require((path, replace(CHECKPOINT, origin=origin)))
     from snnergy.training import checkpoint
 
     return checkpoint.load(path).config

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from snnergy.artefacts.records import Records, joined
 from snnergy.artefacts.types import IntArray
+from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
 from snnergy.neuromorphic.emulator.fixed_point import NeuronState, step
 from snnergy.neuromorphic.emulator.synapses import delivered, drive
 from snnergy.neuromorphic.inputs import check_integers
@@ -45,7 +46,7 @@ def run(
     """Simulate `net`.
 
     Args:
-        inputs: integers of each input port, `(N, T, *shape)`.
+        inputs: integers of each input port, `(N, T, *shape)`; one stream where the network keeps its state.
         record_state: also keep u and v of every population (of readouts they are kept always).
         progress: called with the number of samples finished since the last call.
 
@@ -54,13 +55,14 @@ def run(
     """
     check_integers(net, inputs)
     samples = next(iter(inputs.values())).shape[0]
+    stream, progress = folded(net, inputs), unfolded_progress(net, progress, samples)
     parts = []
-    for first in range(0, samples, _BATCH):
-        batch = {name: array[first : first + _BATCH] for name, array in inputs.items()}
+    for first in range(0, next(iter(stream.values())).shape[0], _BATCH):
+        batch = {name: array[first : first + _BATCH] for name, array in stream.items()}
         parts.append(_run_batch(net, batch, record_state))
         if progress is not None:
             progress(next(iter(batch.values())).shape[0])
-    return joined(parts)
+    return unfolded(net, joined(parts), samples)
 
 
 def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -> Records:

@@ -18,6 +18,7 @@ import numpy as np
 from snnergy.artefacts.errors import BackendFailed, UserError
 from snnergy.artefacts.records import Records
 from snnergy.artefacts.types import IntArray
+from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
 from snnergy.neuromorphic.inputs import check_integers
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.lava.group import end_group
@@ -43,7 +44,7 @@ def run(
     """Simulate `net` in Lava's bit-accurate fixed point.
 
     Args:
-        inputs: integers of each input port, `(N, T, *shape)`; one sample only for a network without reset.
+        inputs: integers of each input port, `(N, T, *shape)`; one stream where the network keeps its state.
         record_state: also keep u and v of every population (of readouts they are kept always).
         timeout_s: wall time after which the run is given up.
         progress: called with the number of samples finished since the last call.
@@ -58,12 +59,14 @@ def run(
     _require_lava()
     check_integers(net, inputs)
     _check_fits(net)
+    samples = next(iter(inputs.values())).shape[0]
+    inputs, progress = folded(net, inputs), unfolded_progress(net, progress, samples)
     schedule = schedule_of(net, inputs)
     with tempfile.TemporaryDirectory(prefix="snnergy-lava-", ignore_cleanup_errors=True) as root:
         job = Job(Path(root), schedule, record_state, segments=f"s{secrets.token_hex(3)}_")
         prepare(job, net, inputs)
         execute(job, timeout_s=timeout_s, progress=progress)
-        return _collect(job, net, inputs)
+        return unfolded(net, _collect(job, net, inputs), samples)
 
 
 def _require_lava() -> None:

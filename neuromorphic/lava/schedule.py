@@ -46,8 +46,7 @@ def schedule_of(net: QuantNet, inputs: dict[str, IntArray]) -> Schedule:
     """The schedule of a run.
 
     Raises:
-        UserError: inputs of different length, a second sample for a network that keeps its state, or branches that
-            do not arrive together.
+        UserError: inputs of different length, or branches that do not arrive together.
     """
     depths = {port.name: 0 for port in net.inputs} | {p.name: p.depth for p in net.populations}
     violations = [
@@ -62,8 +61,7 @@ def schedule_of(net: QuantNet, inputs: dict[str, IntArray]) -> Schedule:
         violations.append(f"inputs differ in samples or steps: {lengths}; give all the same")
     if samples < 1 or steps < 1:
         violations.append(f"inputs hold {samples} samples of {steps} steps; give at least one of each")
-    if not net.reset and samples > 1:
-        violations.append(f"{samples} samples for a network without reset; run it on one sample at a time")
+    assert net.reset or samples == 1, "a network that keeps its state is run on one stream"
     if violations:
         raise UserError(violations)
     return Schedule(samples, steps, max(depths.values()), net.reset)

@@ -43,7 +43,7 @@ def command(
     target = output or model.with_suffix(".net")
     require((model, NIR), (calibration, SAMPLES))
     for path in (target, target.with_suffix(".fidelity.json")):
-        refuse_overwrite(path, force)
+        refuse_overwrite(path, force, inputs=[model, *filter(None, (calibration,))])
     with terminal.progress(f"compiling {model}"):
         from snnergy.neuromorphic.compile import compile
 

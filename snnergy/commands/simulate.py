@@ -54,7 +54,7 @@ def command(
     require((model, NETX), (inputs, SAMPLES))
     net = Named(load(model, num_layers=num_layers), model.name)
     samples = read_samples(inputs, shapes_of(net.net.inputs), time_last=time_last).first(count)
-    refuse_overwrite(target, force)
+    refuse_overwrite(target, force, inputs=[model, inputs])
     fields: dict[str, Any] = {"net": model, "backend": backend, "samples": len(samples)}
     if verify:
         first = samples.first(verify_samples)

@@ -96,6 +96,7 @@ def test_page_and_plot_are_written(tmp_path, monkeypatch):
     assert "](tables.png)" in (tmp_path / "tables.md").read_text()
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_a_finished_row_is_kept(tmp_path, monkeypatch):
     """The first call runs one row of the quick set, the second one leaves it, and of other settings it is run again."""
     output = tmp_path / "tables.json"

@@ -108,3 +108,10 @@ def test_wrong_inputs_are_refused_together() -> None:
         emulator.run(net, nets.random_inputs(net, 1, 2) | {"spikes": np.zeros((1, 2, 6), np.int32)})
     with pytest.raises(UserError, match="takes integers"):
         emulator.run(net, nets.random_inputs(net, 1, 2) | {"spikes": np.zeros((1, 2, 7))})
+    inputs = nets.random_inputs(net, 2, 3)
+    with pytest.raises(UserError, match="graded: 0 samples of 3 steps"):
+        emulator.run(net, {name: x[:0] for name, x in inputs.items()})
+    with pytest.raises(UserError, match="spikes: 2 samples of 0 steps"):
+        emulator.run(net, {name: x[:, :0] for name, x in inputs.items()})
+    with pytest.raises(UserError, match="differ in samples or time steps"):
+        emulator.run(net, inputs | {"spikes": inputs["spikes"][:, :2]})

@@ -21,10 +21,12 @@ from snnergy.neuromorphic.lava import run, runner
 from snnergy.neuromorphic.lava.group import members
 from snnergy.neuromorphic.lava.job import Job
 from snnergy.neuromorphic.lava.schedule import schedule_of
+from snnergy.neuromorphic.netx.files import read_netx
 from tests.neuromorphic.nets import diagonal_net, random_inputs, random_net
+from tests.neuromorphic.stock_files import chain_file
 
 pytestmark = pytest.mark.skipif(find_spec("lava") is None, reason="Lava runs on Python 3.10 only")
-TIMEOUT_S = 120
+TIMEOUT_S = 600  # which only a hang meets, however busy the machine is
 
 
 def assert_equal_records(net, inputs, **options):
@@ -100,9 +102,16 @@ def test_samples_of_one_step():
     assert_equal_records(net, signed_inputs(net, samples=7, steps=1))
 
 
-def test_a_network_without_reset_is_one_long_stream():
-    net = replace(gates(), reset=False)
-    assert_equal_records(net, signed_inputs(net, samples=1, steps=40))
+def test_three_samples_of_a_stock_network_are_one_stream(tmp_path):
+    chain_file(tmp_path / "m.net").close()
+    net, finished = read_netx(tmp_path / "m.net"), []
+    assert not net.reset
+    inputs = random_inputs(net, samples=3, steps=25)  # the longest delay spans two of them
+    expected = assert_equal_records(net, inputs, progress=finished.append)
+    cleared = emulator.run(replace(net, reset=True), inputs)
+    assert np.array_equal(expected.values["layer3"][0], cleared.values["layer3"][0])
+    assert not np.array_equal(expected.values["layer3"], cleared.values["layer3"])
+    assert sum(finished) == 3
 
 
 def test_only_readouts_are_recorded_in_full_unless_asked():
@@ -169,7 +178,7 @@ def test_a_run_ends_at_its_time_out(tmp_path, monkeypatch):
     begun = time.monotonic()
     with pytest.raises(BackendFailed, match=re.escape("did not finish 100003 steps within 4 s")):
         runner.execute(job, timeout_s=4)
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 60  # the steps would take minutes
     watch.assert_nothing_left(job.segments)
 
 
@@ -196,7 +205,7 @@ import sys
 from pathlib import Path
 from snnergy.neuromorphic.lava.job import Job
 from snnergy.neuromorphic.lava.runner import execute
-execute(Job.load(Path(sys.argv[1])), timeout_s=120)
+execute(Job.load(Path(sys.argv[1])), timeout_s=600)
 """
 
 
@@ -210,7 +219,7 @@ def test_a_killed_parent_leaves_nothing_behind(tmp_path):
     assert len(members(group)) > 10
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + TIMEOUT_S
     while (members(group) or tmp_path.exists()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert members(group) == []

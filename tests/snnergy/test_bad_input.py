@@ -207,7 +207,7 @@ def test_the_installed_program_does_the_same(tmp_path):
     path = tmp_path / "bad.nir"
     path.write_text("a text\n")
     program = Path(sys.executable).with_name("snnergy")
-    done = subprocess.run([program, "compile", path], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([program, "compile", path], capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(f"snnergy: {path}: not a NIR file") and done.stderr.count("\n") == 1

@@ -109,7 +109,7 @@ def test_ctrl_c_exits_130(cli, monkeypatch, stop):
 )
 def test_a_bug_is_one_line_and_exit_1_in_the_real_program(arguments, start):
     code = "import sys; from snnergy import cli; cli.run = lambda _: 1 // 0; sys.exit(cli.main())"
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=600)
     assert done.returncode == 1
     assert done.stderr.startswith(start)
     assert arguments or done.stderr.count("\n") == 1

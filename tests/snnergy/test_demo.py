@@ -27,6 +27,7 @@ def verified(monkeypatch):
     return calls
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_the_demo_leaves_every_artefact_and_its_figures(tiny, tmp_path, verified, monkeypatch, capsys):
     monkeypatch.setattr(module, "_LAVA_ENDS", (99, 0))
     monkeypatch.setattr(module, "_PARITY_SAMPLES", 4)

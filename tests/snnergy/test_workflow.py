@@ -6,7 +6,6 @@ import h5py
 import numpy as np
 import pytest
 
-from snnergy.commands import export as export_command
 from snnergy.commands import simulate as simulate_command
 
 
@@ -122,6 +121,7 @@ def test_a_verification_that_holds_is_said(cli, tiny, tmp_path, monkeypatch):
     assert "100 values (spikes, u, v) of 9 nodes on 2 samples, 0 mismatches" in outcome.out
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_train_writes_a_run_and_refuses_to_replace_it(cli, tiny, tmp_path):
     arguments = ("train", tiny.config_file, "train.epochs=1", "--seed", 3, "-o", tmp_path)
     outcome = cli(*arguments, "--json")
@@ -138,7 +138,7 @@ def test_the_words_of_results_hold_their_figures():
     from snnergy.neuromorphic.backends import Verification
 
     parity = Parity((NodeParity("a", 10, 0, ties=2), NodeParity("b", 5, 1)), 3, 1.0, 1e-6, 0.5)
-    text = export_command.describe_parity(parity)
+    text = str(parity)
     assert "15 values of 2 nodes on 3 samples, 1 mismatches, 2 ties" in text and "50.00%" in text
     verification = Verification(4, 2, 99, {"a": 3})
     assert "3 mismatches" in simulate_command.describe_verification(verification)

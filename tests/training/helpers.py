@@ -41,7 +41,7 @@ def grid(**fields) -> GridConfig:
 
 
 def tiny_config(name: str = "tiny", **model) -> Config:
-    train = TrainConfig(epochs=1, batch_size=256, learning_rate=1e-3)
+    train = TrainConfig(epochs=1, batch_size=64, learning_rate=1e-3)
     return Config(name=name, data=digits(), model=replace(TINY, **model), train=train)
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import distributed, multiprocessing
-from torch.nn import functional
+from torch import multiprocessing
 
 from snnergy.artefacts.errors import UserError
 from snnergy.training import checkpoint
-from snnergy.training.config.experiment import to_yaml
+from snnergy.training.config.experiment import load_config, to_yaml
 from snnergy.training.data.module import AudioVisualModule
+from snnergy.training.loop.train import train
 from snnergy.training.model.network import SNNergy
+from tests.training.gradient_step import gradients
 from tests.training.helpers import TINY, tiny_config
 
 
@@ -27,8 +28,9 @@ def configs(folder: Path, **train) -> Path:
     return path
 
 
-def train(config: Path, output: Path, *options: str) -> dict[str, torch.Tensor]:
-    command = [str(Path(sys.executable).with_name("snnergy")), "train", str(config), "-o", str(output), *options]
+def train_in_two(config: Path, output: Path) -> dict[str, torch.Tensor]:
+    program = str(Path(sys.executable).with_name("snnergy"))
+    command = [program, "train", str(config), "-o", str(output), "--devices", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("training tiny (seed 0") == 1
@@ -42,28 +44,6 @@ def distance(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) 
         for tensors in ([found[name] - expected[name] for name in expected], expected.values())
     )
     return (differences.norm() / values.norm()).item()
-
-
-def gradients(rank: int, processes: int, folder: Path) -> None:
-    """One step of one process: average the gradients, and write them with the statistics of BatchNorm."""
-    if processes > 1:
-        distributed.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=processes)
-    torch.manual_seed(0)
-    network = SNNergy(replace(TINY, base_dim=8)).double()
-    generator = torch.Generator().manual_seed(1)
-    video, audio = (torch.rand(3, 8, 1, 16, 16, generator=generator, dtype=torch.float64) for _ in range(2))
-    labels = torch.arange(8)
-    mine = slice(rank, None, processes)
-    functional.cross_entropy(network(video[:, mine], audio[:, mine]), labels[mine]).backward()
-    found = {name: p.grad for name, p in network.named_parameters()} | dict(network.named_buffers())
-    for name, p in network.named_parameters():
-        if processes > 1:
-            distributed.all_reduce(p.grad)
-        found[name] = p.grad / processes
-    if rank == 0:
-        torch.save(found, folder / f"{processes}.pt")
-    if processes > 1:
-        distributed.destroy_process_group()
 
 
 def test_gradients_and_statistics_of_two_processes_are_those_of_the_whole_batch(tmp_path):
@@ -85,7 +65,8 @@ def test_two_processes_train_as_one_with_twice_their_batch(tmp_path):
     seed comes out far away.
     """
     config = configs(tmp_path)
-    one, two = train(config, tmp_path / "one"), train(config, tmp_path / "two", "--devices", "2")
+    alone = train(load_config(config), tmp_path / "one", progress=False).checkpoint
+    one, two = checkpoint.load(alone).network.state_dict(), train_in_two(config, tmp_path / "two")
     torch.manual_seed(1)
     assert distance(two, one) < 0.01
     assert distance(SNNergy(replace(TINY)).state_dict(), one) > 0.1

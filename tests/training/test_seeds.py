@@ -13,6 +13,7 @@ from snnergy.training.loop.train import train
 from tests.training.helpers import Killed, kill_in_epoch, tiny_config
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_a_run_is_finished_when_its_checkpoint_is_of_these_settings(tmp_path, monkeypatch):
     config = tiny_config()
     assert seeds.finished(config, tmp_path) is None

@@ -23,6 +23,8 @@ from snnergy.training.loop.train import train
 from snnergy.training.model.network import SNNergy
 from tests.training.helpers import Killed, grid, kill_in_epoch, randomise, tiny_config
 
+pytestmark = pytest.mark.usefixtures("few_digits")
+
 
 def run(config, root, **options):
     return train(config, output=root, threads=1, **options)
@@ -90,7 +92,7 @@ def test_a_missing_data_set_leaves_nothing_behind(tmp_path):
 def test_the_network_that_is_kept_is_the_moving_average(tmp_path, monkeypatch):
     """Five steps: the average follows the recorded weights of each, and starts with those of the first."""
     config, decay, steps = tiny_config(), 0.7, []
-    config = replace(config, train=replace(config.train, batch_size=128, ema_decay=decay))
+    config = replace(config, train=replace(config.train, batch_size=36, ema_decay=decay))
     end = Learner.on_train_batch_end
 
     def record(learner, *arguments):
@@ -137,10 +139,10 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path, monkeypatch):
         refusals.append(refusal)
         return loader(module)
 
-    monkeypatch.setattr(AudioVisualModule, "train_dataloader", start_another)
-    run(config, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(AudioVisualModule, "train_dataloader", start_another)
+        run(config, tmp_path)
     assert len(refusals) == config.train.epochs
-    monkeypatch.undo()
     run(config, tmp_path, force=True)  # and afterwards it is free
 
 
