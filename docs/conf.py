@@ -34,7 +34,7 @@ myst_url_schemes = ("http", "https")
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 600  # seconds a cell: only what hangs takes so long
 nb_merge_streams = True
 # Help texts are shown as wide as a page's column, without colours.
 os.environ |= {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
