@@ -199,8 +199,8 @@ class ActivityWriter:
         self._storage = _COMPRESSION if compress else {}
         self._written = 0
         file.attrs.update(
-            format=ACTIVITY_FORMAT, version=VERSION, time_steps=head.time_steps, samples=head.samples, backend=head.backend,
-            model=head.model, provenance=json.dumps(dict(head.provenance)),
+            format=ACTIVITY_FORMAT, version=VERSION, time_steps=head.time_steps, samples=head.samples,
+            backend=head.backend, model=head.model, provenance=json.dumps(dict(head.provenance)),
         )  # fmt: skip
         if head.labels:
             file["label"] = np.asarray(head.labels, np.int64)

@@ -36,6 +36,7 @@ app = typer.Typer(
     help="Spiking networks from PyTorch through NIR to a bit-exact Loihi model, with an exact ledger of operations.",
     epilog="Example: snnergy demo",
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: drawing it with rich takes as long as everything else together
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, _module in _COMMANDS.items():

@@ -15,6 +15,7 @@ from snnergy.cli import run
 from snnergy.export.artefact import export
 from snnergy.neuromorphic.compile import compile
 from snnergy.neuromorphic.netx.files import write_netx
+from snnergy.neuromorphic.simulate import simulate
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, from_dict
 from snnergy.training.data import model_inputs
@@ -77,6 +78,7 @@ class Artefacts:
     nir: Path
     net: Path
     samples: Path
+    activity: Path
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +91,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Artefacts:
         nir=folder / "model.nir",
         net=folder / "model.net",
         samples=folder / "test.npz",
+        activity=folder / "recorded.h5",
     )
     made.config_file.write_text(yaml.safe_dump(TINY))
     torch.manual_seed(0)
@@ -96,4 +99,5 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Artefacts:
     write_samples(made.samples, model_inputs(made.config, "test", 6))
     export(made.checkpoint, made.nir, samples=None)
     write_netx(compile(made.nir, calibration=made.samples).net, made.net)
+    simulate(made.net, made.samples, output=made.activity)
     return made

@@ -197,7 +197,7 @@ def test_output_below_a_file(refused, tiny, tmp_path, command):
         "export": (tiny.checkpoint,),
         "compile": (tiny.nir,),
         "simulate": (tiny.net, "--input", tiny.samples),
-        "energy": (tiny.samples,),
+        "energy": (tiny.activity,),
     }
     (line,) = refused(command, *sources[command], "-o", target)
     assert str(target) in line and "-o" in line
