@@ -24,10 +24,10 @@ from benchmarks.results_file import read_rows, write_rows
 from benchmarks.threads import threads_a_job
 from snnergy.artefacts.samples import read_samples, write_samples
 from snnergy.export.artefact import export
-from snnergy.neuromorphic.compile import compile
 from snnergy.neuromorphic.inputs import shapes_of
-from snnergy.neuromorphic.simulate import simulate
-from snnergy.neuromorphic.verify import verify
+from snnergy.neuromorphic.lowering.compile import compile
+from snnergy.neuromorphic.simulation.simulate import simulate
+from snnergy.neuromorphic.simulation.verify import verify
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, load_config, to_dict
 from snnergy.training.data import model_inputs

@@ -27,8 +27,9 @@ from snnergy.energy.prices import FP32
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, load_config, to_dict
 from snnergy.training.data import arrays
+from snnergy.training.loop.result import TrainResult
 from snnergy.training.loop.seeds import finished
-from snnergy.training.loop.train import TrainResult, train
+from snnergy.training.loop.train import train
 
 PROFILES = {
     "loihi": ["model.profile=loihi", "model.ssa_scale=1.1"],

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from snnergy.artefacts.lazy_package import make_lazy
 
 if TYPE_CHECKING:
-    from snnergy.export.artefact import ExportResult, export
+    from snnergy.export.artefact import export
     from snnergy.export.parity import NodeParity, Parity
+    from snnergy.export.result import ExportResult
 
 # The functions of `parity` and `to_nir` are not among them: modules of those names are in the package.
 __all__ = ["ExportResult", "NodeParity", "Parity", "export"]
 
 _HOMES = {
-    "snnergy.export.artefact": ("ExportResult", "export"),
+    "snnergy.export.artefact": ("export",),
+    "snnergy.export.result": ("ExportResult",),
     "snnergy.export.parity": ("NodeParity", "Parity"),
 }
 make_lazy(__name__, {name: home for home, names in _HOMES.items() for name in names}, main="export")

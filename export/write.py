@@ -11,10 +11,10 @@ import nir
 from snnergy.artefacts.errors import CheckFailed
 from snnergy.artefacts.files import git_revision, versions, written_whole
 from snnergy.artefacts.samples import SampleSource
-from snnergy.export.artefact import ExportResult
 from snnergy.export.graph import Metadata
 from snnergy.export.parity import Parity, parity, refuse_misfits
 from snnergy.export.parity_inputs import parity_inputs
+from snnergy.export.result import ExportResult
 from snnergy.export.to_nir import to_nir
 from snnergy.neuromorphic.graph.read_nir import read_nir
 from snnergy.training import checkpoint as checkpoints

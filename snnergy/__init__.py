@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from snnergy.artefacts.errors import BackendFailed, CheckFailed, SnnergyError, UserError
     from snnergy.artefacts.release import __version__
     from snnergy.energy.account import EnergyReport, energy
-    from snnergy.export.artefact import ExportResult, export
-    from snnergy.neuromorphic.backends import BACKENDS, Backend, Emulator, Lava
-    from snnergy.neuromorphic.compile import compile
-    from snnergy.neuromorphic.compiled import Compiled
-    from snnergy.neuromorphic.networks import load
-    from snnergy.neuromorphic.run import Run
-    from snnergy.neuromorphic.simulate import simulate
-    from snnergy.neuromorphic.verify import Verification, verify
-    from snnergy.training.loop.train import TrainResult, train
+    from snnergy.export.artefact import export
+    from snnergy.export.result import ExportResult
+    from snnergy.neuromorphic.lowering.compile import compile
+    from snnergy.neuromorphic.lowering.compiled import Compiled
+    from snnergy.neuromorphic.simulation.backends import BACKENDS, Backend, Emulator, Lava
+    from snnergy.neuromorphic.simulation.networks import load
+    from snnergy.neuromorphic.simulation.run import Run
+    from snnergy.neuromorphic.simulation.simulate import simulate
+    from snnergy.neuromorphic.simulation.verify import Verification, verify
+    from snnergy.training.loop.result import TrainResult
+    from snnergy.training.loop.train import train
 
 __all__ = [
     "BACKENDS",
@@ -59,15 +61,16 @@ _HOMES = {
     "snnergy.artefacts.release": ("__version__",),
     "snnergy.artefacts.errors": ("BackendFailed", "CheckFailed", "SnnergyError", "UserError"),
     "snnergy.energy.account": ("EnergyReport",),
-    "snnergy.export.artefact": ("ExportResult",),
-    "snnergy.neuromorphic.backends": ("BACKENDS", "Backend", "Emulator", "Lava"),
-    "snnergy.neuromorphic.compile": ("compile",),
-    "snnergy.neuromorphic.compiled": ("Compiled",),
-    "snnergy.neuromorphic.networks": ("load",),
-    "snnergy.neuromorphic.run": ("Run",),
-    "snnergy.neuromorphic.simulate": ("simulate",),
-    "snnergy.neuromorphic.verify": ("Verification", "verify"),
-    "snnergy.training.loop.train": ("TrainResult", "train"),
+    "snnergy.export.result": ("ExportResult",),
+    "snnergy.neuromorphic.simulation.backends": ("BACKENDS", "Backend", "Emulator", "Lava"),
+    "snnergy.neuromorphic.lowering.compile": ("compile",),
+    "snnergy.neuromorphic.lowering.compiled": ("Compiled",),
+    "snnergy.neuromorphic.simulation.networks": ("load",),
+    "snnergy.neuromorphic.simulation.run": ("Run",),
+    "snnergy.neuromorphic.simulation.simulate": ("simulate",),
+    "snnergy.neuromorphic.simulation.verify": ("Verification", "verify"),
+    "snnergy.training.loop.result": ("TrainResult",),
+    "snnergy.training.loop.train": ("train",),
 }
 # `energy` and `export` are packages that can be called, see `snnergy.artefacts.lazy_package`.
 _PACKAGES = {"energy": "snnergy.energy", "export": "snnergy.export"}

@@ -19,15 +19,15 @@ from typing import Any
 
 from snnergy.artefacts.files import git_revision, refuse_overwrite, versions, written_whole
 from snnergy.artefacts.samples import read_samples, write_samples
-from snnergy.commands.compile import show_fidelity
 from snnergy.energy.account import energy
 from snnergy.energy.report import units
 from snnergy.export.artefact import export
-from snnergy.neuromorphic.compile import compile
-from snnergy.neuromorphic.compiled import Compiled
 from snnergy.neuromorphic.inputs import shapes_of
-from snnergy.neuromorphic.simulate import simulate
-from snnergy.neuromorphic.verify import verify
+from snnergy.neuromorphic.lowering.compile import compile
+from snnergy.neuromorphic.lowering.compiled import Compiled
+from snnergy.neuromorphic.simulation.simulate import simulate
+from snnergy.neuromorphic.simulation.verify import verify
+from snnergy.show import show_fidelity
 from snnergy.terminal import Terminal
 from snnergy.training.config.experiment import Config, load_config
 from snnergy.training.data import model_inputs

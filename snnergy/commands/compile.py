@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from snnergy.commands.options import Debug, Force, Json, Output, Readout, Version
+from snnergy.show import show_fidelity
 from snnergy.terminal import Terminal
 
-if TYPE_CHECKING:
-    from snnergy.neuromorphic.fidelity import FidelityReport
-
 EXAMPLE = "snnergy compile model.nir --calibration val.npz -o model.net"
-_WORST_SHOWN = 5
 
 
 def command(
@@ -45,7 +42,7 @@ def command(
     for path in (target, target.with_suffix(".fidelity.json")):
         refuse_overwrite(path, force, inputs=[model, *filter(None, (calibration,))])
     with terminal.progress(f"compiling {model}"):
-        from snnergy.neuromorphic.compile import compile
+        from snnergy.neuromorphic.lowering.compile import compile
 
         compiled = compile(model, calibration=calibration, dt=dt, readout=readout)
     report_path = compiled.save(target, force=force)
@@ -65,24 +62,4 @@ def command(
             "accuracy_float": report.accuracy_float,
             "accuracy_quantized": report.accuracy_quantized,
         }
-    )
-
-
-def show_fidelity(terminal: Terminal, report: FidelityReport) -> None:
-    """Print what quantization cost, and the nodes that lost most."""
-    terminal.say(f"time step {report.dt:g} ({report.dt_reason})")
-    if not report.samples:
-        terminal.say("fidelity not measured: pass --calibration with samples to choose scales on, and to measure")
-        return
-    if report.accuracy_float is not None and report.accuracy_quantized is not None:
-        terminal.say(
-            f"accuracy on {report.samples} calibration samples: {report.accuracy_float:.2%} in float, "
-            f"{report.accuracy_quantized:.2%} in 8 bits"
-        )
-    terminal.say(f"same prediction in float and in 8 bits: {report.same_prediction:.2%} of samples")
-    worst = sorted(report.nodes, key=lambda node: node.own_error or 0.0, reverse=True)[:_WORST_SHOWN]
-    terminal.table(
-        f"Nodes that quantization changed most, of {len(report.nodes)}",
-        ("node", "own error", "agreement end to end", "weights clipped"),
-        [(n.node, f"{n.own_error or 0:.3%}", f"{n.agreement or 0:.3%}", str(n.saturated)) for n in worst],
     )

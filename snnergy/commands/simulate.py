@@ -9,12 +9,12 @@ import typer
 
 from snnergy.artefacts.errors import CheckFailed
 from snnergy.commands.options import Debug, Force, Json, Output, Readout, Version
-from snnergy.neuromorphic.backends import LAVA_TIMEOUT_S, BackendName, Lava
+from snnergy.neuromorphic.simulation.backends import LAVA_TIMEOUT_S, BackendName, Lava
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
-    from snnergy.neuromorphic.run import Run
-    from snnergy.neuromorphic.verify import Verification
+    from snnergy.neuromorphic.simulation.run import Run
+    from snnergy.neuromorphic.simulation.verify import Verification
 
 EXAMPLE = "snnergy simulate model.net --input test.npz --verify -o activity.h5"
 
@@ -45,9 +45,9 @@ def command(
     from snnergy.artefacts.kinds import NETX, SAMPLES, require
     from snnergy.artefacts.samples import read_samples
     from snnergy.neuromorphic.inputs import shapes_of
-    from snnergy.neuromorphic.networks import Named, load
-    from snnergy.neuromorphic.simulate import simulate
-    from snnergy.neuromorphic.verify import verify as compare
+    from snnergy.neuromorphic.simulation.networks import Named, load
+    from snnergy.neuromorphic.simulation.simulate import simulate
+    from snnergy.neuromorphic.simulation.verify import verify as compare
 
     terminal: Terminal = context.obj
     target = output or model.with_name("activity.h5")

@@ -14,7 +14,7 @@ from snnergy.training.config.packaged import packaged_experiments
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
-    from snnergy.training.loop.train import TrainResult
+    from snnergy.training.loop.result import TrainResult
 
 EXAMPLE = "snnergy train digits model.blank=video --seed 1"
 _EXPERIMENTS = ", ".join(packaged_experiments())

@@ -12,14 +12,15 @@ import torch
 from snnergy.artefacts.samples import Samples
 from snnergy.energy import count
 from snnergy.export.to_nir import to_nir
-from snnergy.neuromorphic import decode, emulator, lava
+from snnergy.neuromorphic import emulator, lava
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.inputs import to_integers
 from snnergy.neuromorphic.ir import QuantNet
-from snnergy.neuromorphic.lower import lower
+from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.netx.files import read_netx, write_netx
-from snnergy.neuromorphic.simulate import simulate
+from snnergy.neuromorphic.simulation import decode
+from snnergy.neuromorphic.simulation.simulate import simulate
 from snnergy.training.model.network import SNNergy
 from tests.export.networks import network, pixels
 

@@ -11,8 +11,8 @@ import pytest
 from snnergy.energy import count, energy, read_activity
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.read_nir import from_graph
-from snnergy.neuromorphic.lower import lower
-from snnergy.neuromorphic.simulate import simulate
+from snnergy.neuromorphic.lowering.lower import lower
+from snnergy.neuromorphic.simulation.simulate import simulate
 from tests.neuromorphic import graphs, nets
 
 SYNAPTIC = ("ac", "graded_events", "mac_effective")

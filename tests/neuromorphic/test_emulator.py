@@ -15,7 +15,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.emulator.synapses import delivered, drive
 from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantSynapse
-from snnergy.neuromorphic.recording import fan_out
+from snnergy.neuromorphic.simulation.recording import fan_out
 from tests.neuromorphic import nets, reference
 
 

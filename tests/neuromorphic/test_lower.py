@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import UserError
-from snnergy.neuromorphic import decode, emulator
-from snnergy.neuromorphic.compile import compile
+from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.inputs import to_integers
-from snnergy.neuromorphic.lower import lower
+from snnergy.neuromorphic.lowering.compile import compile
+from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.netx.files import read_netx, write_netx
+from snnergy.neuromorphic.simulation import decode
 from tests.neuromorphic import graphs
 from tests.neuromorphic.test_read_nir import chain
 

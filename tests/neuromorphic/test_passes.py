@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from snnergy.artefacts.errors import UserError
-from snnergy.neuromorphic.calibrate import calibrate
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.ir import FloatNet
+from snnergy.neuromorphic.lowering.calibrate import calibrate
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime

@@ -16,12 +16,12 @@ from snnergy.artefacts.activity import Activity
 from snnergy.artefacts.activity_file import read_activity
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import emulator
-from snnergy.neuromorphic.backends import BACKENDS, BackendName, Emulator, as_backend
-from snnergy.neuromorphic.compiled import Compiled
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.inputs import to_integers
-from snnergy.neuromorphic.lower import lower
-from snnergy.neuromorphic.simulate import simulate
+from snnergy.neuromorphic.lowering.compiled import Compiled
+from snnergy.neuromorphic.lowering.lower import lower
+from snnergy.neuromorphic.simulation.backends import BACKENDS, BackendName, Emulator, as_backend
+from snnergy.neuromorphic.simulation.simulate import simulate
 from tests.neuromorphic import graphs
 
 

@@ -16,7 +16,7 @@ import energy
 import training
 
 import snnergy
-import snnergy.neuromorphic.lower
+import snnergy.neuromorphic.lowering.lower
 import snnergy.training.model.network
 from snnergy.energy import TECHNOLOGIES
 

@@ -13,9 +13,9 @@ import yaml
 from snnergy.artefacts.samples import write_samples
 from snnergy.cli import run
 from snnergy.export.artefact import export
-from snnergy.neuromorphic.compile import compile
+from snnergy.neuromorphic.lowering.compile import compile
 from snnergy.neuromorphic.netx.files import write_netx
-from snnergy.neuromorphic.simulate import simulate
+from snnergy.neuromorphic.simulation.simulate import simulate
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, from_dict
 from snnergy.training.data import model_inputs

@@ -6,7 +6,7 @@ import pytest
 
 from snnergy import demo as module
 from snnergy.artefacts.errors import UserError
-from snnergy.neuromorphic.verify import Verification
+from snnergy.neuromorphic.simulation.verify import Verification
 from snnergy.terminal import Terminal
 from snnergy.training.config.experiment import load_config
 

@@ -88,7 +88,7 @@ def test_simulate_and_energy_default_beside_their_input(cli, tiny):
 
 
 def test_a_verification_that_fails_exits_3_and_leaves_no_activity(cli, tiny, tmp_path, monkeypatch):
-    from snnergy.neuromorphic import verify as module
+    from snnergy.neuromorphic.simulation import verify as module
 
     found = module.Verification(samples=2, nodes=9, values_compared=100, mismatches={"stage1.video.spds.out": 7})
     asked = {}
@@ -111,7 +111,7 @@ def test_a_verification_that_fails_exits_3_and_leaves_no_activity(cli, tiny, tmp
 
 
 def test_a_verification_that_holds_is_said(cli, tiny, tmp_path, monkeypatch):
-    from snnergy.neuromorphic import verify as module
+    from snnergy.neuromorphic.simulation import verify as module
 
     monkeypatch.setattr(module, "verify", lambda *_, **__: module.Verification(2, 9, 100, {}))
     outcome = cli("simulate", tiny.net, "--input", tiny.samples, "--verify", "-o", tmp_path / "activity.h5")
@@ -133,7 +133,7 @@ def test_train_writes_a_run_and_refuses_to_replace_it(cli, tiny, tmp_path):
 
 def test_the_words_of_results_hold_their_figures():
     from snnergy.export.parity import NodeParity, Parity
-    from snnergy.neuromorphic.verify import Verification
+    from snnergy.neuromorphic.simulation.verify import Verification
 
     parity = Parity((NodeParity("a", 10, 0, ties=2), NodeParity("b", 5, 1)), 3, 1.0, 1e-6, 0.5)
     text = str(parity)

@@ -33,7 +33,7 @@ from snnergy.training.data.module import AudioVisualModule
 from snnergy.training.loop.evaluation import evaluate
 from snnergy.training.loop.learner import Learner
 from snnergy.training.loop.progress import EpochLines
-from snnergy.training.loop.train import Progress, TrainResult
+from snnergy.training.loop.result import Progress, TrainResult
 
 _BEST, _LAST = "best.ckpt", "last.ckpt"
 

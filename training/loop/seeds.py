@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.extras import require
-from snnergy.training.loop.train import PACKAGES, Progress, TrainResult, train
+from snnergy.training.loop.result import Progress, TrainResult
+from snnergy.training.loop.train import PACKAGES, train
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config

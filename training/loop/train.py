@@ -7,28 +7,17 @@ the top of this module may import them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from snnergy.artefacts.extras import require
 from snnergy.artefacts.files import refuse_overwrite
+from snnergy.training.loop.result import Progress, TrainResult
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
 
 PACKAGES = ("torch", "lightning", "spikingjelly", "numba", "librosa", "pydantic", "yaml", "filelock")
-
-# A progress bar; or a function that is given a line for each epoch; or nothing.
-Progress = Literal["bar"] | Callable[[str], None] | None
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """Where the best network lies, and what metrics.json says of it."""
-
-    checkpoint: Path
-    metrics: dict[str, Any]
 
 
 def train(

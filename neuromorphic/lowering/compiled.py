@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from snnergy.artefacts import display
 from snnergy.artefacts.files import refuse_overwrite
-from snnergy.neuromorphic.fidelity import FidelityReport
 from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.lowering.fidelity import FidelityReport
 from snnergy.neuromorphic.netx.files import write_netx
 
 if TYPE_CHECKING:

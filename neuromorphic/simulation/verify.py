@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnergy.artefacts.samples import SampleSource, as_samples
-from snnergy.neuromorphic.backends import LAVA_TIMEOUT_S, Emulator, Lava
 from snnergy.neuromorphic.inputs import shapes_of, to_integers
-from snnergy.neuromorphic.networks import NetSource, as_network
+from snnergy.neuromorphic.simulation.backends import LAVA_TIMEOUT_S, Emulator, Lava
+from snnergy.neuromorphic.simulation.networks import NetSource, as_network
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from snnergy.artefacts.files import written_whole
 from snnergy.artefacts.records import Records
 from snnergy.artefacts.samples import Samples
 from snnergy.artefacts.types import FloatArray
-from snnergy.neuromorphic import decode
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.limits import ALIGN_SHIFT
 from snnergy.neuromorphic.passes.quantize import Calibration, QuantizeResult
+from snnergy.neuromorphic.simulation import decode
 
 Verdict = Literal["faithful", "approximate"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import nir
 
 from snnergy.artefacts.samples import SampleSource, as_samples
-from snnergy.neuromorphic.compiled import Compiled
 from snnergy.neuromorphic.graph.read_nir import from_graph, read_nir
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import shapes_of
-from snnergy.neuromorphic.lower import lower
+from snnergy.neuromorphic.lowering.compiled import Compiled
+from snnergy.neuromorphic.lowering.lower import lower
 
 
 def compile(

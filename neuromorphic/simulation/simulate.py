@@ -14,13 +14,13 @@ from snnergy.artefacts.activity_file import activity_of
 from snnergy.artefacts.files import refuse_overwrite, written_whole
 from snnergy.artefacts.records import Records, added
 from snnergy.artefacts.samples import Samples, SampleSource, as_samples
-from snnergy.neuromorphic import decode
-from snnergy.neuromorphic.backends import Backend, Progress, as_backend
 from snnergy.neuromorphic.inputs import check_range, shapes_of, to_integers
 from snnergy.neuromorphic.ir import QuantNet
-from snnergy.neuromorphic.networks import NetSource, as_network
-from snnergy.neuromorphic.recording import begin_recording
-from snnergy.neuromorphic.run import Run, in_memory
+from snnergy.neuromorphic.simulation import decode
+from snnergy.neuromorphic.simulation.backends import Backend, Progress, as_backend
+from snnergy.neuromorphic.simulation.networks import NetSource, as_network
+from snnergy.neuromorphic.simulation.recording import begin_recording
+from snnergy.neuromorphic.simulation.run import Run, in_memory
 
 
 def simulate(

@@ -7,20 +7,22 @@ from dataclasses import replace
 
 from snnergy.artefacts.files import versions
 from snnergy.artefacts.samples import Samples
-from snnergy.neuromorphic import decode, emulator, fidelity
-from snnergy.neuromorphic.calibrate import calibrate
-from snnergy.neuromorphic.compiled import Compiled
+from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import to_integers
+from snnergy.neuromorphic.lowering import fidelity
+from snnergy.neuromorphic.lowering.calibrate import calibrate
+from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
 from snnergy.neuromorphic.passes.fuse import Fuse
 from snnergy.neuromorphic.passes.quantize import Quantize
+from snnergy.neuromorphic.simulation import decode
 
 
 def lower(source: NirSource, samples: Samples | None = None, *, readout: str | None = None) -> Compiled:
-    """Lower a graph that has been read; `snnergy.neuromorphic.compile` describes the arguments."""
+    """Lower a graph that has been read; `snnergy.neuromorphic.lowering.compile` describes the arguments."""
     fused = Fuse()(source)
     chosen = decode.readout_of(fused.outputs, readout)
     if samples is not None:
