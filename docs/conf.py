@@ -48,4 +48,5 @@ napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 nitpick_ignore_regex = [
     ("py:exc", ".*"),  # named as in the source, without its module
+    ("py:class", r"nir\..*"),  # described by nir itself
 ]

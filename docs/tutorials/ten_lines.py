@@ -12,11 +12,8 @@ x = torch.rand(100, 8, 64)  # samples, time steps, inputs
 nodes = [nir.Input({"input": np.array([64])})]
 for layer in layers:
     weight, bias = (tensor.detach().numpy() for tensor in (layer.weight, layer.bias))
-    size = len(bias)
-    nodes += [
-        nir.Affine(weight, bias),
-        nir.LIF(tau=np.full(size, 2.0), r=np.ones(size), v_leak=np.zeros(size), v_threshold=np.full(size, 0.1)),
-    ]
+    one, zero = np.ones(len(bias)), np.zeros(len(bias))
+    nodes += [nir.Affine(weight, bias), nir.LIF(tau=2 * one, r=one, v_leak=zero, v_threshold=0.1 * one)]
 graph = nir.NIRGraph.from_list(*nodes, nir.Output({"output": np.array([10])}))
 
 net = sn.compile(graph, calibration=x, dt=1.0)
