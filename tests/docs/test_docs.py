@@ -65,7 +65,7 @@ def test_the_readme_shows_the_script_of_ten_lines():
     docstring = ast.get_docstring(ast.parse(TEN_LINES.read_text()), clean=False)
     code = TEN_LINES.read_text().removeprefix(f'"""{docstring}"""\n\n')
     *_, body = code.partition("import snnergy as sn\n")
-    assert len(body.split("\n")) - body.count("\n\n") - 1 == 10
+    assert len([line for line in body.splitlines() if line]) == 10
     assert f"```python\n{code}```\n" in (ROOT / "README.md").read_text()
 
 
