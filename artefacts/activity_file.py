@@ -50,7 +50,7 @@ def read_activity(path: Path | str) -> Activity:
     path = Path(path)
     require((path, ACTIVITY))
     if not h5py.is_hdf5(path):
-        raise UserError(f"{path}: not an HDF5 file; `snnergy energy` reads what `snnergy simulate -o` writes")
+        raise UserError(f"{path}: not an HDF5 file; `energy` reads what `simulate` records")
     try:
         with h5py.File(path, "r") as file:
             return activity_of(file, path, str(path))

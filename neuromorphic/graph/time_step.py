@@ -32,8 +32,8 @@ def choose_dt(graph: nir.NIRGraph, dt: float | None) -> tuple[float, str]:
         return float(graph.metadata["dt"]), "from the file's metadata"
     taus = [_shortest(node) for node in graph.nodes.values() if rule_of(node).time_constant]
     if taus and min(taus) >= 1:
-        return 1.0, "guessed: every time constant is at least 1, so they count steps; pass --dt to change"
-    return _CUSTOMARY_DT, f"guessed: the customary {_CUSTOMARY_DT:g}; pass --dt to change"
+        return 1.0, "guessed: every time constant is at least 1, so they count steps; give dt to change it"
+    return _CUSTOMARY_DT, f"guessed: the customary {_CUSTOMARY_DT:g}; give dt to change it"
 
 
 def _shortest(node: Any) -> float:

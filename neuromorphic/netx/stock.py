@@ -65,7 +65,7 @@ def read_chain(file: h5py.File, name: str, num_layers: int | None, provenance: d
     if chain.violations:
         raise UserError(chain.violations)
     if not chain.populations:
-        raise UserError(f"{name}: no layer of neurons among the first {num_layers or count}; raise --num-layers")
+        raise UserError(f"{name}: no layer of neurons among the first {num_layers or count}; raise num_layers")
     net = QuantNet(
         inputs=tuple(chain.inputs),
         populations=tuple(chain.populations),
@@ -90,7 +90,7 @@ def _read_layer(chain: _Chain, layer: Fields, index: int) -> None:
     elif kind == "dense":
         _read_dense(chain, layer, index)
     elif kind != "flatten":  # arrays are flat and C-ordered here, which is what netx's flatten yields
-        layer.refuse("type", f"netx cannot build a layer of type {kind!r}; pass --num-layers {index} to stop before it")
+        layer.refuse("type", f"netx cannot build a layer of type {kind!r}; num_layers {index} stops before it")
 
 
 def _read_input(chain: _Chain, layer: Fields) -> None:

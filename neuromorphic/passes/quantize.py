@@ -150,7 +150,7 @@ def _port(port: InputPort, calibration: Calibration | None) -> InputPort:
         return port
     if calibration is None:
         raise UserError(
-            f"input {port.name!r}: analog and without a declared scale; pass --calibration with typical samples"
+            f"input {port.name!r}: analog and without a declared scale; give calibration samples that are typical"
         )
     values = calibration.values[port.name]
     signed = bool((values < 0).any())

@@ -27,7 +27,7 @@ def test_ntidigits_is_a_chain_of_delayed_dense_layers():
 
 
 def test_the_layer_that_netx_cannot_build_is_named_with_the_way_out():
-    with pytest.raises(UserError, match=r"/layer/5/type: .*'average'.*--num-layers 5"):
+    with pytest.raises(UserError, match=r"/layer/5/type: .*'average'.*num_layers 5 stops"):
         read_netx(stock_file("gts/ntidigits/ntidigits.net"))
 
 
@@ -133,7 +133,7 @@ def replace_field(path, value):
     ("change", "message"),
     [
         (replace_field("layer/3/type", np.array([b"dense_rec"])), "/layer/3/type: netx cannot build.*dense_rec"),
-        (replace_field("layer/1/type", np.array([b"pool"])), "/layer/1/type: .*pool.*--num-layers 1"),
+        (replace_field("layer/1/type", np.array([b"pool"])), "/layer/1/type: .*pool.*num_layers 1 stops"),
         (replace_field("layer/1/weight", np.full((3, 2, 3, 3), np.nan)), "/layer/1/weight: .*NaN"),
         (replace_field("layer/1/weight", np.full((3, 2, 3, 3), 0.25)), "/layer/1/weight: .*whole"),
         (replace_field("layer/1/weight", np.full((3, 2, 3, 3), 300)), "255"),

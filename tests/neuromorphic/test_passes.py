@@ -165,7 +165,7 @@ def test_undeclared_analog_input_needs_calibration() -> None:
     inp, out = flat(3)
     source = from_graph(chain(inp, nir.Linear(np.eye(3)), graphs.lif((3,)), out))
     net = floating(source)
-    with pytest.raises(UserError, match="--calibration"):
+    with pytest.raises(UserError, match="give calibration samples"):
         Quantize()(net)
     x = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
     port = Quantize(calibrate(source, graphs.Samples({"n0": x}, None)))(net).net.inputs[0]

@@ -47,5 +47,5 @@ class ChipParameters:
         """dt over the time constant `name`."""
         tau = self.uniform(name)
         if tau < self.dt:
-            self.violations.append(f"{name} {tau:g} is shorter than dt {self.dt:g}; pass a smaller --dt")
+            self.violations.append(f"{name} {tau:g} is shorter than dt {self.dt:g}; give a smaller dt")
         return self.dt / tau
