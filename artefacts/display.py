@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.extras import require
 
 if TYPE_CHECKING:
     import pandas
@@ -21,10 +21,9 @@ def data_frame(rows: Sequence[Row], index: str) -> pandas.DataFrame:
     Raises:
         UserError: pandas is not installed.
     """
-    try:
-        import pandas
-    except ImportError as error:
-        raise UserError("to_dataframe needs pandas; pip install pandas") from error
+    require("to_dataframe", "notebook", "pandas")
+    import pandas
+
     return pandas.DataFrame([dict(row) for row in rows]).set_index(index)
 
 

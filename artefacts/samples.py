@@ -102,6 +102,27 @@ def read_samples(path: Path, shapes: Mapping[str, Shape], *, time_last: bool = F
     return checked(arrays, shapes, found if labels is None else labels, str(path))
 
 
+def as_classes(labels: Any, classes: int | None = None) -> IntArray:
+    """Labels as int64 classes 0, 1, 2, …; whole numbers stored as floats are classes too.
+
+    Args:
+        classes: how many there are, None where that is not known.
+
+    Raises:
+        ValueError: something else is among them.
+    """
+    array = _array(labels)
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"holds {array.dtype}; store the number of each sample's class, 0, 1, 2, …")
+    wrong = ~np.isfinite(array) | (array != np.rint(array)) | (array < 0)
+    if wrong.any():
+        first = array[wrong].flat[0]
+        raise ValueError(f"{wrong.sum()} values are no classes (first {first:g}); classes are 0, 1, 2, …")
+    if classes is not None and array.max(initial=0) >= classes:
+        raise ValueError(f"{array.max():g} is none of the {classes} classes, 0 to {classes - 1}")
+    return array.astype(np.int64)
+
+
 def write_samples(path: Path, arrays: Mapping[str, Array], *, force: bool = False) -> None:
     """Write arrays, `label` among them if there are labels, as the `.npz` that `read_samples` takes.
 
@@ -137,7 +158,7 @@ def checked(arrays: Mapping[str, Array | None], shapes: Mapping[str, Shape], lab
     classes = None
     if labels is not None:
         try:
-            classes = _classes(_array(labels))
+            classes = as_classes(labels)
         except ValueError as error:
             violations.append(f"{where}: {LABEL}: {error}")
     if classes is not None and lengths and len(set(lengths.values())) == 1:
@@ -198,14 +219,3 @@ def _with_sample_axis(array: Array, shape: Shape, where: str) -> Array:
     if array.ndim == len(given) + 1:
         _log.warning("%s: %s is taken for one sample of %d time steps; give (samples, T, …)", where, given, given[0])
     return array.reshape(*array.shape[:2], *shape)
-
-
-def _classes(labels: Array) -> IntArray:
-    """Labels as int64 classes; whole numbers stored as floats are classes too."""
-    if labels.dtype.kind not in "buif":
-        raise ValueError(f"holds {labels.dtype}; store the number of each sample's class, 0, 1, 2, …")
-    wrong = ~np.isfinite(labels) | (labels != np.rint(labels)) | (labels < 0)
-    if wrong.any():
-        first = labels[wrong].flat[0]
-        raise ValueError(f"{wrong.sum()} values are no classes (first {first:g}); classes are 0, 1, 2, …")
-    return labels.astype(np.int64)

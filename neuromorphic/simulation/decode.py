@@ -8,6 +8,7 @@ import numpy as np
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.records import Records
+from snnergy.artefacts.samples import as_classes
 from snnergy.artefacts.types import FloatArray, IntArray
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.limits import ALIGN_SHIFT
@@ -53,8 +54,7 @@ def accuracy(scores: FloatArray, labels: IntArray) -> float:
 
 def check_labels(labels: IntArray | None, classes: int, readout: str) -> None:
     """Raise `UserError` where a label is none of the classes that an output tells apart."""
-    if labels is not None and labels.max(initial=0) >= classes:
-        raise UserError(
-            f"label {labels.max()}: the output {readout!r} has {classes} classes, 0 to {classes - 1}; check the "
-            "labels, or read another output"
-        )
+    try:
+        as_classes([] if labels is None else labels, classes)
+    except ValueError as error:
+        raise UserError(f"label: {error}, of the output {readout!r}; check the labels, or read another") from error

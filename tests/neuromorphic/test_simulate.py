@@ -128,7 +128,7 @@ def test_arrays_of_any_kind_are_samples(compiled: Compiled, tmp_path: Path) -> N
         (["cat", "dog", "cat"], "store the number of each sample's class"),
         ([0.5, 1.0, 2.0], "1 values are no classes"),
         ([0, -1, 2], "are no classes"),
-        ([0, 1, 3], "label 3: the output 'head' has 3 classes"),
+        ([0, 1, 3], "label: 3 is none of the 3 classes, 0 to 2, of the output 'head'"),
         ([0, 1], "one label a sample"),
         ([np.nan, 0, 1], "are no classes"),
     ],

@@ -61,6 +61,18 @@ def test_evaluate_does_not_depend_on_the_batch():
     assert loss == pytest.approx(-log_probability[np.arange(7), samples["label"]].mean(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(["cat", "dog"], "store the number"), ([0.5, 1.0], "are no classes"), ([0, 99], "99 is none of the")],
+)
+def test_labels_that_are_no_classes_are_refused_before_the_network_runs(labels, message, monkeypatch):
+    network = SNNergy(tiny_config().model)
+    monkeypatch.setattr(network, "forward", lambda *_: pytest.fail("it ran"))
+    pixels = np.zeros((2, 1, 1, 16, 16), np.uint8)
+    with pytest.raises(UserError, match=message):
+        evaluate(network, {"video": pixels, "audio": pixels, "label": np.array(labels)}, batch_size=2)
+
+
 def test_a_run_is_quiet_and_leaves_its_artefacts(tmp_path, capfd):
     config = tiny_config()
     settings = torch.get_num_threads(), logging.getLogger("lightning.pytorch").level

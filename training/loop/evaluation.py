@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from snnergy.artefacts.samples import LABEL, MODALITIES, PIXEL_MAX
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.samples import LABEL, MODALITIES, PIXEL_MAX, as_classes
 from snnergy.training.model.network import SNNergy
 
 
@@ -31,17 +32,24 @@ def evaluate(
 
     Returns:
         accuracy in 0..1, mean cross entropy in nats, logits `(N, classes)`.
+
+    Raises:
+        UserError: a label is no class of the network; found before anything runs.
     """
+    try:
+        labels = torch.from_numpy(as_classes(arrays[LABEL], network.config.classes))
+    except ValueError as error:
+        raise UserError(f"label: {error}; check the labels, or model.classes") from error
     device = next(network.parameters()).device
     was_training = network.training
     network.eval()
     batches = []
     with torch.inference_mode():
-        for start in range(0, len(arrays[LABEL]), batch_size):
+        for start in range(0, len(labels), batch_size):
             rows = slice(start, start + batch_size)
             video, audio = (to_input(torch.from_numpy(arrays[name][rows]).to(device)) for name in MODALITIES)
             batches.append(network(video, audio).cpu())
     network.train(was_training)
-    logits, labels = torch.cat(batches), torch.from_numpy(arrays[LABEL])
+    logits = torch.cat(batches)
     accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
     return accuracy, functional.cross_entropy(logits, labels).item(), logits.numpy()

@@ -32,7 +32,7 @@ def train(
     threads: int | None = None,
     devices: int = 1,
 ) -> TrainResult:
-    """Train an experiment to the end, into the folder `output / NAME`, as `run` describes it.
+    """Train an experiment to the end, into the folder `output / NAME`: checkpoint.pt, metrics.json, config.yaml, logs/.
 
     With several devices the calling program is started again for each of them, as Lightning's DDP does; those started
     again end here, and the first one goes on.
