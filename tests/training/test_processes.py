@@ -13,7 +13,7 @@ from torch import multiprocessing
 
 from snnergy.artefacts.errors import UserError
 from snnergy.training import checkpoint
-from snnergy.training.config.experiment import load_config, to_yaml
+from snnergy.training.config.experiment import to_yaml
 from snnergy.training.data.module import AudioVisualModule
 from snnergy.training.loop.train import train
 from snnergy.training.model.network import SNNergy
@@ -65,7 +65,7 @@ def test_two_processes_train_as_one_with_twice_their_batch(tmp_path):
     seed comes out far away.
     """
     config = configs(tmp_path)
-    alone = train(load_config(config), tmp_path / "one", progress=False).checkpoint
+    alone = train(config, output=tmp_path / "one").checkpoint
     one, two = checkpoint.load(alone).network.state_dict(), train_in_two(config, tmp_path / "two")
     torch.manual_seed(1)
     assert distance(two, one) < 0.01
