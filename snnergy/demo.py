@@ -17,21 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import snnergy as sn
 from snnergy.artefacts.files import git_revision, refuse_overwrite, versions, written_whole
 from snnergy.artefacts.samples import read_samples, write_samples
-from snnergy.energy.account import energy
 from snnergy.energy.report import units
-from snnergy.export.artefact import export
 from snnergy.neuromorphic.inputs import shapes_of
-from snnergy.neuromorphic.lowering.compile import compile
-from snnergy.neuromorphic.lowering.compiled import Compiled
-from snnergy.neuromorphic.simulation.simulate import simulate
-from snnergy.neuromorphic.simulation.verify import verify
 from snnergy.show import show_fidelity
 from snnergy.terminal import Terminal
 from snnergy.training.config.experiment import Config, load_config
-from snnergy.training.data import model_inputs
-from snnergy.training.loop.train import train
 
 EXPERIMENT = "digits"
 _LAVA_ENDS = (3, 11)  # the first Python that lava-nc 0.10.0 does not run on
@@ -138,7 +131,9 @@ def _empty_summary() -> Summary:
 
 def _train(run: _Demo, experiment: Config) -> None:
     with run.step("train", f"training: {experiment.train.epochs} epochs on {experiment.data.name}"):
-        metrics = train(experiment, output=run.folder, progress=run.terminal.follow).metrics
+        metrics = sn.train(experiment, output=run.folder, progress=run.terminal.follow).metrics
+        from snnergy.training.data import model_inputs
+
         calibration = model_inputs(experiment, "val", run.extent.calibration_samples)
         write_samples(run.folder / "calibration.npz", calibration)
         write_samples(run.folder / "test.npz", model_inputs(experiment, "test", run.extent.test_samples))
@@ -149,34 +144,34 @@ def _train(run: _Demo, experiment: Config) -> None:
 def _export(run: _Demo) -> None:
     with run.step("export", "exporting to NIR, and comparing every spike of every node with PyTorch"):
         checkpoint = run.folder / "training" / "checkpoint.pt"
-        parity = export(checkpoint, run.folder / "model.nir", samples=run.extent.parity_samples).parity
+        parity = sn.export(checkpoint, run.folder / "model.nir", samples=run.extent.parity_samples).parity
         assert parity is not None  # there are samples
         run.summary["parity_mismatches"] = parity.mismatches
     run.terminal.say(str(parity))
 
 
-def _compile(run: _Demo) -> Compiled:
+def _compile(run: _Demo) -> sn.Compiled:
     samples = run.extent.calibration_samples
     with run.step("compile", f"quantizing to 8-bit weights, calibrated on {samples} validation samples"):
-        compiled = compile(run.folder / "model.nir", calibration=run.folder / "calibration.npz")
+        compiled = sn.compile(run.folder / "model.nir", calibration=run.folder / "calibration.npz")
         compiled.save(run.folder / "model.net")
     show_fidelity(run.terminal, compiled.fidelity)
     return compiled
 
 
-def _simulate(run: _Demo, compiled: Compiled) -> None:
+def _simulate(run: _Demo, compiled: sn.Compiled) -> None:
     samples = read_samples(run.folder / "test.npz", shapes_of(compiled.net.inputs))
     with (
         run.step("simulate", f"simulating {len(samples)} test samples in the bit-exact emulator"),
         run.terminal.progress("simulating", total=len(samples)) as advance,
     ):
         path = run.folder / "activity.h5"
-        accuracy = simulate(run.folder / "model.net", samples, output=path, progress=advance).accuracy
+        accuracy = sn.simulate(run.folder / "model.net", samples, output=path, progress=advance).accuracy
         run.summary["accuracy_8bit"] = accuracy
     run.terminal.say(f"accuracy {accuracy:.2%} in 8 bits, {run.summary['accuracy_float']:.2%} in float")
 
 
-def _verify(run: _Demo, compiled: Compiled) -> None:
+def _verify(run: _Demo, compiled: sn.Compiled) -> None:
     count = run.extent.lava_samples
     with run.step("verify", f"comparing the emulator with Intel's Lava, {count} samples, every node and step"):
         if sys.version_info >= _LAVA_ENDS:
@@ -184,7 +179,7 @@ def _verify(run: _Demo, compiled: Compiled) -> None:
             return
         samples = read_samples(run.folder / "test.npz", shapes_of(compiled.net.inputs)).first(count)
         with run.terminal.progress("simulating in Lava"):
-            verification = verify(compiled, samples)
+            verification = sn.verify(compiled, samples)
         run.summary["lava_samples"] = verification.samples
         run.summary["lava_nodes"] = verification.nodes
         run.summary["lava_values_compared"] = verification.values_compared
@@ -194,7 +189,7 @@ def _verify(run: _Demo, compiled: Compiled) -> None:
 
 def _energy(run: _Demo) -> None:
     with run.step("energy", "counting every operation, and pricing it"):
-        report = energy(run.folder / "activity.h5", output=run.folder / "report")
+        report = sn.energy(run.folder / "activity.h5", output=run.folder / "report")
         for figure in ("energy_snn_pj", "energy_ann_pj", "energy_quantized_ann_pj"):
             run.summary[figure] = getattr(report, figure)
 

@@ -23,7 +23,7 @@ def verified(monkeypatch):
         calls.append({name: len(array) for name, array in samples.arrays.items()})
         return Verification(4, len(compiled.net.populations), 1000, {})
 
-    monkeypatch.setattr(module, "verify", verify)
+    monkeypatch.setattr("snnergy.verify", verify)
     return calls
 
 
