@@ -21,6 +21,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5_fields import Fields
 from snnergy.artefacts.types import VALUE_CLASSES, IntArray, Shape
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Operator, Pair, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.limits import WEIGHT_EXPONENT_MAX, WEIGHT_EXPONENT_MIN
 from snnergy.neuromorphic.netx.soundness import require_sound
 
 _FORMAT = "snnergy-graph"
@@ -121,6 +122,9 @@ def _read_population(fields: Fields) -> QuantPopulation:
 def _read_synapse(attributes: Fields, layers: Fields | None) -> QuantSynapse | None:
     """One synapse, or None where its operator cannot be read."""
     exponent, delay = attributes.integer("exponent"), attributes.integer("delay")
+    if not attributes.broken and not WEIGHT_EXPONENT_MIN <= exponent <= WEIGHT_EXPONENT_MAX:
+        limits = f"{WEIGHT_EXPONENT_MIN}..{WEIGHT_EXPONENT_MAX}"
+        attributes.refuse("exponent", f"{exponent}, the chip takes {limits}; compile the network again")
     layer = layers.group(str(attributes.integer("layer"))) if layers is not None and not attributes.broken else None
     operator = _read_operator(attributes, layer, exponent, delay) if layer is not None else None
     if operator is None:

@@ -273,7 +273,7 @@ def overwrite(path, value):
         (set_attribute("graph/synapses/0", "source", "nowhere"), "nowhere"),
         (set_attribute("graph/synapses/0", "target", "nowhere"), "nowhere"),
         (set_attribute("graph/synapses/0", "layer", 999), "999"),
-        (set_attribute("graph/synapses/0", "exponent", 70), "70"),
+        (set_attribute("graph/synapses/0", "exponent", 70), "exponent: 70, the chip takes -8..7"),
         (set_attribute("graph/synapses/0", "balance", -1), "negative"),
         (set_attribute("graph/populations/0", "du", 5000), "5000"),
         (set_attribute("graph/populations/0", "vth", -3), "-3"),
