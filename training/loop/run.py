@@ -38,7 +38,7 @@ from snnergy.training.loop.result import Progress, TrainResult
 _BEST, _LAST = "best.ckpt", "last.ckpt"
 
 # Advice of Lightning and torch on matters that are decided here: samples are cheap to make, so there are no workers;
-# the training loader is renewed each epoch on purpose. The last is for Lightning, whose use of torch is behind the newest.
+# the training loader is renewed each epoch on purpose. The last is for Lightning's authors, who are behind torch.
 _ADVICE = (
     ".*does not have many workers.*",
     ".*Checkpoint directory .* exists.*",
