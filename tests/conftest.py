@@ -6,14 +6,8 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from joblib import cpu_count
 
 os.environ["SNNERGY_DEBUG"] = "1"
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, because tests of Lava and of commands wait for processes of their own."""
-    return int(cpu_count()) + 1
 
 
 @pytest.fixture
