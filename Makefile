@@ -43,10 +43,12 @@ docs: export OMP_NUM_THREADS = 1
 docs: $(SYNCED) ## Build the documentation, tutorials run, every warning an error: docs/_build/html/index.html
 	"$(BIN)/sphinx-build" --fail-on-warning --keep-going --nitpicky --jobs 2 docs docs/_build/html
 
-# `make wheel-check PYTHONS="3.10 3.12"` checks other versions than the one that the project runs on.
+# `make wheel-check PYTHONS="3.10 3.12" ARCHIVES=whl` checks other versions than the one that the project runs on, or the
+# wheel alone.
 PYTHONS := 3.10
+ARCHIVES := whl tar.gz
 wheel-check: $(filter .tools/%,$(UV)) ## Build wheel and source archive, install each elsewhere, and use them there
-	UV="$(UV)" ./.ci/wheel-check $(PYTHONS)
+	UV="$(UV)" ARCHIVES="$(ARCHIVES)" ./.ci/wheel-check $(PYTHONS)
 
 # `make tables QUICK=1` runs every row for one epoch on embedded data, and leaves the results under runs/.
 TABLES := $(if $(QUICK),runs/tables-quick,benchmarks/results/tables)
