@@ -51,12 +51,12 @@ class Compiled:
     def __repr__(self) -> str:
         report = self.fidelity
         name = self.net.provenance.get("source", "network")
-        measured = (
-            f"accuracy {display.percent(report.accuracy_float)} in float, "
-            f"{display.percent(report.accuracy_quantized)} in 8 bits on {report.samples} samples"
-            if report.samples
-            else "fidelity not measured"
-        )
+        measured = "fidelity not measured"
+        if report.samples:
+            measured = f"{display.percent(report.same_prediction)} same predictions on {report.samples} samples"
+        if report.accuracy_float is not None:
+            accuracies = map(display.percent, (report.accuracy_float, report.accuracy_quantized))
+            measured = "accuracy {} in float, {} in 8 bits on {} samples".format(*accuracies, report.samples)
         return (
             f"Compiled({name}: {len(self.net.populations)} populations, {len(self.net.synapses)} synapses, {measured})"
         )

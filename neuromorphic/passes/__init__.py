@@ -1,0 +1,1 @@
+"""The passes of lowering, one rewrite a file, each from network to network."""
