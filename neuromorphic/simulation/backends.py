@@ -22,16 +22,17 @@ LAVA_TIMEOUT_S = 600.0
 
 
 class Backend(Protocol):
-    """A simulator.
-
-    name: as activity files call it. samples_at_once: handed to one `run`, unless the network keeps its state.
-    """
+    """A simulator."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """What activity files call it."""
+        ...
 
     @property
-    def samples_at_once(self) -> int: ...  # noqa: D102
+    def samples_at_once(self) -> int:
+        """How many are handed to one `run`, unless the network keeps its state."""
+        ...
 
     def run(
         self,
