@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,9 +99,13 @@ class Run:
             UserError: `path` exists and `force` is false, or it cannot be written.
         """
         path = Path(path)
-        with written_whole(path, force=force) as scratch, self.activity.open() as file:
-            file.flush() if file.mode != "r" else None
-            scratch.write_bytes(file.id.get_file_image())
+        with written_whole(path, force=force) as scratch:
+            if self.path is not None:
+                shutil.copyfile(self.path, scratch)
+            else:
+                with self.activity.open() as file:
+                    file.flush()
+                    scratch.write_bytes(file.id.get_file_image())
         return path
 
     def rows(self) -> list[dict[str, Any]]:

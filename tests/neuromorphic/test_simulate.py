@@ -69,6 +69,7 @@ def test_a_run_in_memory_is_the_one_in_the_file(compiled: Compiled, tmp_path: Pa
     kept, written = simulate(compiled, data), simulate(compiled, data, output=tmp_path / "a.h5")
     saved = read_activity(kept.save(tmp_path / "b.h5"))
     assert kept.path is None and "in memory" in repr(kept)
+    assert written.save(tmp_path / "copy.h5").read_bytes() == written.path.read_bytes()
     assert values_of(kept.activity) == values_of(written.activity) == values_of(saved)
     assert kept.activity.nodes == written.activity.nodes == saved.nodes
     assert kept.activity.edges == written.activity.edges == saved.edges
