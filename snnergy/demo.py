@@ -48,7 +48,7 @@ class Extent:
 
 
 FULL = Extent()
-# A network too small and too briefly trained to be good: it shows that every step works here, in a minute.
+# A network too small and too briefly trained to be good: it shows that every step works here, in a minute or two.
 QUICK = Extent(("train.epochs=2", "train.warmup_epochs=0", "model.base_dim=8", "model.time_steps=2"), 8, 32, 100, 1)
 
 

@@ -18,7 +18,9 @@ EXAMPLE = "snnergy demo -o runs/demo"
 def command(
     context: typer.Context,
     config: Annotated[str, typer.Option(help="Experiment: a YAML file, or the name of a packaged one.")] = "digits",
-    quick: Annotated[bool, typer.Option("--quick", help="A minute: a small network, too briefly trained.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A minute or two: a small network, too briefly trained.")
+    ] = False,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("runs/demo"),
     force: Annotated[bool, typer.Option("--force", help="Replace a folder that no demo wrote.")] = False,
     _json: Json = False,
