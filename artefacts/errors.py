@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_SHOWN = 10  # violations that a message spells out: a damaged file can have one for each of its nodes
+
 
 class SnnergyError(Exception):
     """Root of every error that this project raises on purpose."""
@@ -30,7 +32,13 @@ class UserError(SnnergyError):
 
     def __init__(self, violations: str | Sequence[str]) -> None:
         self.violations = (violations,) if isinstance(violations, str) else tuple(violations)
-        super().__init__("\n".join(self.violations))
+        super().__init__("\n".join(self.lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The first violations, and how many more there are."""
+        more = len(self.violations) - _SHOWN
+        return self.violations if more <= 0 else (*self.violations[:_SHOWN], f"and {more} more violations")
 
 
 class OutputRefused(UserError):

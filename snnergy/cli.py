@@ -101,7 +101,7 @@ def _lines(error: SnnergyError) -> tuple[str, ...]:
     if isinstance(error, OutputRefused):
         advice = "--force to replace it or -o to write elsewhere" if error.replaceable else "-o with another path"
         return (f"{error.fact}; pass {advice}",)
-    return error.violations if isinstance(error, UserError) else (str(error),)
+    return error.lines if isinstance(error, UserError) else (str(error),)
 
 
 def _explain_usage(error: TyperException, prog_name: str) -> int:
