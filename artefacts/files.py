@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import os
 import shutil
 import subprocess
@@ -124,6 +125,15 @@ def _aside(new: Path) -> Path:
 def _rescued(scratch: Path, path: Path) -> bool:
     """Whether the only old folder lies in `scratch`, because a second error kept it from its place."""
     return os.path.lexists(_aside(scratch / path.name)) and not os.path.lexists(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Digest of a file, in hexadecimal; memory does not grow with the file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     import h5py
 
 # What the readers of HDF5 and of zip raise over wrong bytes; UnicodeDecodeError is a ValueError.
-_DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, OSError, RuntimeError, ValueError)
+_DAMAGE = (
+    zipfile.BadZipFile, AttributeError, EOFError, LookupError, OSError, OverflowError, RuntimeError, SystemError,
+    TypeError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,14 @@ def _problems(path: Path, wanted: Kind) -> list[str]:
 
 
 def _of_hdf5(file: h5py.File) -> Kind | None:
-    if "node" in file:
+    from snnergy.artefacts.hdf5 import has_link, read_attribute
+
+    if has_link(file, "node"):
         return NIR
-    if "layer" in file or "graph" in file:
+    if has_link(file, "layer") or has_link(file, "graph"):
         return NETX
-    return ACTIVITY if file.attrs.get("format") == ACTIVITY_FORMAT else None
+    declared = read_attribute(file.attrs, "format") if "format" in file.attrs else None
+    return ACTIVITY if isinstance(declared, str) and declared == ACTIVITY_FORMAT else None
 
 
 def _of_zip(members: list[str]) -> Kind | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import nir
 
 from snnergy.artefacts.errors import CheckFailed
-from snnergy.artefacts.files import git_revision, versions, written_whole
+from snnergy.artefacts.files import git_revision, sha256_of, versions, written_whole
 from snnergy.artefacts.samples import SampleSource
 from snnergy.export.graph import Metadata
 from snnergy.export.parity import Parity, parity, refuse_misfits
@@ -44,7 +43,7 @@ def write_graph(checkpoint: Path, output: Path, samples: int | SampleSource | No
 def _provenance(path: Path, loaded: checkpoints.Checkpoint) -> Metadata:
     return {
         "config": json.dumps(configs.to_dict(loaded.config), sort_keys=True),
-        "checkpoint_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "checkpoint_sha256": sha256_of(path),
         "git_revision": git_revision(),
         "versions": json.dumps(versions(), sort_keys=True),
     }

@@ -7,16 +7,16 @@ would build (`netx_stock.py`).
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import h5py
 
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.files import sha256_of, written_whole
+from snnergy.artefacts.hdf5 import opened
 from snnergy.artefacts.kinds import NETX, require
 from snnergy.neuromorphic.ir import QuantNet
-from snnergy.neuromorphic.netx.graph_group import read_graph, write_graph
+from snnergy.neuromorphic.netx.graph_group import REMAKE, read_graph, write_graph
 from snnergy.neuromorphic.netx.layer_group import stock_obstacles, write_layers
 from snnergy.neuromorphic.netx.soundness import require_sound
 from snnergy.neuromorphic.netx.stock import read_chain
@@ -52,14 +52,10 @@ def read_netx(path: Path | str, *, num_layers: int | None = None) -> QuantNet:
     require((path, NETX))
     if num_layers is not None and num_layers < 1:
         raise UserError(f"num_layers {num_layers}: at least 1 layer is needed; raise it or leave it out")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise UserError(f"{path}: not a readable HDF5 file ({error}); write or copy it again") from error
-    with file:
+    with opened(path, REMAKE) as file:
         if "graph" not in file:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            return read_chain(file, str(path), num_layers, {"source": path.name, "source_sha256": digest})
+            provenance = {"source": path.name, "source_sha256": sha256_of(path)}
+            return read_chain(file, str(path), num_layers, provenance)
         if num_layers is not None:
             raise UserError(f"{path}: holds a graph, which num_layers cannot cut; leave num_layers out")
         return read_graph(file, str(path))
