@@ -14,12 +14,15 @@ from typing import Any, TypeVar
 import h5py
 import numpy as np
 import numpy.typing as npt
+from h5py import h5t
 
+from snnergy.artefacts.budget import VARIABLE, memory, size_text
 from snnergy.artefacts.hdf5 import FAULTS, Unreadable, name_problem, read_attribute, read_dataset
 from snnergy.artefacts.types import Labels, Shape
 
 _INT32 = np.iinfo(np.int32)
 _RANK_MAX = 8
+_BYTES_A_NUMBER = 32  # as read, as float64 while it is checked, as int64, and as its user wants it
 _Choice = TypeVar("_Choice", bound=str)
 _Json = TypeVar("_Json", dict[str, Any], list[Any])
 
@@ -190,14 +193,18 @@ class Fields:
             self.refuse(name, f"no such dataset; {self.remake}")
         elif dataset.shape != shape:
             self.refuse(name, f"shape {dataset.shape}, must be {shape}")
-        elif dataset.dtype.kind not in "iub":
-            self.refuse(name, f"holds {dataset.dtype}, must hold integers")
+        elif dataset.id.get_type().get_class() not in (h5t.INTEGER, h5t.ENUM):
+            self.refuse(name, "holds something else than integers")
         else:
             return dataset
         return None
 
     def _numbers(self, name: str) -> npt.NDArray[Any]:
         """Finite numbers of any shape; a single zero after a violation."""
+        needed = _BYTES_A_NUMBER * self._size(name)
+        if needed > memory():
+            self.refuse(name, f"needs {size_text(needed)} of memory, {size_text(memory())} are allowed; see {VARIABLE}")
+            return np.zeros(1)
         value = self._value(name)
         if value is None:
             return np.zeros(1)
@@ -209,6 +216,11 @@ class Fields:
             self.refuse(name, f"{(~np.isfinite(array)).sum()} values are NaN or infinite; export the network again")
             return np.zeros(1)
         return array
+
+    def _size(self, name: str) -> int:
+        """Number of values of a dataset; 0 for anything else, which is small."""
+        node = None if isinstance(self.source, h5py.AttributeManager) else self.source.get(name)
+        return int(node.size or 0) if isinstance(node, h5py.Dataset) else 0
 
     def _single(self, name: str, value: npt.NDArray[Any]) -> Any:
         if value.size == 1:

@@ -6,6 +6,7 @@ mistakes with a bare assertion.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,9 @@ class _Reader:
     def _node(self, name: str, kind: type, group: h5py.Group) -> Any:
         found = self._members(f"/node/nodes/{name}", group)
         try:
-            return kind.from_dict(found)  # type: ignore[attr-defined]
+            with warnings.catch_warnings(), np.errstate(all="ignore"):  # of what is held against its limits later
+                warnings.simplefilter("ignore")
+                return kind.from_dict(found)  # type: ignore[attr-defined]
         except (AssertionError, *FAULTS) as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
             self._refuse(f"/node/nodes/{name}", f"nir cannot build a {kind.__name__} of it ({reason})")
