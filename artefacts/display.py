@@ -1,4 +1,4 @@
-"""Results as people see them: text that is safe to print, a small HTML table, a data frame where pandas is installed."""
+"""Results as people see them: text that is safe to print, a small HTML table, or a data frame with pandas."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Where a command's words, progress and result go: people read the terminal, machines read one JSON object.
 
 With `--json` standard output carries that object and nothing else; whatever a library prints goes to standard error.
-Text from files goes through `printable`, and never through rich's markup. rich is imported when something is drawn with it, so that help and errors come at once.
+Text from files goes through `printable`, and never through rich's markup. rich is imported when something is drawn
+with it, so that help and errors come at once.
 """
 
 from __future__ import annotations

@@ -114,7 +114,8 @@ def _energy_by_stage(axes: Axes, report: Summary) -> None:
     axes.set_xlabel(_quantity_label(report, unit))
     axes.set_ylabel(_axis("stage", len(parts), len(every)))
     axes.margins(x=0.02)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
+    if amounts:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
 
 
 def _energy_over_samples(axes: Axes, report: Summary) -> None:

@@ -36,7 +36,9 @@ _PLACE_COLUMNS = ("kind", "index", "name", "source", "target", "role", "stage", 
 def write_json(report: Summary, path: Path) -> None:
     """Write the whole report but the single entries of the ledger, which are in the CSV."""
     # Half a surrogate pair, which UTF-8 cannot hold, is written as the escape that JSON has for it.
-    path.write_text(json.dumps(_document(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8", "backslashreplace")
+    path.write_text(
+        json.dumps(_document(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8", "backslashreplace"
+    )
 
 
 def write_energy_csv(report: Summary, path: Path) -> None:
