@@ -20,6 +20,7 @@ number of samples.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from math import ceil, prod
@@ -41,6 +42,7 @@ from snnergy.artefacts.types import VALUE_CLASSES, FloatArray, IntArray, Shape
 VERSION = 1
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _MOST = np.iinfo(np.int32).max  # neurons of a node, synapses of a neuron, classes
+_DEPTH_MAX = 32  # of JSON
 _EXACT = 2**53  # integers below it are exact as floats too, in which they are summed
 _COUNT = np.dtype(np.int64)
 _COUNTS_SHARE = 0.25  # of the budget of memory, for one array of counts
@@ -97,6 +99,8 @@ class _Reader:
         steps, samples = (root.integer(name, at_least=1) for name in ("time_steps", "samples"))
         backend, model = root.text("backend"), root.text("model")
         provenance = root.json("provenance", {})
+        if problem := _json_problem(provenance):
+            root.refuse("provenance", f"{problem}; {_REMAKE}")
         self._stop_if_wrong()
         refuse_excess(
             f"{self.name}: to count {samples} samples of {steps} time steps",
@@ -202,6 +206,21 @@ class _Reader:
     def _stop_if_wrong(self) -> None:
         if self.violations:
             raise UserError(self.violations)
+
+
+def _json_problem(value: object) -> str:
+    """Why a report, whose JSON repeats it, cannot hold a value; empty where it can."""
+    level: list[object] = [value]
+    for _ in range(_DEPTH_MAX):
+        if any(isinstance(item, float) and not math.isfinite(item) for item in level):
+            return "holds a number that is NaN or infinite"
+        level = [
+            part
+            for item in level
+            if isinstance(item, dict | list)
+            for part in (item.values() if isinstance(item, dict) else item)
+        ]
+    return f"nested deeper than {_DEPTH_MAX} levels" if level else ""
 
 
 def _taps(fields: Fields, shape: Shape, targets: int) -> tuple[int, int]:

@@ -132,7 +132,7 @@ BROKEN = {
     "a version that is a list": (_attribute("/", "version", [1, 1]), "version: shape (2,)"),
     "a scale of nothing": (_attribute("nodes/head", "scale", 0.0), "scale: 0; must be above 0"),
     "a scale without end": (_attribute("nodes/head", "scale", float("inf")), "scale: 1 values are NaN or infinite"),
-    "more neurons than are counted": (_attribute("nodes/head", "shape", (2**30, 2**30)), "neurons; at most"),
+    "more neurons than are counted": (_attribute("nodes/head", "shape", (2**30, 2**30)), "/nodes/head/shape: "),
     "an origin that is no list of names": (_attribute("edges/0", "origin", "[[1], {}]"), "origin: not a list"),
     "an edge numbered twice": (lambda file: file.move("edges/5", "edges/00"), "/edges/00: is not numbered"),
     "an edge numbered in other digits": (lambda file: file.move("edges/5", "edges/٥"), "/edges/٥: is not numbered"),
@@ -149,6 +149,12 @@ BROKEN = {
     "logits of other samples": (_dataset("logits", np.zeros((2, 4))), "logits: shape (2, 4), must be (5, classes)"),
     "logits that are complex": (_dataset("logits", np.zeros((5, 4), complex)), "logits: is no dataset of numbers"),
     "a membrane of another shape": (_dataset("nodes/head/v", np.zeros((5, 3, 1), int)), "v: shape (5, 3, 1)"),
+    "provenance without a number": (
+        _attribute("/", "provenance", '{"a": [NaN]}'),
+        "provenance: holds a number that",
+    ),
+    "provenance beyond all floats": (_attribute("/", "provenance", '{"a": 1e999}'), "provenance: holds a number that"),
+    "deep provenance": (_attribute("/", "provenance", '{"a": ' + "[" * 99 + "]" * 99 + "}"), "provenance: nested"),
     "nothing recorded": (_emptied, "/nodes: holds no node"),
     "labels of other samples": (_dataset("label", [1, 2]), "label: shape (2,)"),
 }
