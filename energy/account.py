@@ -63,7 +63,8 @@ class EnergyReport(Summary):
     def __repr__(self) -> str:
         run = self.activity
         return (
-            f"EnergyReport({run.model}: {energy_text(self.energy_snn_pj)} an inference in {self.technology.name}; "
+            f"EnergyReport({display.printable(run.model)}: "
+            f"{energy_text(self.energy_snn_pj)} an inference in {self.technology.name}; "
             f"fp32 ANN {energy_text(self.energy_ann_pj)} ({ratio(self.ratio_ann)}), "
             f"{self.quantized_ann.bits}-bit ANN {energy_text(self.energy_quantized_ann_pj)} "
             f"({ratio(self.ratio_quantized_ann)}), {run.samples} samples; estimates)"

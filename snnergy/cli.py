@@ -14,11 +14,12 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from snnergy.artefacts.display import printable
 from snnergy.artefacts.errors import OutputRefused, SnnergyError, UserError
 from snnergy.commands import compile as compile_
 from snnergy.commands import demo, energy, export, samples, simulate, train
 from snnergy.commands.options import Version
-from snnergy.terminal import Terminal
+from snnergy.terminal import Terminal, print_safely
 from snnergy.threads import wait_briefly
 
 _COMMANDS = {
@@ -70,9 +71,9 @@ def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | Non
         code = _INTERRUPTED if isinstance(stop.__context__, KeyboardInterrupt) else 1
     except SnnergyError as error:
         if terminal.debug:
-            traceback.print_exc()
+            _print_lines(traceback.format_exc())
         for violation in _lines(error):
-            print(f"{prog_name}: {violation}", file=sys.stderr)
+            print(printable(f"{prog_name}: {violation}"), file=sys.stderr)
         return error.exit_code
     if code == _INTERRUPTED:
         print(f"{prog_name}: interrupted", file=sys.stderr)
@@ -93,6 +94,7 @@ def export_nir_main() -> int:
 
 def _prepare_process() -> None:
     sys.excepthook = _explain_bug
+    print_safely()
     wait_briefly()
 
 
@@ -101,19 +103,27 @@ def _lines(error: SnnergyError) -> tuple[str, ...]:
     if isinstance(error, OutputRefused):
         advice = "--force to replace it or -o to write elsewhere" if error.replaceable else "-o with another path"
         return (f"{error.fact}; pass {advice}",)
-    return error.lines if isinstance(error, UserError) else (str(error),)
+    return error.lines if isinstance(error, UserError) else tuple(str(error).split("\n"))
 
 
 def _explain_usage(error: TyperException, prog_name: str) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else prog_name
-    print(f"{path}: {error.format_message()}; see {path} --help", file=sys.stderr)
+    print(printable(f"{path}: {error.format_message()}; see {path} --help"), file=sys.stderr)
     return UserError.exit_code
 
 
 def _explain_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What the interpreter calls before it exits with code 1: an error that nobody foresaw."""
     if "--debug" in sys.argv:
-        sys.__excepthook__(kind, error, trace)
+        _print_lines("".join(traceback.format_exception(kind, error, trace)))
     else:
-        print(f"snnergy: internal error, {kind.__name__}: {error}; --debug shows the traceback", file=sys.stderr)
+        print(
+            printable(f"snnergy: internal error, {kind.__name__}: {error}; --debug shows the traceback"),
+            file=sys.stderr,
+        )
+
+
+def _print_lines(text: str) -> None:
+    for line in text.rstrip("\n").split("\n"):
+        print(printable(line), file=sys.stderr)
