@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.hdf5 import FAULTS
 from snnergy.artefacts.types import IntArray, Labels, Shape, ValueClass
 
 Counts = npt.NDArray[np.int64]
@@ -29,8 +30,6 @@ EdgeKind = Literal["conv2d", "dense"]
 # Values held at once while streaming: 32 MB as float64, far below what one activity file can hold.
 _VALUES_AT_ONCE = 4_000_000
 _STREAM_SHARE = 0.25  # of the budget of memory: as much again is needed to look at the values
-# What h5py raises over wrong bytes.
-FAULTS = (AttributeError, KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,11 @@ from typing import Any, get_args
 import h5py
 import numpy as np
 
-from snnergy.artefacts.activity import FAULTS, Activity, Counts, Edge, EdgeKind, Node, NodeKind, damaged
+from snnergy.artefacts.activity import Activity, Counts, Edge, EdgeKind, Node, NodeKind, damaged
 from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.display import listed
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.hdf5 import FAULTS, opened
 from snnergy.artefacts.hdf5_fields import Fields
 from snnergy.artefacts.kinds import ACTIVITY, ACTIVITY_FORMAT, require
 from snnergy.artefacts.records import Records
@@ -41,7 +42,6 @@ from snnergy.artefacts.types import VALUE_CLASSES, FloatArray, IntArray, Shape
 
 VERSION = 1
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
-_MOST = np.iinfo(np.int32).max  # neurons of a node, synapses of a neuron, classes
 _DEPTH_MAX = 32  # of JSON
 _EXACT = 2**53  # integers below it are exact as floats too, in which they are summed
 _COUNT = np.dtype(np.int64)
@@ -62,10 +62,8 @@ def read_activity(path: Path | str) -> Activity:
     """
     path = Path(path)
     require((path, ACTIVITY))
-    if not h5py.is_hdf5(path):
-        raise UserError(f"{path}: not an HDF5 file; `energy` reads what `simulate` records")
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path, _REMAKE, title="readable HDF5 file, which `simulate` records", whole=False) as file:
             return activity_of(file, path, str(path))
     except FAULTS as error:
         raise damaged(str(path), error) from error
@@ -129,12 +127,8 @@ class _Reader:
             labels=attributes.labels(),
             memoryless=attributes.has("memoryless") and attributes.flag("memoryless"),
             biased=attributes.integer("biased") if attributes.has("biased") else None,
-            scale=attributes.real("scale") if attributes.has("scale") else 1.0,
+            scale=attributes.scale("scale") if attributes.has("scale") else 1.0,
         )
-        if node.size > _MOST:
-            attributes.refuse("shape", f"{node.size} neurons; at most {_MOST} are counted")
-        if not node.scale > 0:
-            attributes.refuse("scale", f"{node.scale:g}; must be above 0")
         if node.biased is not None and not 0 <= node.biased <= node.size:
             attributes.refuse("biased", f"{node.biased}, but the population has {node.size} neurons")
         for quantity in ("values", "u", "v"):

@@ -173,6 +173,14 @@ def has_link(file: h5py.File, name: str) -> bool:
     return bool(file.id.links.exists(name.encode()))
 
 
+def type_text(dataset: h5py.Dataset) -> str:
+    """The type of what a dataset holds, in numpy's words where numpy has it."""
+    try:
+        return str(dataset.dtype)
+    except FAULTS:
+        return "a type that numpy does not have"
+
+
 def read_dataset(dataset: h5py.Dataset) -> Any:
     """All of a dataset: a numpy array or scalar, `str` or `bytes`.
 

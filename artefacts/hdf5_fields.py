@@ -17,7 +17,7 @@ import numpy.typing as npt
 from h5py import h5t
 
 from snnergy.artefacts.budget import VARIABLE, memory, size_text
-from snnergy.artefacts.hdf5 import FAULTS, Unreadable, name_problem, read_attribute, read_dataset
+from snnergy.artefacts.hdf5 import FAULTS, Unreadable, name_problem, read_attribute, read_dataset, type_text
 from snnergy.artefacts.types import Labels, Shape
 
 _INT32 = np.iinfo(np.int32)
@@ -162,7 +162,7 @@ class Fields:
         violations = len(self.violations)
         shape = tuple(self.integers(name).reshape(-1)[: _RANK_MAX + 1].tolist())
         if len(self.violations) == violations and not 1 <= len(shape) <= _RANK_MAX:
-            self.refuse(name, f"{len(shape) or 'no'} extents or more; expected 1 to {_RANK_MAX}")
+            self.refuse(name, f"{shape}; expected positive extents, 1 to {_RANK_MAX} of them")
         elif len(self.violations) == violations and (min(shape) < 1 or math.prod(shape) > _INT32.max):
             self.refuse(name, f"{shape}; expected positive extents of no more than 2^31 - 1 elements")
         return shape if len(self.violations) == violations else (1,)
@@ -194,7 +194,7 @@ class Fields:
         elif dataset.shape != shape:
             self.refuse(name, f"shape {dataset.shape}, must be {shape}")
         elif dataset.id.get_type().get_class() not in (h5t.INTEGER, h5t.ENUM):
-            self.refuse(name, "holds something else than integers")
+            self.refuse(name, f"holds {type_text(dataset)}, must hold integers")
         else:
             return dataset
         return None

@@ -248,7 +248,7 @@ def test_a_chunk_beyond_the_budget_is_refused(recorded: Path, monkeypatch: pytes
 def test_files_that_are_no_activity(tmp_path: Path, recorded: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("no HDF5")
-    with pytest.raises(UserError, match="not an HDF5 file"):
+    with pytest.raises(UserError, match="not a readable HDF5 file"):
         read_activity(text)
     with pytest.raises(UserError, match="no such file"):
         read_activity(tmp_path / "absent.h5")
