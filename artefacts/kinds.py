@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.zips import open_zip
 
 if TYPE_CHECKING:
     import h5py
@@ -49,7 +50,7 @@ def recognise(path: Path) -> Kind | None:
             with h5py.File(path, "r") as file:
                 return _of_hdf5(file)
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+            with open_zip(path) as archive:
                 return _of_zip(archive.namelist())
         with path.open("rb") as start:
             return SAMPLES if start.read(6) == b"\x93NUMPY" else None
