@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from snnergy.artefacts.budget import refuse_excess, refuse_work
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import name_problem
-from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantNet, QuantSynapse
+from snnergy.neuromorphic.cost import products
+from snnergy.neuromorphic.ir import Dense, Operator, QuantNet, QuantSynapse
 from snnergy.neuromorphic.passes.check import Check
 
 _BYTES_A_NEURON = 64  # float64 drive, current and membrane of a step, with the copies that shift and clip them
@@ -42,13 +43,7 @@ def refuse_oversize(net: QuantNet, where: str) -> None:
     shapes = [port.shape for port in net.inputs] + [population.shape for population in net.populations]
     values = sum(map(math.prod, shapes))
     refuse_excess(f"{where}: {values:,} neurons", values * _BYTES_A_NEURON)
-    work = sum(
-        math.prod(s.operator.output_shape) * math.prod(s.operator.weight.shape[1:])
-        if isinstance(s.operator, Conv2d)
-        else s.operator.weight.size
-        for s in net.synapses
-    )
-    refuse_work(where, work)
+    refuse_work(where, products(net))
 
 
 def geometry_problems(operator: Operator) -> Iterator[str]:
