@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -210,7 +211,17 @@ def test_nothing_but_files_and_own_folders_is_replaced(tmp_path, kind, folder):
     assert (sorted(os.walk(tmp_path)), os.lstat(path).st_ino) == before
 
 
-@pytest.mark.parametrize("mark", [None, "", "[", "{}", '{"command": "write books", "entries": ["a"]}', "[" * 100000])
+MARKS = {
+    "none": None,
+    "empty": "",
+    "cut": "[",
+    "no fields": "{}",
+    "another's": '{"command": "write books", "entries": ["a", "b"]}',
+    "deep": "[" * 100000,
+}
+
+
+@pytest.mark.parametrize("mark", MARKS.values(), ids=MARKS)
 def test_a_folder_without_the_mark_of_its_command_is_kept(tmp_path, mark):
     write_report(tmp_path / "report", "old")
     (tmp_path / "report" / ".snnergy").unlink()
@@ -276,14 +287,12 @@ def test_an_interrupt_at_any_line_leaves_the_old_or_the_new_folder(tmp_path, mon
     while True:
         folder = tmp_path / str(len(outcomes)) / "report"
         write_report(folder, "old")
-        try:
+        with suppress(KeyboardInterrupt):
             interrupted_at(len(outcomes) + 1, folder)
-        except KeyboardInterrupt:
-            outcomes.append(texts(folder))
-            write_report(folder, "second", force=True)
-            assert [p.name for p in folder.parent.iterdir()] == ["report"]
-        else:
             break
+        outcomes.append(texts(folder))
+        write_report(folder, "second", force=True)
+        assert [p.name for p in folder.parent.iterdir()] == ["report"]
     assert all(outcome in (OLD, NEW) for outcome in outcomes)
     assert len(outcomes) > 100 and NEW in outcomes
 
@@ -401,6 +410,7 @@ def test_writers_at_once_do_not_mix(tmp_path):
             os._exit(0)
         children.append(child)
     while children:
+        assert report.is_dir()
         handle = os.open(report, os.O_RDONLY)  # of one folder, whatever takes its name meanwhile
         try:
             seen = {Path(f"/proc/self/fd/{handle}/{name}").read_text() for name in "ab"}
@@ -452,7 +462,7 @@ def test_hdf5_comes_through_a_disk_that_fails_at_any_byte(tmp_path):
     with h5py.File(tmp_path / "whole") as file:
         assert file["g/x"].shape == (64, 64)
     size = (tmp_path / "whole").stat().st_size
-    for limit in range(0, size, 499):
+    for limit in range(0, size, 1999):
         child = os.fork()
         if child == 0:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
