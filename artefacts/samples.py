@@ -20,6 +20,7 @@ from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import written_whole
 from snnergy.artefacts.kinds import SAMPLES, require
+from snnergy.artefacts.late_errors import LateErrors
 from snnergy.artefacts.types import IntArray, Shape
 
 MODALITIES = ("video", "audio")
@@ -134,7 +135,7 @@ def write_samples(path: Path, arrays: Mapping[str, Array], *, force: bool = Fals
         UserError: `path` exists and `force` is false, or it cannot be written.
     """
     # Through an open file, because savez appends .npz to any other name.
-    with written_whole(path, force=force) as scratch, scratch.open("wb") as file:
+    with written_whole(path, force=force) as scratch, LateErrors(scratch) as file:
         np.savez_compressed(file, **arrays)
 
 

@@ -9,6 +9,7 @@ import nir
 
 from snnergy.artefacts.errors import CheckFailed
 from snnergy.artefacts.files import git_revision, sha256_of, versions, written_whole
+from snnergy.artefacts.late_errors import LateErrors
 from snnergy.artefacts.samples import SampleSource
 from snnergy.export.graph import Metadata
 from snnergy.export.parity import Parity, parity, refuse_misfits
@@ -30,7 +31,8 @@ def write_graph(checkpoint: Path, output: Path, samples: int | SampleSource | No
         refuse_misfits(loaded.network, inputs)
     graph = to_nir(loaded.network, _provenance(checkpoint, loaded))
     with written_whole(output, force=force) as scratch:
-        nir.write(scratch, graph)
+        with LateErrors(scratch) as disk:
+            nir.write(disk, graph)
         nir.read(scratch)  # other tools read with the type check on
         source = read_nir(scratch)
         found = None if inputs is None else parity(loaded.network, source, inputs)

@@ -15,6 +15,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import sha256_of, written_whole
 from snnergy.artefacts.hdf5 import opened
 from snnergy.artefacts.kinds import NETX, require
+from snnergy.artefacts.late_errors import LateErrors
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.netx.graph_group import REMAKE, read_graph, write_graph
 from snnergy.neuromorphic.netx.layer_group import stock_obstacles, write_layers
@@ -31,7 +32,13 @@ def write_netx(net: QuantNet, path: Path | str, *, force: bool = False) -> None:
         UserError: `path` exists and `force` is false, or a value does not fit the chip's registers.
     """
     require_sound(net, str(path))
-    with written_whole(Path(path), force=force) as scratch, h5py.File(scratch, "w") as file:
+    with written_whole(Path(path), force=force) as scratch:
+        write_sound(net, scratch)
+
+
+def write_sound(net: QuantNet, scratch: Path) -> None:
+    """Write a network that `require_sound` let pass, into a file that takes its place later."""
+    with LateErrors(scratch) as disk, h5py.File(disk, "w") as file:
         write_graph(file, net, write_layers(file, net))
 
 

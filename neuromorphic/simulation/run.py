@@ -99,7 +99,7 @@ class Run:
             UserError: `path` exists and `force` is false, or it cannot be written.
         """
         path = Path(path)
-        with written_whole(path, force=force) as scratch:
+        with written_whole(path, force=force, inputs=[] if self.path is None else [self.path]) as scratch:
             if self.path is not None:
                 shutil.copyfile(self.path, scratch)
             else:

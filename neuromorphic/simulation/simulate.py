@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from snnergy.artefacts.activity_file import activity_of
 from snnergy.artefacts.budget import parse_size
 from snnergy.artefacts.files import refuse_overwrite, written_whole
+from snnergy.artefacts.late_errors import LateErrors
 from snnergy.artefacts.records import Records, added
 from snnergy.artefacts.samples import Samples, SampleSource, as_samples
 from snnergy.neuromorphic.inputs import check_range, shapes_of, to_integers
@@ -73,7 +74,7 @@ def simulate(
     _log.info("%s", plan)
     if path is not None:
         refuse_overwrite(path, force, inputs=[Path(s) for s in (net, x) if isinstance(s, str | Path)])
-    with _recording(path, force) as file:
+    with _recording(path, force) as (file, check):
         first = next(iter(samples.arrays.values()))
         writer = begin_recording(
             file, network.net, samples=first.shape[0], time_steps=first.shape[1], backend=runner.name,
@@ -82,6 +83,7 @@ def simulate(
         overflows, scores = [], []
         for records in _batches(network.net, samples, runner, plan.at_once, record_state, progress):
             writer.append(records)
+            check()
             scores.append(decode.logits(network.net, records, chosen))
             overflows.append(records.overflows)
         logits = np.concatenate(scores)
@@ -113,13 +115,13 @@ def planned_run(
 
 
 @contextmanager
-def _recording(path: Path | None, force: bool) -> Iterator[h5py.File]:
-    """An empty file, in memory or on disk; the latter is there once it is whole."""
+def _recording(path: Path | None, force: bool) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
+    """An empty file, in memory or on disk, and what raises if the disk failed; the latter is there once it is whole."""
     if path is None:
-        yield in_memory()
+        yield in_memory(), lambda: None
         return
-    with written_whole(path, force=force) as scratch, h5py.File(scratch, "w") as file:
-        yield file
+    with written_whole(path, force=force) as scratch, LateErrors(scratch) as disk, h5py.File(disk, "w") as file:
+        yield file, disk.check
 
 
 def _batches(
