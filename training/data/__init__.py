@@ -64,6 +64,7 @@ def arrays(config: Config, split: Split, limit: int | None = None) -> dict[str, 
     """
     dataset = build_dataset(config.data, config.model, split, seed=config.seed)
     count = len(dataset) if limit is None else min(limit, len(dataset))
+    _refuse_excess(config, split, count)
     samples = [dataset[i] for i in range(count)]
     return {name: np.stack([sample[name] for sample in samples]) for name in (*MODALITIES, LABEL)}
 
@@ -74,6 +75,7 @@ def model_inputs(config: Config, split: Split, limit: int | None = None) -> dict
     Returns:
         video `(N, T, C, H, W)` and audio `(N, T, 1, H, W)` float32 in 0..1, label `(N,)` int64.
     """
+    refuse_large_sample(config.model, f"{config.name}: model")
     pixels = arrays(config, split, limit)
     return {name: to_units(pixels[name]) for name in MODALITIES} | {LABEL: pixels[LABEL]}
 
