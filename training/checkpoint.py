@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import git_revision, versions
 from snnergy.training import torch_archive
 from snnergy.training.config import experiment as configs
+from snnergy.training.config.data import with_default_cache
 from snnergy.training.config.experiment import Config
 from snnergy.training.config.types import shown, word
 from snnergy.training.model.network import SNNergy
@@ -83,12 +84,13 @@ def load(path: Path) -> Checkpoint:
 
 
 def load_config(path: Path) -> Config:
-    """The experiment that a checkpoint was trained by; its weights are not looked at.
+    """The experiment that a checkpoint was trained by, with the default cache; its weights are not looked at.
 
     Raises:
         UserError: as `load`.
     """
-    return _read(Path(path))[1]
+    config = _read(Path(path))[1]
+    return replace(config, data=with_default_cache(config.data))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Config]:

@@ -26,8 +26,8 @@ from snnergy.artefacts.files import written_whole
 if TYPE_CHECKING:
     import torch
 
-# Far above what a network of the largest size that can be trained needs (some ten thousand, some megabytes).
-_MOST_INSTRUCTIONS = 2_000_000
+# Far above what a network of the largest size that can be trained needs (some hundred thousand, some megabytes).
+_MOST_INSTRUCTIONS = 1_000_000
 _LARGEST_PICKLE = 32 << 20
 _LARGEST_TABLE = 8 << 20
 _MOST_TENSORS = 100_000
