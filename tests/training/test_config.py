@@ -183,7 +183,7 @@ LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)
         (b"name: \xff", "can't decode byte 0xff"),
         ("", "holds NoneType"),
         ("a\n---\nb", "expected a single document"),
-        (f"{'a' * 5000}: 1", "is not a field"),
+        (f"{'a' * 900}: 1", "is not a field"),
         ("data: [1]", "Input should be"),
     ],
 )
@@ -213,7 +213,7 @@ def numbers(fields, before=()):
             yield ".".join((*before, name))
 
 
-FIELDS = sorted(numbers(to_dict(tiny_config()))) + ["model.ssa_scale"]
+FIELDS = [*sorted(numbers(to_dict(tiny_config()))), "model.ssa_scale"]
 
 
 @pytest.mark.parametrize("value", ["1e308", "-1e308", "9223372036854775807", "-9223372036854775808", ".inf", ".nan"])
