@@ -72,7 +72,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_state_whole(unfinished, tmp
     assert "cannot be written (File too large)" in str(refused.value)
     assert len(refused.value.lines) == 1
     assert unfinished.read_bytes() == before
-    assert sorted(path.name for path in unfinished.parent.glob("*")) == ["best.ckpt", "last.ckpt"]
+    assert sorted(path.name for path in unfinished.parent.glob("*")) == [".lock", "best.ckpt", "last.ckpt"]
     assert run(tmp_path).metrics["epochs"] == 2
 
 
