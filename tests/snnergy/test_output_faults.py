@@ -15,7 +15,7 @@ from snnergy.artefacts import files, scratch
 from snnergy.artefacts.samples import read_samples, write_samples
 from snnergy.export import write as export_module
 
-LIMITS = 5  # sizes of a file at which the disk is full, for each command; more make the tests longer, not sharper
+LIMITS = 3  # sizes of a file at which the disk is full, for each command; more make the tests longer, not sharper
 COMMANDS = ("samples", "export", "compile", "simulate", "run.save", "energy")
 each_command = pytest.mark.parametrize("command", COMMANDS)
 
