@@ -42,7 +42,7 @@ _MARK = "SNNERGY_LAVA_FAULTS"
 _PATIENCE_S = 10.0
 _POLL_S = 0.005
 _GAPS_S = (0.03, 0.5)  # between two interruptions
-_DISK_KIB = (16, 2048)
+_DISK_KIB = (4, 160)  # of which a run needs about 100, and as much shared memory
 _PROGRAM = "import sys; from snnergy import entry; sys.exit(entry.main())"
 _COUNTS = ("processes", "segments", "folders", "beside_output")
 
@@ -107,7 +107,7 @@ def _nothing(_program: Program, _draw: Draw, _span: float) -> None: ...
 def _signals(numbers: Sequence[int], program: Program, draw: Draw, span: float) -> None:
     """Signals to the group or to the program alone, at any moment."""
     group = bool(draw.integers(2))
-    time.sleep(draw.uniform(0, span))
+    time.sleep(draw.uniform(0, 0.9 * span))
     for i, number in enumerate(numbers):
         time.sleep(draw.uniform(*_GAPS_S) if i else 0)
         program.signal(number, group=group)
@@ -188,7 +188,7 @@ def _row(run: int, seed: int, work: Path, spans: list[float]) -> dict[str, Any]:
     draw = np.random.default_rng((seed, run))
     fault = list(FAULTS)[0 if not run else draw.integers(len(FAULTS))]
     span = float(np.median(spans)) if spans else 10.0
-    timeout = max(1.0, draw.uniform(0.2, 0.8) * span) if fault in _LATE else 600.0
+    timeout = max(1.0, draw.uniform(0.1, 0.5) * span) if fault in _LATE else 600.0
     size = 1024 * int(draw.integers(*_DISK_KIB))
     segments = _segments()
     since = time.monotonic()

@@ -53,7 +53,8 @@ def _raise_again(ignored: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(ignored)
     else:
         _raised = float("-inf")
-        threading.Timer(_AGAIN_S, signal.raise_signal, (_received,)).start()
+        main = threading.main_thread().ident
+        threading.Timer(_AGAIN_S, signal.pthread_kill, (main, _received)).start()
 
 
 def _give_back() -> None:
