@@ -37,7 +37,8 @@ def main(folder: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM):
                 raise
-            surface(job.failure, f"no room for its files in {folder.parent} or its messages in /dev/shm ({error})")
+            where = f"its files in {folder.parent} or its messages in /dev/shm"
+            surface(job.failure, f"there is no room for {where} ({error}); make some, or simulate fewer samples")
     os._exit(0)
 
 

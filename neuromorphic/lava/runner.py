@@ -170,10 +170,11 @@ def execute(
             progress(finished - reported)
             reported = finished
     if job.failure.exists():
-        raise BackendFailed(f"the Lava simulation failed:\n{job.failure.read_text()}")
+        text = job.failure.read_text()
+        raise BackendFailed("the Lava simulation failed:" + ("\n" if "\n" in text else " ") + text)
     if code != 0:
-        tail = job.output.read_text(errors="replace")[-_OUTPUT_TAIL:]
-        raise BackendFailed(f"the Lava simulation ended with exit code {code}; its last output:\n{tail}")
+        tail = job.output.read_text(errors="replace")[-_OUTPUT_TAIL:].strip()
+        raise BackendFailed(f"the Lava simulation ended with exit code {code}" + (tail and f"; it printed:\n{tail}"))
     if progress is not None and reported < job.schedule.samples:
         progress(job.schedule.samples - reported)
 
