@@ -13,8 +13,8 @@ BIN := $(VENV)/bin
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: $(SYNCED) ## Train, export, compile, simulate, verify in Lava and price a small network on embedded data
-	"$(BIN)/snnergy" demo
+demo: $(SYNCED) ## Train, export, compile, simulate, verify in Lava and price a small network on embedded data, anew
+	"$(BIN)/snnergy" demo --force
 
 # Tests run in parallel processes: one thread of torch's in each is enough, and more fight for the cores.
 test: export OMP_NUM_THREADS = 1
