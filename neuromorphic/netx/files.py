@@ -7,13 +7,14 @@ would build (`netx_stock.py`).
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import h5py
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import sha256_of, written_whole
-from snnergy.artefacts.hdf5 import opened
+from snnergy.artefacts.hdf5 import CHECKED, copy_with_checksums, opened
 from snnergy.artefacts.kinds import NETX, require
 from snnergy.artefacts.late_errors import LateErrors
 from snnergy.neuromorphic.ir import QuantNet
@@ -38,8 +39,13 @@ def write_netx(net: QuantNet, path: Path | str, *, force: bool = False) -> None:
 
 def write_sound(net: QuantNet, scratch: Path) -> None:
     """Write a network that `require_sound` let pass, into a file that takes its place later."""
-    with LateErrors(scratch) as disk, h5py.File(disk, "w") as file:
-        write_graph(file, net, write_layers(file, net))
+    with (
+        h5py.File(BytesIO(), "w") as draft,
+        LateErrors(scratch) as disk,
+        h5py.File(disk, "w", **CHECKED) as file,
+    ):
+        write_graph(draft, net, write_layers(draft, net))
+        copy_with_checksums(draft, file)
 
 
 def read_netx(path: Path | str, *, num_layers: int | None = None) -> QuantNet:

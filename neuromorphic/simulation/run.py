@@ -15,6 +15,7 @@ import numpy as np
 from snnergy.artefacts import display
 from snnergy.artefacts.activity import Activity
 from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.hdf5 import CHECKED
 from snnergy.artefacts.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -138,4 +139,6 @@ class Run:
 
 def in_memory() -> h5py.File:
     """An HDF5 file that lies in memory and goes with the last reference to it."""
-    return h5py.File(f"run-{uuid4().hex}", "w", driver="core", backing_store=False)  # two of one name cannot be open
+    return h5py.File(
+        f"run-{uuid4().hex}", "w", driver="core", backing_store=False, **CHECKED
+    )  # two of one name cannot be open

@@ -14,6 +14,7 @@ import numpy as np
 from snnergy.artefacts.activity_file import activity_of
 from snnergy.artefacts.budget import parse_size
 from snnergy.artefacts.files import refuse_overwrite, written_whole
+from snnergy.artefacts.hdf5 import CHECKED
 from snnergy.artefacts.late_errors import LateErrors
 from snnergy.artefacts.records import Records, added
 from snnergy.artefacts.samples import Samples, SampleSource, as_samples
@@ -120,7 +121,11 @@ def _recording(path: Path | None, force: bool) -> Iterator[tuple[h5py.File, Call
     if path is None:
         yield in_memory(), lambda: None
         return
-    with written_whole(path, force=force) as scratch, LateErrors(scratch) as disk, h5py.File(disk, "w") as file:
+    with (
+        written_whole(path, force=force) as scratch,
+        LateErrors(scratch) as disk,
+        h5py.File(disk, "w", **CHECKED) as file,
+    ):
         yield file, disk.check
 
 

@@ -162,3 +162,39 @@ def test_what_is_no_name(name):
 
 def test_names_of_models_are_names():
     assert not any(map(name_problem, ["stage1.video.lif0", "größe $x$", "=1+1", " a ", "n" * 300]))
+
+
+def test_a_copy_holds_the_same_and_notices_each_changed_bit(tmp_path):
+    """One bit of every fifth byte is changed in turn; texts of variable length are left out."""
+    rng = np.random.default_rng(0)
+    first, path = tmp_path / "first.h5", tmp_path / "copy.h5"
+    with h5py.File(first, "w") as file, h5py.File(path, "w", **hdf5.CHECKED) as copy:
+        file["a/weight"], file["a/size"], file["empty"] = rng.integers(-9, 9, (4, 5)), 7, np.zeros((0, 3))
+        file["a/kind"], file["a/weight"].attrs["scale"], file.attrs["version"] = np.bytes_("LIF"), 0.5, 3
+        hdf5.copy_with_checksums(file, copy)
+        assert content(copy) == content(file)
+    whole = path.read_bytes()
+    with h5py.File(path) as file:
+        expected = content(file)
+    noticed = 0
+    for place in range(0, len(whole), 5):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << int(rng.integers(8))]) + whole[place + 1 :])
+        try:
+            with opened(path, "again") as file:
+                assert content(file) == expected
+        except (UserError, Unreadable):
+            noticed += 1
+    assert noticed > len(whole) // 5 // 10
+
+
+def content(file: h5py.File) -> dict[str, object]:
+    found: dict[str, object] = {"": {name: read_attribute(file.attrs, name) for name in file.attrs}}
+
+    def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
+        found[f"{name}@"] = {key: read_attribute(node.attrs, key) for key in node.attrs}
+        if isinstance(node, h5py.Dataset):
+            value = read_dataset(node)
+            found[name] = (node.dtype, node.shape, value.tolist() if isinstance(value, np.ndarray) else value)
+
+    file.visititems(visit)
+    return found
