@@ -130,9 +130,10 @@ def prepare(job: Job, net: QuantNet, inputs: dict[str, IntArray]) -> None:
                 dtype = np.uint8 if quantity == "s" else np.int32
                 create_array(job.record(index, quantity), dtype, (samples, steps, population.size))
         frames = create_array(job.inputs, np.int32, (samples * steps, width))
-    except (OSError, OutputRefused) as error:
+    except (OSError, RuntimeError, OutputRefused) as error:  # HDF5 raises either where the disk is full
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
-            f"{job.root.parent}: Lava's files cannot be written there while it runs ({error}); make room, set TMPDIR "
+            f"{job.root.parent}: Lava's files cannot be written there while it runs ({reason}); make room, set TMPDIR "
             "to another folder, or run fewer samples"
         ) from error
     for name, column in columns.items():
