@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # What the readers of HDF5 and of zip raise over wrong bytes; UnicodeDecodeError is a ValueError.
 _DAMAGE = (
-    zipfile.BadZipFile, AttributeError, EOFError, LookupError, OSError, OverflowError, RuntimeError, SystemError,
-    TypeError, ValueError,
+    zipfile.BadZipFile, ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError,
+    SystemError, TypeError, ValueError,
 )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ class Compiled:
 
     def __repr__(self) -> str:
         report = self.fidelity
-        name = self.net.provenance.get("source", "network")
+        name = display.printable(self.net.provenance.get("source", "network"))
         measured = "fidelity not measured"
         if report.samples:
             measured = f"{display.percent(report.same_prediction)} same predictions on {report.samples} samples"
