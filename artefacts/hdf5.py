@@ -183,7 +183,8 @@ def copy_with_checksums(source: h5py.Group, target: h5py.Group) -> None:
             copy_with_checksums(node, target.create_group(name))
             continue
         if node.shape and node.size:
-            storage = {"chunks": node.chunks or True, "compression": "gzip", "shuffle": True, "fletcher32": True}
+            packed = {"compression": "gzip", "shuffle": True, "fletcher32": True}
+            storage = {} if node.dtype.hasobject else packed  # no filter takes texts of variable length
             copied = target.create_dataset(name, data=node[()], dtype=node.dtype, **storage)
         else:
             plan = h5p.create(h5p.DATASET_CREATE)
