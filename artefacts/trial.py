@@ -1,7 +1,8 @@
-"""Tries out in a child what the process itself might not survive: a library in C, on bytes that anyone can have made."""
+"""Tries out in a child what the process itself might not survive: a library in C, on bytes of anyone's making."""
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import signal
@@ -37,14 +38,15 @@ def survived(step: Callable[[], object], memory: int) -> str:
     if not os.WIFSIGNALED(status):
         return ""
     number = os.WTERMSIG(status)
-    return (
-        "it does not come to an end" if number in (signal.SIGXCPU, signal.SIGKILL) else signal.strsignal(number) or ""
-    )
+    if number in (signal.SIGXCPU, signal.SIGKILL):
+        return "it does not come to an end"
+    return signal.strsignal(number) or f"signal {number}"
 
 
 def _run(step: Callable[[], object], memory: int) -> None:
     """The child: nothing of it may reach the files, the terminal or the clean-up of its parent."""
     try:
+        faulthandler.disable()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU):
             signal.signal(number, signal.SIG_DFL)
         silence = os.open(os.devnull, os.O_WRONLY)
