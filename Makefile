@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-any-cpu check format docs wheel-check tables fuzz clean
+.PHONY: help demo test test-any-cpu check format docs wheel-check audit tables fuzz clean
 
 UV := .tools/uv/bin/uv
 VENV := .venv
@@ -13,8 +13,8 @@ BIN := $(VENV)/bin
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: $(SYNCED) ## Train, export, compile, simulate, verify in Lava and price a small network on embedded data
-	"$(BIN)/snnergy" demo
+demo: $(SYNCED) ## Train, export, compile, simulate, verify in Lava and price a small network on embedded data, anew
+	"$(BIN)/snnergy" demo --force
 
 # Tests run in parallel processes: one thread of torch's in each is enough, and more fight for the cores.
 test: export OMP_NUM_THREADS = 1
@@ -49,6 +49,9 @@ PYTHONS := 3.10
 ARCHIVES := whl tar.gz
 wheel-check: $(filter .tools/%,$(UV)) ## Build wheel and source archive, install each elsewhere, and use them there
 	UV="$(UV)" ARCHIVES="$(ARCHIVES)" ./.ci/wheel-check $(PYTHONS)
+
+audit: $(filter .tools/%,$(UV)) ## Hold every locked dependency to the published advisories (needs the network)
+	UV="$(UV)" ./.ci/audit
 
 # `make tables QUICK=1` runs every row for one epoch on embedded data, and leaves the results under runs/.
 TABLES := $(if $(QUICK),runs/tables-quick,benchmarks/results/tables)

@@ -7,8 +7,10 @@ another. Time is logical: every node handles step t of a sample at step t.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -16,7 +18,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.hdf5 import FAULTS
 from snnergy.artefacts.types import IntArray, Labels, Shape, ValueClass
 
 Counts = npt.NDArray[np.int64]
@@ -25,6 +29,7 @@ EdgeKind = Literal["conv2d", "dense"]
 
 # Values held at once while streaming: 32 MB as float64, far below what one activity file can hold.
 _VALUES_AT_ONCE = 4_000_000
+_STREAM_SHARE = 0.25  # of the budget of memory: as much again is needed to look at the values
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Node:
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return int(np.prod(self.shape))
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -106,11 +111,22 @@ class Activity:
 
     def node(self, name: str) -> Node:
         """The node of that name."""
-        return next(node for node in self.nodes if node.name == name)
+        return self._by_name[name]
 
     def outgoing(self, name: str) -> tuple[Edge, ...]:
         """The edges that leave a node."""
-        return tuple(edge for edge in self.edges if edge.source == name)
+        return tuple(self._by_source.get(name, ()))
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def _by_source(self) -> dict[str, list[Edge]]:
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.source, []).append(edge)
+        return found
 
     @property
     def accuracy(self) -> float | None:
@@ -122,18 +138,24 @@ class Activity:
     def stream(self, node: Node) -> Iterator[tuple[slice, npt.NDArray[np.integer[Any]]]]:
         """Yield `(samples, values)` a few samples at a time, values `(samples, T, neurons)`; readouts have none.
 
+        Whole chunks are read, because each read of a part unpacks all of it.
+
         Raises:
-            UserError: the file cannot be read to its end.
+            UserError: the file cannot be read to its end, or a chunk or a sample does not fit into memory.
         """
-        at_once = max(1, _VALUES_AT_ONCE // (self.time_steps * node.size))
-        try:
-            with self.open() as file:
-                values = file["nodes"][node.name]["values"]
-                for first in range(0, self.samples, at_once):
-                    chosen = slice(first, min(first + at_once, self.samples))
-                    yield chosen, np.asarray(values[chosen]).reshape(-1, self.time_steps, node.size)
-        except OSError as error:
-            raise damaged(self.name, error) from error
+        with self._readable(f"/nodes/{node.name}/values"), self.open() as file:
+            values = file["nodes"][node.name]["values"]
+            one_sample = self.time_steps * node.size
+            rows = values.chunks[0] if values.chunks else 1
+            at_once = max(rows, _VALUES_AT_ONCE // one_sample // rows * rows)
+            refuse_excess(
+                f"{self.name}: /nodes/{node.name}/values: to read {min(at_once, self.samples)} samples at once",
+                min(at_once, self.samples) * one_sample * values.dtype.itemsize,
+                _STREAM_SHARE,
+            )
+            for first in range(0, self.samples, at_once):
+                chosen = slice(first, min(first + at_once, self.samples))
+                yield chosen, np.asarray(values[chosen]).reshape(-1, self.time_steps, node.size)
 
     def values(self, name: str, quantity: str = "values") -> IntArray:
         """Everything recorded of one node, `(samples, T, *shape)`.
@@ -142,14 +164,15 @@ class Activity:
             quantity: `values`, or `u` or `v` where the state was recorded.
 
         Raises:
-            UserError: there is no such node, or it was not recorded.
+            UserError: there is no such node, it was not recorded, or it does not fit into memory.
         """
-        with self.open() as file:
+        with self._readable(f"/nodes/{name}"), self.open() as file:
             node = file["nodes"].get(name)
             if node is None:
                 raise UserError(f"{self.name}: no node {name!r}; it has {', '.join(file['nodes'])}")
             if quantity not in node:
                 raise UserError(f"{self.name}: {quantity} of {name!r} was not recorded; it has {', '.join(node)}")
+            refuse_excess(f"{self.name}: /nodes/{name}/{quantity}", node[quantity].nbytes)
             return np.asarray(node[quantity])
 
     def fan_out(self, edge: Edge) -> Counts:
@@ -163,8 +186,16 @@ class Activity:
         return np.stack(tuple(columns), axis=2)
 
     def _dataset(self, edge: Edge, name: str) -> Counts:
-        with self.open() as file:
+        with self._readable(f"/edges/{edge.index}/{name}"), self.open() as file:
             return np.asarray(file["edges"][str(edge.index)][name], dtype=np.int64)
+
+    @contextmanager
+    def _readable(self, place: str) -> Iterator[None]:
+        """Say of what cannot be read which file and object it is."""
+        try:
+            yield
+        except FAULTS as error:
+            raise damaged(f"{self.name}: {place}", error) from error
 
 
 class Recorded(Protocol):
@@ -176,6 +207,7 @@ class Recorded(Protocol):
         ...
 
 
-def damaged(name: str, error: OSError) -> UserError:
-    """The error for a file that ends early or does not decompress."""
-    return UserError(f"{name}: truncated or damaged ({error}); record it again with `snnergy simulate`")
+def damaged(name: str, error: Exception) -> UserError:
+    """The error for a file, or an object in one, that ends early, does not decompress or fails its checksum."""
+    reason = str(error).split("\n")[0]
+    return UserError(f"{name}: truncated or damaged ({reason}); record it again with `snnergy simulate`")

@@ -1,7 +1,8 @@
-"""How much memory a file may ask for: known, and refused, before anything of that size is allocated.
+"""How much memory and work a file may ask for: known, and refused, before anything of that size is begun.
 
 A small file can describe a large array (compressed zeros, an extent that nobody stored), and a file can come from
-anyone. The budget is one gibibyte; the variable `SNNERGY_MEMORY`, such as `4GiB`, sets another.
+anyone. The budget is one gibibyte; the variable `SNNERGY_MEMORY`, such as `4GiB`, sets another. The work that a network
+may ask for in one time step grows with it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from snnergy.artefacts.errors import UserError
 VARIABLE = "SNNERGY_MEMORY"
 _DEFAULT = 1 << 30
 _SMALLEST = 1 << 20
+_OPERATIONS_A_BYTE = 16  # 2^34 for one gibibyte, of which a core does some 10^9 a second
 _UNITS = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([KMGT]iB|B|)", re.IGNORECASE)
 
@@ -58,6 +60,20 @@ def refuse_excess(what: str, needed: int, share: float = 1.0) -> None:
         raise UserError(
             f"{what}: needs {size_text(needed)} of memory, {size_text(int(share * limit))} are allowed; if that is "
             f"right, set {VARIABLE} to {size_text(wanted, up=True)} or more"
+        )
+
+
+def refuse_work(what: str, operations: int) -> None:
+    """Raise `UserError` where a network asks for more multiplications in one time step than the budget has.
+
+    Args:
+        what: as for `refuse_excess`.
+    """
+    limit = memory() * _OPERATIONS_A_BYTE
+    if operations > limit:
+        raise UserError(
+            f"{what}: {operations:.3g} multiplications a time step, {limit:.3g} are allowed; if that is right, set "
+            f"{VARIABLE} to {size_text(-(-operations // _OPERATIONS_A_BYTE), up=True)} or more"
         )
 
 

@@ -7,16 +7,22 @@ harmless value of the right type, and `broken` tells that nothing read here may 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import h5py
 import numpy as np
 import numpy.typing as npt
+from h5py import h5t
 
+from snnergy.artefacts.budget import VARIABLE, memory, size_text
+from snnergy.artefacts.hdf5 import FAULTS, Unreadable, name_problem, read_attribute, read_dataset, type_text
 from snnergy.artefacts.types import Labels, Shape
 
 _INT32 = np.iinfo(np.int32)
+_RANK_MAX = 8
+_BYTES_A_NUMBER = 32  # as read, as float64 while it is checked, as int64, and as its user wants it
 _Choice = TypeVar("_Choice", bound=str)
 _Json = TypeVar("_Json", dict[str, Any], list[Any])
 
@@ -81,41 +87,61 @@ class Fields:
             return value.astype(np.int64)
         return np.zeros(1, np.int64)
 
-    def integer(self, name: str, *, at_least: int | None = None) -> int:
-        """One whole number within 32 bits, not below `at_least`."""
+    def integer(self, name: str, *, at_least: int = _INT32.min, at_most: int = _INT32.max) -> int:
+        """One whole number within 32 bits and the limits; the nearest within them after a violation."""
+        violations = len(self.violations)
         value = int(self._single(name, self.integers(name)))
-        if at_least is not None and value < at_least:
-            if not self.broken:
-                self.refuse(name, f"{value}; must be at least {at_least}")
-            return at_least
-        return value
+        if not at_least <= value <= at_most and len(self.violations) == violations:
+            limits = f"at least {at_least}" if at_most == _INT32.max else f"within {at_least}..{at_most}"
+            self.refuse(name, f"{value}; must be {limits}")
+        return max(at_least, min(value, at_most))
 
     def real(self, name: str) -> float:
         """One finite number."""
         return float(self._single(name, self._numbers(name)))
 
+    def scale(self, name: str) -> float:
+        """One finite number above 0; 1 after a violation."""
+        violations = len(self.violations)
+        value = self.real(name)
+        if value > 0:
+            return value
+        if len(self.violations) == violations:
+            self.refuse(name, f"{value:g}; must be above 0")
+        return 1.0
+
     def flag(self, name: str) -> bool:
         """One truth value."""
-        return bool(self.integer(name))
+        return bool(self.integer(name, at_least=0, at_most=1))
 
     def text(self, name: str) -> str:
         """One text, also where netx stores it as an array of one byte string."""
         value = self._value(name)
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.item()
-        if isinstance(value, bytes):
-            return value.decode("utf-8", "replace")
-        if isinstance(value, str):
-            return str(value)
+        if isinstance(value, bytes | str):
+            return _decoded(value)
         if value is not None:
             self.refuse(name, "not a text; store one string")
         return ""
 
+    def name(self, name: str) -> str:
+        """A text that can name a node."""
+        violations = len(self.violations)
+        value = self.text(name)
+        problem = name_problem(value)
+        if problem and len(self.violations) == violations:
+            self.refuse(name, f"{value!r} {problem}")
+        return value
+
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts."""
         value = self._value(name)
-        if isinstance(value, np.ndarray) and value.ndim == 1 and all(isinstance(v, str) for v in value):
-            return tuple(value)
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            if value.size == 0:
+                return ()
+            if all(isinstance(text, bytes | str) for text in value):
+                return tuple(map(_decoded, value))
         if value is not None:
             self.refuse(name, "not a list of texts; store an array of strings")
         return ()
@@ -132,19 +158,21 @@ class Fields:
         return allowed[-1]
 
     def shape(self, name: str) -> Shape:
-        """Positive extents, at least one."""
+        """Positive extents, at least one; (1,) after a violation."""
         violations = len(self.violations)
-        shape = tuple(self.integers(name).reshape(-1).tolist())
-        if len(self.violations) == violations and (not shape or min(shape) < 1):
-            self.refuse(name, f"{shape}; expected positive extents")
-        return shape if shape and min(shape) > 0 else (1,)
+        shape = tuple(self.integers(name).reshape(-1)[: _RANK_MAX + 1].tolist())
+        if len(self.violations) == violations and not 1 <= len(shape) <= _RANK_MAX:
+            self.refuse(name, f"{shape}; expected positive extents, 1 to {_RANK_MAX} of them")
+        elif len(self.violations) == violations and (min(shape) < 1 or math.prod(shape) > _INT32.max):
+            self.refuse(name, f"{shape}; expected positive extents of no more than 2^31 - 1 elements")
+        return shape if len(self.violations) == violations else (1,)
 
     def json(self, name: str, default: _Json) -> _Json:
         """A JSON object or list, of the type of `default`; that itself where the field is left out."""
         text = self.text(name) if self.has(name) else ""
         try:
             value = json.loads(text) if text else default
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             self.refuse(name, f"not JSON ({error}); {self.remake}")
             return default
         if isinstance(value, type(default)):
@@ -165,14 +193,18 @@ class Fields:
             self.refuse(name, f"no such dataset; {self.remake}")
         elif dataset.shape != shape:
             self.refuse(name, f"shape {dataset.shape}, must be {shape}")
-        elif dataset.dtype.kind not in "iub":
-            self.refuse(name, f"holds {dataset.dtype}, must hold integers")
+        elif dataset.id.get_type().get_class() not in (h5t.INTEGER, h5t.ENUM):
+            self.refuse(name, f"holds {type_text(dataset)}, must hold integers")
         else:
             return dataset
         return None
 
     def _numbers(self, name: str) -> npt.NDArray[Any]:
         """Finite numbers of any shape; a single zero after a violation."""
+        needed = _BYTES_A_NUMBER * self._size(name)
+        if needed > memory():
+            self.refuse(name, f"needs {size_text(needed)} of memory, {size_text(memory())} are allowed; see {VARIABLE}")
+            return np.zeros(1)
         value = self._value(name)
         if value is None:
             return np.zeros(1)
@@ -184,6 +216,11 @@ class Fields:
             self.refuse(name, f"{(~np.isfinite(array)).sum()} values are NaN or infinite; export the network again")
             return np.zeros(1)
         return array
+
+    def _size(self, name: str) -> int:
+        """Number of values of a dataset; 0 for anything else, which is small."""
+        node = None if isinstance(self.source, h5py.AttributeManager) else self.source.get(name)
+        return int(node.size or 0) if isinstance(node, h5py.Dataset) else 0
 
     def _single(self, name: str, value: npt.NDArray[Any]) -> Any:
         if value.size == 1:
@@ -197,12 +234,18 @@ class Fields:
             self.refuse(name, f"missing; {self.remake}")
             return None
         try:
+            if isinstance(self.source, h5py.AttributeManager):
+                return read_attribute(self.source, name)
             node = self.source[name]
-            stored = node[()] if isinstance(node, h5py.Dataset) else node
-        except (OSError, KeyError, RuntimeError) as error:
-            self.refuse(name, f"cannot be read ({error}); copy the file again, it is damaged")
-            return None
-        if isinstance(stored, h5py.Group | h5py.Empty):
-            self.refuse(name, f"holds no value; {self.remake}")
-            return None
-        return stored
+            if isinstance(node, h5py.Dataset):
+                return read_dataset(node)
+            self.refuse(name, f"is a group, not a value; {self.remake}")
+        except (Unreadable, *FAULTS) as error:
+            self.refuse(name, f"{error}; copy the file again, or {self.remake}")
+        return None
+
+
+def _decoded(text: bytes | str) -> str:
+    """A stored text; bytes that are not UTF-8 become question marks, in a `str` of h5py's as well."""
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "replace")

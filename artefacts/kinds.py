@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.zips import open_zip
 
 if TYPE_CHECKING:
     import h5py
 
 # What the readers of HDF5 and of zip raise over wrong bytes; UnicodeDecodeError is a ValueError.
-_DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, OSError, RuntimeError, ValueError)
+_DAMAGE = (
+    zipfile.BadZipFile, ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError,
+    SystemError, TypeError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def recognise(path: Path) -> Kind | None:
             with h5py.File(path, "r") as file:
                 return _of_hdf5(file)
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+            with open_zip(path) as archive:
                 return _of_zip(archive.namelist())
         with path.open("rb") as start:
             return SAMPLES if start.read(6) == b"\x93NUMPY" else None
@@ -75,11 +79,14 @@ def _problems(path: Path, wanted: Kind) -> list[str]:
 
 
 def _of_hdf5(file: h5py.File) -> Kind | None:
-    if "node" in file:
+    from snnergy.artefacts.hdf5 import has_link, read_attribute
+
+    if has_link(file, "node"):
         return NIR
-    if "layer" in file or "graph" in file:
+    if has_link(file, "layer") or has_link(file, "graph"):
         return NETX
-    return ACTIVITY if file.attrs.get("format") == ACTIVITY_FORMAT else None
+    declared = read_attribute(file.attrs, "format") if "format" in file.attrs else None
+    return ACTIVITY if isinstance(declared, str) and declared == ACTIVITY_FORMAT else None
 
 
 def _of_zip(members: list[str]) -> Kind | None:

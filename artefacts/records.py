@@ -35,6 +35,8 @@ class Records:
 
 def joined(parts: Sequence[Records]) -> Records:
     """The records of consecutive samples as one."""
+    if len(parts) == 1:
+        return parts[0]
 
     def merged(quantity: str) -> dict[str, IntArray]:
         tables = [getattr(part, quantity) for part in parts]

@@ -7,8 +7,7 @@ A samples file is `.npz` with one array for each input, or `.npy` for a network 
 from __future__ import annotations
 
 import logging
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snnergy.artefacts.array_files import KINDS, WIDEST, Array, read_arrays
+from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import written_whole
 from snnergy.artefacts.kinds import SAMPLES, require
+from snnergy.artefacts.late_errors import LateErrors
 from snnergy.artefacts.types import IntArray, Shape
 
 MODALITIES = ("video", "audio")
 LABEL = "label"
 PIXEL_MAX = 255  # of an 8-bit pixel; 1 in the model's units
-
-Array = npt.NDArray[Any]
+_LAST_CLASS = (1 << 31) - 1
+_BYTES_PER_LABEL = 24  # as given, as an integer, and what is said of it
+_NAMED = 8  # arrays that a message names: an archive can hold thousands
 _log = logging.getLogger(__name__)
 
 
@@ -80,9 +83,9 @@ def as_samples(source: SampleSource, shapes: Mapping[str, Shape], *, labels: Any
         return as_samples(source[0], shapes, labels=source[1] if labels is None else labels)
     if isinstance(source, Mapping):
         found = source.get(LABEL) if LABEL not in shapes else None
-        named = {str(name): _array(value) if name in shapes else None for name, value in source.items()}
+        named = {str(name): value if name in shapes else None for name, value in source.items()}
         return checked(named, shapes, found if labels is None else labels, "samples")
-    return checked(_named(_array(source), shapes, "samples"), shapes, labels, "samples")
+    return checked(_named(source, shapes, "samples"), shapes, labels, "samples")
 
 
 def read_samples(path: Path, shapes: Mapping[str, Shape], *, time_last: bool = False, labels: Any = None) -> Samples:
@@ -114,7 +117,9 @@ def as_classes(labels: Any, classes: int | None = None) -> IntArray:
     array = _array(labels)
     if array.dtype.kind not in "buif":
         raise ValueError(f"holds {array.dtype}; store the number of each sample's class, 0, 1, 2, …")
-    wrong = ~np.isfinite(array) | (array != np.rint(array)) | (array < 0)
+    wrong = ~((array >= 0) & (array <= _LAST_CLASS))  # a NaN is neither
+    if array.dtype.kind == "f":
+        wrong |= array != np.rint(array)
     if wrong.any():
         first = array[wrong].flat[0]
         raise ValueError(f"{wrong.sum()} values are no classes (first {first:g}); classes are 0, 1, 2, …")
@@ -130,11 +135,11 @@ def write_samples(path: Path, arrays: Mapping[str, Array], *, force: bool = Fals
         UserError: `path` exists and `force` is false, or it cannot be written.
     """
     # Through an open file, because savez appends .npz to any other name.
-    with written_whole(path, force=force) as scratch, scratch.open("wb") as file:
+    with written_whole(path, force=force) as scratch, LateErrors(scratch) as file:
         np.savez_compressed(file, **arrays)
 
 
-def checked(arrays: Mapping[str, Array | None], shapes: Mapping[str, Shape], labels: Any, where: str) -> Samples:
+def checked(arrays: Mapping[str, Any], shapes: Mapping[str, Shape], labels: Any, where: str) -> Samples:
     """Samples whose arrays have the shapes of the inputs, or a `UserError` with everything that is wrong.
 
     Args:
@@ -146,10 +151,10 @@ def checked(arrays: Mapping[str, Array | None], shapes: Mapping[str, Shape], lab
     for name, shape in shapes.items():
         array = arrays.get(name)
         if array is None:
-            violations.append(f"{where}: no array {name!r}, has {sorted(arrays)}; name the arrays after the inputs")
+            violations.append(f"{where}: no array {name!r}, has {_some(arrays)}; name the arrays after the inputs")
             continue
         try:
-            found[name] = _with_sample_axis(array, shape, f"{where}: {name}")
+            found[name] = _with_sample_axis(_array(array), shape, f"{where}: {name}")
         except ValueError as error:
             violations.append(f"{where}: {name}: {error}")
     lengths = {name: array.shape[:2] for name, array in found.items()}
@@ -158,28 +163,43 @@ def checked(arrays: Mapping[str, Array | None], shapes: Mapping[str, Shape], lab
     classes = None
     if labels is not None:
         try:
-            classes = as_classes(labels)
+            classes = _one_each(labels, next(iter(lengths.values()))[0] if len(set(lengths.values())) == 1 else None)
         except ValueError as error:
             violations.append(f"{where}: {LABEL}: {error}")
-    if classes is not None and lengths and len(set(lengths.values())) == 1:
-        samples = next(iter(lengths.values()))[0]
-        if classes.shape != (samples,):
-            violations.append(
-                f"{where}: label has shape {classes.shape}, the inputs hold {samples} samples; give one label a sample"
-            )
     if violations:
         raise UserError(violations)
     return Samples(found, classes)
 
 
+def _one_each(labels: Any, samples: int | None) -> IntArray:
+    """Labels as classes, their number held to that of the samples first; None where that is not known."""
+    array = _array(labels)
+    if samples is not None and array.shape != (samples,):
+        raise ValueError(f"shape {array.shape}, the inputs hold {samples} samples; give one label a sample")
+    refuse_excess(f"{array.size} labels", _BYTES_PER_LABEL * array.size)
+    return as_classes(array)
+
+
+def _some(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return f"{ordered[:_NAMED]}{f' and {len(ordered) - _NAMED} more' if len(ordered) > _NAMED else ''}"
+
+
 def _array(value: Any) -> Array:
-    """A numpy array of what was given; a torch tensor leaves its device and graph."""
+    """A numpy array of what was given; a torch tensor leaves its device and graph.
+
+    Raises:
+        ValueError: it is none.
+    """
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except (TypeError, RuntimeError) as error:  # torch's types that numpy lacks
+        raise ValueError(f"is no array ({error}); give one of numpy's") from error
 
 
-def _named(array: Array, shapes: Mapping[str, Shape], where: str) -> dict[str, Array]:
+def _named(array: Any, shapes: Mapping[str, Shape], where: str) -> dict[str, Any]:
     if len(shapes) != 1:
         raise UserError(f"{where}: one array for {len(shapes)} inputs; give one for each of {list(shapes)}, by name")
     return {next(iter(shapes)): array}
@@ -188,19 +208,10 @@ def _named(array: Array, shapes: Mapping[str, Shape], where: str) -> dict[str, A
 def _load(path: Path, shapes: Mapping[str, Shape]) -> tuple[dict[str, Array | None], Array | None]:
     """Every array of a file by name, None for one that is not wanted, and its labels."""
     require((path, replace(SAMPLES, origin=f"give an .npz with arrays {list(shapes)}")))
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {**_named(loaded, shapes, str(path))}, None
-        with loaded:
-            wanted = [name for name in loaded.files if name in shapes]
-            others = {name: None for name in loaded.files if name not in shapes}
-            labels = loaded[LABEL] if LABEL in others else None
-            return others | {name: loaded[name] for name in wanted}, labels
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: not a readable .npy or .npz file ({error}); write it again with numpy.savez"
-        ) from error
+    loaded = read_arrays(path, {*shapes, LABEL})
+    if isinstance(loaded, np.ndarray):
+        return {**_named(loaded, shapes, str(path))}, None
+    return loaded, None if LABEL in shapes else loaded.get(LABEL)
 
 
 def _with_sample_axis(array: Array, shape: Shape, where: str) -> Array:
@@ -211,11 +222,13 @@ def _with_sample_axis(array: Array, shape: Shape, where: str) -> Array:
         array = array[None]
     if array.ndim < 2 or array.shape[2:] not in (shape, spare) or 0 in array.shape:
         raise ValueError(f"shape {given}, the network takes (samples, T, {', '.join(map(str, shape))})")
-    if array.dtype.kind not in "buif":
+    if array.dtype.kind not in KINDS or array.dtype.itemsize > WIDEST:
         raise ValueError(f"type {array.dtype}; store numbers")
     # A NaN is the smallest and the largest value, so that no mask of the whole array is needed.
     if array.dtype.kind == "f" and not np.isfinite([array.min(), array.max()]).all():
         raise ValueError("holds NaN or infinity; clean the data first")
     if array.ndim == len(given) + 1:
         _log.warning("%s: %s is taken for one sample of %d time steps; give (samples, T, …)", where, given, given[0])
-    return array.reshape(*array.shape[:2], *shape)
+    # Torch takes none of the other byte order.
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return native.reshape(*array.shape[:2], *shape)

@@ -14,7 +14,7 @@ from snnergy.artefacts.files import refuse_overwrite
 from snnergy.energy.ledger import Place
 from snnergy.energy.operations import KIND
 from snnergy.energy.prices import technology_named
-from snnergy.energy.report.folder import write_report
+from snnergy.energy.report.folder import FOLDER, inputs_of, write_report
 from snnergy.energy.report.units import energy as energy_text
 from snnergy.energy.report.units import ratio
 from snnergy.energy.summary import Part, Summary, summarise
@@ -63,7 +63,8 @@ class EnergyReport(Summary):
     def __repr__(self) -> str:
         run = self.activity
         return (
-            f"EnergyReport({run.model}: {energy_text(self.energy_snn_pj)} an inference in {self.technology.name}; "
+            f"EnergyReport({display.printable(run.model)}: "
+            f"{energy_text(self.energy_snn_pj)} an inference in {self.technology.name}; "
             f"fp32 ANN {energy_text(self.energy_ann_pj)} ({ratio(self.ratio_ann)}), "
             f"{self.quantized_ann.bits}-bit ANN {energy_text(self.energy_quantized_ann_pj)} "
             f"({ratio(self.ratio_quantized_ann)}), {run.samples} samples; estimates)"
@@ -87,7 +88,7 @@ def energy(
             `snnergy.artefacts.activity_file`.
         technology: a key of `snnergy.energy.TECHNOLOGIES`.
         output: folder to write the report to; None writes nothing.
-        force: replace `output` if it exists.
+        force: replace `output` if an earlier report is there; any other folder is never replaced.
 
     Raises:
         UserError: a bad activity file, an unknown technology, or `output` exists or cannot be written.
@@ -96,8 +97,8 @@ def energy(
     technology_named(technology)
     activity = _activity(run)
     if output is not None:
-        inputs = [activity.file] if isinstance(activity.file, Path) else []
-        refuse_overwrite(Path(output), force, inputs=inputs)  # before minutes of counting, not after
+        # Before minutes of counting, not after.
+        refuse_overwrite(Path(output), force, inputs=inputs_of(activity), folder=FOLDER)
     report = EnergyReport(**vars(summarise(activity, technology=technology)))
     if output is not None:
         report.save(output, force=force)

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from snnergy.artefacts.activity import Activity, Counts, Edge, Node
+from snnergy.artefacts.budget import refuse_excess
+from snnergy.artefacts.display import printable
 from snnergy.artefacts.errors import CheckFailed, UserError
 from snnergy.artefacts.types import ValueClass
 from snnergy.energy.operations import Operation
@@ -26,6 +28,11 @@ _Key = TypeVar("_Key")
 
 # Sums of integers below this are exact in float64, whose matrix product is far faster than that of integers.
 _EXACT = 2.0**53
+# More operations in a whole run than int64 can add up, with room for sums of sums.
+_MOST = 2.0**62
+_VALUES_AT_ONCE = 4_000_000  # turned into float64: 32 MB
+_COUNTS_SHARE = 0.5  # of the budget of memory
+_INT32 = np.iinfo(np.int32)
 
 
 class LedgerMismatch(CheckFailed):
@@ -101,9 +108,11 @@ def count(activity: Activity) -> Ledger:
     """Count every operation of a recorded run.
 
     Raises:
-        UserError: recorded values that their declared class rules out, or a damaged file.
+        UserError: recorded values that their declared class rules out, more operations than can be counted or more
+            memory than is allowed, or a damaged file.
         LedgerMismatch: an edge whose count is not what the simulator delivered.
     """
+    _refuse_many_counts(activity)
     entries: list[Entry] = []
     impossible: list[str] = []
     mismatches: list[str] = []
@@ -114,6 +123,8 @@ def count(activity: Activity) -> Ledger:
             continue
         sent = _Sent(node, activity)
         impossible += sent.impossible
+        if sent.impossible:
+            continue
         static_input &= node.kind != "input" or sent.static
         entries.append(Entry(_node_place(node), "spike", sent.events, sent.events))
         for edge, synaptic in zip(sent.edges, sent.synaptic, strict=True):
@@ -123,8 +134,24 @@ def count(activity: Activity) -> Ledger:
     if impossible:
         raise UserError(impossible)
     if mismatches:
-        raise LedgerMismatch("\n".join(mismatches))
+        raise LedgerMismatch("\n".join(map(printable, UserError(mismatches).lines)))
+    if sum(float(entry.all.sum(dtype=np.float64)) for entry in entries) >= _MOST:
+        raise UserError(f"{activity.name}: more operations than a 64-bit number counts; check values and fan-out")
     return Ledger(tuple(entries), activity.samples, activity.time_steps, static_input)
+
+
+def _refuse_many_counts(activity: Activity) -> None:
+    """Refuse, before anything is read, counts and a fan-out that do not fit into memory."""
+    cells, widest = 0, 0
+    for node in activity.nodes:
+        columns = 1 + 2 * len(activity.outgoing(node.name))
+        cells += columns * (1 if node.value_class == "binary" else 2)
+        widest = max(widest, 0 if node.kind == "readout" else columns * node.size)
+    size = f"{activity.samples} samples and {activity.time_steps} time steps"
+    counts = activity.samples * activity.time_steps * cells * np.dtype(np.int64).itemsize
+    refuse_excess(f"{activity.name}: to count {size} at {len(activity.nodes)} nodes", counts, _COUNTS_SHARE)
+    # As integers, side by side, and as floats.
+    refuse_excess(f"{activity.name}: the fan-out of a node", 3 * widest * np.dtype(np.int64).itemsize, _COUNTS_SHARE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,31 +173,53 @@ class _Sent:
         events = np.empty((samples, steps, fan.shape[1]), dtype=np.int64)
         weighted = events if node.value_class == "binary" else np.empty_like(events)
         self.static = True
-        outside: set[int] = set()
+        self.impossible: list[str] = []
         for chosen, values in activity.stream(node):
-            if node.value_class == "binary":
-                outside.update(np.unique(values[(values != 0) & (values != 1)]).tolist()[:3])
+            self.impossible = list(_impossible(activity, node, values))
+            if self.impossible:
+                return
             self.static = self.static and bool((values == values[:, :1]).all())
-            events[chosen] = _exact_product(values != 0, fan)
+            events[chosen] = _exact_product(values, fan, np.bool_)
             if weighted is not events:
-                weighted[chosen] = _exact_product(np.abs(values.astype(np.float64)), fan)
+                weighted[chosen] = _exact_product(values, fan, np.float64)
         self.events = events[..., 0]
         self.synaptic = [
             _Synaptic(events[..., first : first + 2], weighted[..., first : first + 2])
             for first in range(1, fan.shape[1], 2)
         ]
-        self.impossible = [
-            f"{activity.name}: /nodes/{node.name}: value {value} in a node of class 'binary', which sends 0 and 1; "
-            "declare it 'integer' or 'real', or fold the factor into the weights"
-            for value in sorted(outside)
-        ]
+        if max(events.max(initial=0), weighted.max(initial=0)) >= _EXACT:
+            self.impossible = [
+                f"{activity.name}: /nodes/{node.name}: more operations in one step than can be counted exactly, 2⁵³; "
+                "check its values and the fan-out of its edges"
+            ]
 
 
-def _exact_product(values: npt.NDArray[np.generic], fan: npt.NDArray[np.float64]) -> Counts:
-    """Matrix product over the last axis of `values`, none negative, as exact integers."""
-    product = values.astype(np.float64) @ fan
-    assert product.max(initial=0.0) < _EXACT, "more operations in one step than float64 can count"
-    return product.astype(np.int64)
+def _impossible(activity: Activity, node: Node, values: npt.NDArray[np.integer[Any]]) -> Iterator[str]:
+    """The least and the greatest value, where the node's class rules them out."""
+    low, high, meaning = int(_INT32.min), int(_INT32.max), "sends integers of 32 bits; scale its values"
+    if node.value_class == "binary":
+        low, high, meaning = 0, 1, "sends 0 and 1; declare it 'integer' or 'real', or fold the factor into the weights"
+    elif node.value_class == "integer" and node.kind == "neuron":  # an input may inject sums with a sign
+        low, meaning = 0, "sends numbers of spikes; declare it 'real', or move the sign into the weights"
+    for value in sorted({int(values.min()), int(values.max())}):
+        if not low <= value <= high:
+            where = f"{activity.name}: /nodes/{node.name}"
+            yield f"{where}: value {value} in a node of class {node.value_class!r}, which {meaning}"
+
+
+def _exact_product(values: npt.NDArray[np.integer[Any]], fan: npt.NDArray[np.float64], what: type) -> Counts:
+    """Sums of the magnitudes of `values` (as bool: of those other than zero) times `fan`, over the last axis.
+
+    Exact below 2⁵³; what is more comes out as that or more.
+    """
+    rows = values.reshape(-1, values.shape[-1])
+    product = np.empty((len(rows), fan.shape[1]), dtype=np.int64)
+    at_once = max(1, _VALUES_AT_ONCE // rows.shape[1])
+    for first in range(0, len(rows), at_once):
+        chosen = slice(first, first + at_once)
+        sums = np.abs(rows[chosen].astype(what).astype(np.float64)) @ fan
+        product[chosen] = np.minimum(sums, _EXACT)
+    return product.reshape(*values.shape[:-1], fan.shape[1])
 
 
 def _synaptic_entries(activity: Activity, edge: Edge, source: Node, sums: _Synaptic) -> Iterator[Entry]:

@@ -9,8 +9,7 @@ every later layer for spike-driven.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from math import prod
 
 from snnergy.artefacts.activity import Activity, Edge
 from snnergy.energy.counterparts import learned_layers
@@ -77,7 +76,7 @@ def _dense_flops(activity: Activity, edge: Edge) -> int:
     """Multiplications of the layer on its full map, those with padding included."""
     if edge.kind == "dense":
         return edge.parameters
-    return edge.parameters * int(np.prod(activity.node(edge.target).shape[1:]))
+    return edge.parameters * prod(activity.node(edge.target).shape[1:])
 
 
 def _error_percent(estimated: float, exact: float) -> float | None:

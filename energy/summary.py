@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from snnergy.artefacts.activity import Activity
+from snnergy.artefacts.display import listed
 from snnergy.energy.bill import Bill, FloatArray, charge_ledger
 from snnergy.energy.counterparts import Counterpart, break_even_rate, counterparts, spike_rate
 from snnergy.energy.estimate import Estimate, estimate
@@ -236,7 +237,7 @@ def _notes(run: Activity, ledger: Ledger, prices: Technology) -> tuple[str, ...]
         )
     analog = [node.name for node in run.nodes if node.kind == "neuron" and node.value_class == "real"]
     if analog:
-        notes.append(f"Not spike-driven throughout: real values leave {', '.join(analog)}; the next layers multiply.")
+        notes.append(f"Not spike-driven throughout: real values leave {listed(analog)}; the next layers multiply.")
     if any(node.biased is None for node in run.nodes if node.kind != "input"):
         notes.append("The file does not say which neurons have a bias: all are charged one, in the ANNs as well.")
     if "neuron update, active" in prices.charges.values():

@@ -25,16 +25,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from snnergy.artefacts.budget import memory
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import MODALITIES
 from snnergy.export.rounding import magnitude
 from snnergy.neuromorphic.graph.interpret import Trace, interpret
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.training.model.network import SNNergy
+from snnergy.training.model.size import sample_bytes
 
 # The largest difference of two membranes that was seen between PyTorch and the interpreter, on networks of 24 to 96
 # channels with random weights, was 6.1 · 2⁻²⁴ · Σ|x|. Twice that, rounded up: about 1e-6 of what is added up.
 TIE = 16 * 2.0**-24
+_MOST_AT_ONCE = 16  # samples; more are not faster
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class _Batch:
 
 
 def parity(
-    network: SNNergy, source: NirSource, inputs: Mapping[str, npt.NDArray[np.float32]], batch_size: int = 16
+    network: SNNergy, source: NirSource, inputs: Mapping[str, npt.NDArray[np.float32]], batch_size: int | None = None
 ) -> Parity:
     """Compare `source` with `network`.
 
@@ -124,7 +127,8 @@ def parity(
         network: on the CPU; its mode is restored.
         source: a graph by `to_nir`.
         inputs: video and audio `(N, T, C, H, W)`, float32, pixel / 255.
-        batch_size: samples at once; bounds the memory and does not change the counts.
+        batch_size: samples at once, which does not change the counts; None takes what the budget of memory allows, 16
+            at most.
 
     Raises:
         UserError: the inputs do not fit the network, or the graph has other populations.
@@ -132,6 +136,8 @@ def parity(
     _refuse_strangers(network, source)
     refuse_misfits(network, inputs)
     samples = len(inputs["video"])
+    if batch_size is None:
+        batch_size = max(1, min(_MOST_AT_ONCE, memory() // sample_bytes(network.config)))
     batched = (slice(start, start + batch_size) for start in range(0, samples, batch_size))
     with torch.inference_mode():
         batches = [_compare(network, source, {name: inputs[name][rows] for name in MODALITIES}) for rows in batched]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from io import BytesIO
 from pathlib import Path
 
+import h5py
 import nir
 
 from snnergy.artefacts.errors import CheckFailed
-from snnergy.artefacts.files import git_revision, versions, written_whole
+from snnergy.artefacts.files import git_revision, sha256_of, versions, written_whole
+from snnergy.artefacts.hdf5 import CHECKED, copy_with_checksums
+from snnergy.artefacts.late_errors import LateErrors
 from snnergy.artefacts.samples import SampleSource
 from snnergy.export.graph import Metadata
 from snnergy.export.parity import Parity, parity, refuse_misfits
@@ -31,7 +34,7 @@ def write_graph(checkpoint: Path, output: Path, samples: int | SampleSource | No
         refuse_misfits(loaded.network, inputs)
     graph = to_nir(loaded.network, _provenance(checkpoint, loaded))
     with written_whole(output, force=force) as scratch:
-        nir.write(scratch, graph)
+        _write(graph, scratch)
         nir.read(scratch)  # other tools read with the type check on
         source = read_nir(scratch)
         found = None if inputs is None else parity(loaded.network, source, inputs)
@@ -41,10 +44,18 @@ def write_graph(checkpoint: Path, output: Path, samples: int | SampleSource | No
     return ExportResult(output, found, origin, len(graph.nodes), len(graph.edges), populations, source.sha256)
 
 
+def _write(graph: nir.NIRGraph, path: Path) -> None:
+    """Write what `nir.write` writes, with checksums."""
+    packed = BytesIO()
+    nir.write(packed, graph)
+    with h5py.File(packed) as draft, LateErrors(path) as disk, h5py.File(disk, "w", **CHECKED) as file:
+        copy_with_checksums(draft, file)
+
+
 def _provenance(path: Path, loaded: checkpoints.Checkpoint) -> Metadata:
     return {
         "config": json.dumps(configs.to_dict(loaded.config), sort_keys=True),
-        "checkpoint_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "checkpoint_sha256": sha256_of(path),
         "git_revision": git_revision(),
         "versions": json.dumps(versions(), sort_keys=True),
     }

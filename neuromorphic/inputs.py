@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from snnergy.artefacts.array_files import Array
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.samples import Array, Samples
+from snnergy.artefacts.samples import Samples
 from snnergy.artefacts.types import IntArray, Shape
 from snnergy.neuromorphic.ir import InputPort, QuantNet
+
+_WIDEST_PAYLOAD = 24  # bits, the width of u
 
 
 def shapes_of(ports: Sequence[InputPort]) -> dict[str, Shape]:
@@ -26,17 +30,26 @@ def payload_range(port: InputPort) -> tuple[int, int]:
 
 def check_range(samples: Samples, ports: Sequence[InputPort]) -> None:
     """Raise `UserError` where a value, as an integer, does not fit its port's payload."""
-    violations = []
-    for port in ports:
-        smallest, largest = float(samples.arrays[port.name].min()), float(samples.arrays[port.name].max())
-        low, high = payload_range(port)
-        if round(smallest / port.scale) < low or round(largest / port.scale) > high:
-            violations.append(
-                f"input {port.name}: values {smallest:g}..{largest:g} exceed the port's range "
-                f"{low * port.scale:g}..{high * port.scale:g}; scale the data or compile with wider calibration data"
-            )
+    violations = [line for port in ports for line in _outside(samples.arrays[port.name], port)]
     if violations:
         raise UserError(violations)
+
+
+def _outside(array: Array, port: InputPort) -> list[str]:
+    if not 1 <= port.bits <= _WIDEST_PAYLOAD or port.scale == 0 or not math.isfinite(port.scale):
+        return [
+            f"input {port.name}: {port.bits} bits in steps of {port.scale:g}, a port sends 1..{_WIDEST_PAYLOAD} bits "
+            "in steps of a finite size; compile the network again"
+        ]
+    smallest, largest = float(array.min()), float(array.max())
+    low, high = payload_range(port)
+    ends = (smallest / port.scale, largest / port.scale)  # infinite where a step is much smaller than a value
+    if not all(math.isfinite(end) and low <= round(end) <= high for end in ends):
+        return [
+            f"input {port.name}: values {smallest:g}..{largest:g} exceed the port's range "
+            f"{low * port.scale:g}..{high * port.scale:g}; scale the data or compile with wider calibration data"
+        ]
+    return []
 
 
 def to_integers(samples: Samples, ports: Sequence[InputPort]) -> dict[str, IntArray]:
@@ -50,7 +63,9 @@ def to_integers(samples: Samples, ports: Sequence[InputPort]) -> dict[str, IntAr
 
 
 def _rounded(array: Array, scale: float) -> IntArray:
-    whole: IntArray = np.rint(array.astype(np.float64) / scale).astype(np.int32)
+    whole = np.empty(array.shape, np.int32)
+    for sample, out in zip(array, whole, strict=True):  # no float64 copy of them all
+        out[...] = np.rint(sample.astype(np.float64) / scale)
     return whole
 
 

@@ -5,6 +5,7 @@ Arrays are flat and C-ordered between operators, so a Flatten is the identity an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch.nn.grad import conv2d_input
 
-from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.budget import refuse_excess, refuse_work
 from snnergy.artefacts.types import FloatArray, Shape
 from snnergy.neuromorphic.ir import Conv2d, Dense, Operator
 
-# A composed matrix beyond this many entries (2 GB in float64) points at a graph that should stay factored.
-_MATRIX_LIMIT = 1 << 28
+# Of a composed matrix, while it is composed; one that is too large points at a graph that should stay factored.
+_BYTES_AN_ENTRY = 24
+_STEPS = 16  # time steps whose work a composition may take, since it is done once
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,9 @@ def _through(operator: Operator, rows: FloatArray) -> FloatArray:
     """`rows @ matrix(operator)`: pulls output weights `(n, outputs)` back to the operator's input."""
     if isinstance(operator, Dense):
         return np.asarray(rows @ operator.weight)
-    size = rows.shape[0] * int(np.prod(operator.input_shape))
-    if size > _MATRIX_LIMIT:
-        raise UserError(
-            f"a convolution on {operator.input_shape} composes to a matrix of {size} entries, limit {_MATRIX_LIMIT}; "
-            "put a neuron between the two layers"
-        )
+    what = f"a convolution on {operator.input_shape} composed to a matrix (a neuron between the two layers avoids it)"
+    refuse_excess(what, rows.shape[0] * math.prod(operator.input_shape) * _BYTES_AN_ENTRY)
+    refuse_work(what, rows.shape[0] * math.prod(operator.output_shape) * math.prod(operator.weight.shape[1:]) // _STEPS)
     pulled = conv2d_input(  # type: ignore[no-untyped-call]
         [rows.shape[0], *operator.input_shape],
         torch.from_numpy(operator.weight).double(),
@@ -120,7 +119,9 @@ def _through(operator: Operator, rows: FloatArray) -> FloatArray:
 
 def matrix(operator: Operator) -> FloatArray:
     """The operator as a matrix `(outputs, inputs)`."""
-    return _through(operator, np.eye(int(np.prod(operator.output_shape))))
+    rows = math.prod(operator.output_shape)
+    refuse_excess(f"a convolution on {operator.input_shape} as a matrix of {rows} rows", rows * rows * 8)
+    return _through(operator, np.eye(rows))
 
 
 def as_synapse(operator: Linear | None, source_shape: Shape) -> Operator:

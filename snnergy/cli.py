@@ -1,10 +1,12 @@
 """The command line: puts the commands together, and ends each with the exit code that its outcome means.
 
-0 done   1 the tool failed   2 the input is wrong   3 a check that was asked for did not hold   130 interrupted
+0 done   1 the tool failed   2 the input is wrong   3 a check that was asked for did not hold
+130 interrupted (SIGINT)   143 terminated (SIGTERM)   129 the terminal has closed (SIGHUP)
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,11 +16,13 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from snnergy import interruption
+from snnergy.artefacts.display import printable
 from snnergy.artefacts.errors import OutputRefused, SnnergyError, UserError
 from snnergy.commands import compile as compile_
 from snnergy.commands import demo, energy, export, samples, simulate, train
 from snnergy.commands.options import Version
-from snnergy.terminal import Terminal
+from snnergy.terminal import Terminal, print_safely
 from snnergy.threads import wait_briefly
 
 _COMMANDS = {
@@ -30,7 +34,7 @@ _COMMANDS = {
     "simulate": simulate,
     "energy": energy,
 }
-_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+_INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
 
 app = typer.Typer(
     help="Spiking networks from PyTorch through NIR to a bit-exact Loihi model, with an exact ledger of operations.",
@@ -63,37 +67,55 @@ def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | Non
         code = command.main(
             args=list(arguments) or ["--help"], prog_name=prog_name, standalone_mode=False, obj=terminal
         )
-    except TyperException as error:
-        return _explain_usage(error, prog_name)
-    except SystemExit as stop:
-        # Lightning cleans up after Ctrl-C and then exits with code 1.
-        code = _INTERRUPTED if isinstance(stop.__context__, KeyboardInterrupt) else 1
-    except SnnergyError as error:
-        if terminal.debug:
-            traceback.print_exc()
-        for violation in _lines(error):
-            print(f"{prog_name}: {violation}", file=sys.stderr)
-        return error.exit_code
-    if code == _INTERRUPTED:
-        print(f"{prog_name}: interrupted", file=sys.stderr)
-    return code or 0
+    except BaseException as error:
+        # An interruption may surface as another error, as where it cuts off an import.
+        if interruption.received() is None:
+            return _explain(error, terminal, prog_name)
+        code = _INTERRUPTED
+    return _say_interrupted(prog_name) if code == _INTERRUPTED else code or 0
 
 
 def main() -> int:
     """Entry point of `snnergy`."""
-    _prepare_process()
-    return run(sys.argv[1:])
+    return _run_program(prog_name="snnergy")
 
 
 def export_nir_main() -> int:
     """Entry point of `export-nir`, which is `snnergy export`."""
-    _prepare_process()
-    return run(sys.argv[1:], prog_name="export-nir", only="export")
+    return _run_program(prog_name="export-nir", only="export")
 
 
-def _prepare_process() -> None:
+def _run_program(**program: str) -> int:
+    interruption.take()
     sys.excepthook = _explain_bug
+    print_safely()
     wait_briefly()
+    try:
+        return run(sys.argv[1:], **program)
+    finally:
+        interruption.ignore()
+
+
+def _say_interrupted(prog_name: str) -> int:
+    interruption.ignore()
+    print(f"{prog_name}: interrupted", file=sys.stderr)
+    return 128 + (interruption.received() or signal.SIGINT)  # as shells count
+
+
+def _explain(error: BaseException, terminal: Terminal, prog_name: str) -> int:
+    """Print what ended a command, and return the exit code that it means; a bug of ours is raised again."""
+    if isinstance(error, TyperException):
+        return _explain_usage(error, prog_name)
+    if isinstance(error, SystemExit):
+        # Lightning cleans up after Ctrl-C and then exits with code 1.
+        return _say_interrupted(prog_name) if isinstance(error.__context__, KeyboardInterrupt) else 1
+    if not isinstance(error, SnnergyError):
+        raise error
+    if terminal.debug:
+        _print_lines("".join(traceback.format_exception(error)))
+    for violation in _lines(error):
+        print(printable(f"{prog_name}: {violation}"), file=sys.stderr)
+    return error.exit_code
 
 
 def _lines(error: SnnergyError) -> tuple[str, ...]:
@@ -101,19 +123,27 @@ def _lines(error: SnnergyError) -> tuple[str, ...]:
     if isinstance(error, OutputRefused):
         advice = "--force to replace it or -o to write elsewhere" if error.replaceable else "-o with another path"
         return (f"{error.fact}; pass {advice}",)
-    return error.lines if isinstance(error, UserError) else (str(error),)
+    return error.lines if isinstance(error, UserError) else tuple(str(error).split("\n"))
 
 
 def _explain_usage(error: TyperException, prog_name: str) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else prog_name
-    print(f"{path}: {error.format_message()}; see {path} --help", file=sys.stderr)
+    print(printable(f"{path}: {error.format_message()}; see {path} --help"), file=sys.stderr)
     return UserError.exit_code
 
 
 def _explain_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What the interpreter calls before it exits with code 1: an error that nobody foresaw."""
     if "--debug" in sys.argv:
-        sys.__excepthook__(kind, error, trace)
+        _print_lines("".join(traceback.format_exception(kind, error, trace)))
     else:
-        print(f"snnergy: internal error, {kind.__name__}: {error}; --debug shows the traceback", file=sys.stderr)
+        print(
+            printable(f"snnergy: internal error, {kind.__name__}: {error}; --debug shows the traceback"),
+            file=sys.stderr,
+        )
+
+
+def _print_lines(text: str) -> None:
+    for line in text.rstrip("\n").split("\n"):
+        print(printable(line), file=sys.stderr)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import snnergy as sn
-from snnergy.artefacts.files import git_revision, refuse_overwrite, versions, written_whole
+from snnergy.artefacts.files import FolderOf, git_revision, versions, written_whole
 from snnergy.artefacts.samples import read_samples, write_samples
 from snnergy.energy.report import units
 from snnergy.neuromorphic.inputs import shapes_of
@@ -29,6 +28,11 @@ from snnergy.training.config.experiment import Config, load_config
 EXPERIMENT = "digits"
 _LAVA_ENDS = (3, 11)  # the first Python that lava-nc 0.10.0 does not run on
 _COMMAND = "snnergy demo"
+_ENTRIES = (
+    "training", "calibration.npz", "test.npz", "model.nir", "model.net", "model.fidelity.json", "activity.h5", "report",
+    "summary.json",
+)  # fmt: skip
+_FOLDER = FolderOf(_COMMAND, _ENTRIES)
 
 Summary = dict[str, Any]
 
@@ -82,7 +86,8 @@ def demo(
     """Run every step on the experiment `config`, into the folder `output`.
 
     Args:
-        output: a folder that an earlier demo wrote is replaced; any other needs `force`.
+        output: folder to make.
+        force: replace `output` if an earlier demo wrote it; any other folder is never replaced.
 
     Returns:
         What summary.json holds: accuracies (0..1), parity and Lava comparisons, energies (pJ an inference), seconds
@@ -92,7 +97,7 @@ def demo(
         CheckFailed: the exported graph differs from the network.
     """
     experiment = load_config(config, ["name=training", *extent.changes])
-    _clear(output, force)
+    _begin(output, config, force)
     run = _Demo(output, terminal, extent, _empty_summary())
     run.write()
     _train(run, experiment)
@@ -107,16 +112,11 @@ def demo(
     return run.summary
 
 
-def _clear(output: Path, force: bool) -> None:
-    """Remove an earlier demo, so that no artefact of it stands beside this one's."""
-    refuse_overwrite(output, force or _is_demo(output))
-    if output.is_dir():
-        shutil.rmtree(output)
-
-
-def _is_demo(folder: Path) -> bool:
-    summary = folder / "summary.json"
-    return summary.is_file() and f'"command": "{_COMMAND}"' in summary.read_text(errors="replace")
+def _begin(output: Path, config: Path | str, force: bool) -> None:
+    """Make the demo's folder anew, so that no artefact of an earlier one stands beside this one's."""
+    inputs = [Path(config)] if Path(config).is_file() else []  # otherwise the name of a packaged experiment
+    with written_whole(output, force=force, inputs=inputs, folder=_FOLDER):
+        pass
 
 
 def _empty_summary() -> Summary:

@@ -1,22 +1,28 @@
 """Where a command's words, progress and result go: people read the terminal, machines read one JSON object.
 
 With `--json` standard output carries that object and nothing else; whatever a library prints goes to standard error.
-rich is imported when something is drawn with it, so that help and errors come at once.
+Text from files goes through `printable`, and never through rich's markup. rich is imported when something is drawn
+with it, so that help and errors come at once.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from snnergy.artefacts.display import printable
 from snnergy.progress_lines import ProgressLines, followed
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_CELL = 200  # characters
 
 
 class Terminal:
@@ -36,13 +42,13 @@ class Terminal:
     def _text(self) -> Console:
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=True)
+        return Console(highlight=False, emoji=False, soft_wrap=True)
 
     @cached_property
     def _progress(self) -> Console:
         from rich.console import Console
 
-        return Console(stderr=True)
+        return Console(stderr=True, emoji=False)
 
     def use_json(self) -> AbstractContextManager[Any]:
         """Switch to JSON; until the returned context closes, `print` writes to standard error."""
@@ -63,12 +69,12 @@ class Terminal:
 
     def _note(self, line: str) -> None:
         """Write a line on the way to a result, at once even where standard error is a file."""
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """Print a line for people."""
         if not self.as_json:
-            self._text.print(text, markup=False)
+            self._text.print(printable(text), markup=False)
 
     def show(self, draw: Callable[[Console], None]) -> None:
         """Let a function print to the terminal, for people."""
@@ -80,12 +86,13 @@ class Terminal:
         if self.as_json:
             return
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(title=title, title_justify="left", title_style="bold")
+        table = Table(title=Text(printable(title), "bold"), title_justify="left")
         for i, column in enumerate(columns):
-            table.add_column(column, justify="left" if i == 0 else "right")
+            table.add_column(Text(printable(column)), justify="left" if i == 0 else "right")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*(Text(printable(cell, _CELL)) for cell in row))
         self._text.print(table, soft_wrap=False)
 
     @contextmanager
@@ -108,13 +115,37 @@ class Terminal:
     def _bar(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        columns = [SpinnerColumn(), TextColumn("{task.description}")]
+        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
         columns += [] if total is None else [BarColumn(), MofNCompleteColumn()]
         with Progress(*columns, TimeElapsedColumn(), console=self._progress, transient=True) as bar:
-            task = bar.add_task(title, total=total)
+            task = bar.add_task(printable(title, _CELL), total=total)
             yield lambda finished: bar.advance(task, finished)
 
     def result(self, fields: Mapping[str, Any]) -> None:
         """Print the JSON object, if that was asked for; paths become strings."""
         if self.as_json:
             print(json.dumps(dict(fields), default=str), file=self._result_stream)
+
+
+def print_safely() -> None:
+    """Let no text fail on a terminal that cannot show it, and no warning of this process act upon one."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # a stream that somebody put there
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_PrintableRecord())
+    warnings.formatwarning = _printable_warning
+
+
+class _PrintableRecord(logging.Formatter):
+    """A log record as one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def _printable_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning as one line; the line of source that raised it says nothing to who uses the program."""
+    return printable(f"{filename}:{lineno}: {category.__name__}: {message}") + "\n"

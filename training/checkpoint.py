@@ -1,14 +1,15 @@
-"""checkpoint.pt: a trained network as a dict of plain types and tensors, read with `weights_only=True` alone.
+"""checkpoint.pt: a trained network as a dict of plain types and tensors, as `torch.save` packs it.
 
-Keys: format_version, config, state_dict, metrics, seed, git_revision, versions.
+Keys: format_version, config, state_dict, metrics (numbers and text by name), seed, git_revision, versions. A file can
+come from anyone: it is read by `snnergy.training.torch_archive`, which runs nothing of it, and all of it is checked
+before a network of that size is made.
 """
 
 from __future__ import annotations
 
-import pickle
-import zipfile
-import zlib
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,20 @@ import torch
 
 from snnergy.artefacts import kinds
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.files import git_revision, versions, written_whole
+from snnergy.artefacts.files import git_revision, versions
+from snnergy.training import torch_archive
 from snnergy.training.config import experiment as configs
+from snnergy.training.config.data import with_default_cache
 from snnergy.training.config.experiment import Config
+from snnergy.training.config.types import shown, word
 from snnergy.training.model.network import SNNergy
+from snnergy.training.model.size import outline
 
 FORMAT_VERSION = 1
 _KEYS = frozenset({"format_version", "config", "state_dict", "metrics", "seed", "git_revision", "versions"})
 _MAKE_ANOTHER = "train again to make a new one"
-# What the readers of zip, of pickle and of torch raise over wrong bytes; NotImplementedError is a RuntimeError and
-# UnicodeDecodeError a ValueError.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, OSError, RuntimeError, ValueError)
+_LONGEST_TEXT = 200
+_MOST_ENTRIES = 1000
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,11 @@ class Checkpoint:
 def save(path: Path, network: SNNergy, config: Config, metrics: dict[str, Any], *, force: bool = False) -> None:
     """Write a checkpoint whole or not at all.
 
+    Args:
+        metrics: numbers and text by name.
+
     Raises:
-        UserError: `path` exists and `force` is false.
+        UserError: `path` exists and `force` is false, or it cannot be written.
     """
     content = {
         "format_version": FORMAT_VERSION,
@@ -56,65 +63,110 @@ def save(path: Path, network: SNNergy, config: Config, metrics: dict[str, Any], 
         "git_revision": git_revision(),
         "versions": versions(),
     }
-    with written_whole(path, force=force) as scratch:
-        torch.save(content, scratch)
+    torch_archive.write(path, content, force=force)
 
 
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint and rebuild its network.
 
     Raises:
-        UserError: no such file, damaged, carries code, of another format, or its weights do not fit its config.
+        UserError: no such file, damaged, carries code, of another format, too large, or its weights do not fit its
+            config.
     """
     path = Path(path)
-    content = _read(path)
-    version = content.get("format_version") if isinstance(content, dict) else None
-    if version != FORMAT_VERSION:
-        raise UserError(f"{path}: format_version is {version!r}, this release reads {FORMAT_VERSION}; {_MAKE_ANOTHER}")
-    if content.keys() != _KEYS:
-        lines = [f"{path}: lacks {key!r}; {_MAKE_ANOTHER}" for key in sorted(_KEYS - content.keys())]
-        lines += [f"{path}: {key!r} is not part of a checkpoint" for key in sorted(map(str, content.keys() - _KEYS))]
-        raise UserError(lines)
-    config = configs.from_dict(content["config"], f"{path}: config")
+    content, config = _read(path)
+    weights = content["state_dict"]
+    _refuse_misfits(path, outline(config.model, f"{path}: config.model"), weights)
     network = SNNergy(config.model)
-    _refuse_misfits(path, network, content["state_dict"])
-    network.load_state_dict(content["state_dict"])
+    network.load_state_dict(weights)
     rest = {key: content[key] for key in ("metrics", "seed", "git_revision", "versions")}
     return Checkpoint(config, network.eval(), **rest)
 
 
-def _read(path: Path) -> Any:
+def load_config(path: Path) -> Config:
+    """The experiment that a checkpoint was trained by, with the default cache; its weights are not looked at.
+
+    Raises:
+        UserError: as `load`.
+    """
+    config = _read(Path(path))[1]
+    return replace(config, data=with_default_cache(config.data))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Config]:
+    """All of a file but the network, checked, and its config."""
     kinds.require((path, kinds.CHECKPOINT))
-    damaged = UserError(f"{path}: is damaged or no checkpoint; copy it again, or {_MAKE_ANOTHER}")
     try:
-        if not zipfile.is_zipfile(path):  # the table of contents is at the end, so a cut file has none
-            raise UserError(f"{path}: is truncated or no checkpoint at all; copy it again, or {_MAKE_ANOTHER}")
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() or not any(name.endswith("/data.pkl") for name in archive.namelist()):
-                raise damaged
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGE as error:
-        raise damaged from error
-    except pickle.UnpicklingError:
+        content = torch_archive.read(path)
+    except (torch_archive.Damaged, OSError) as error:
+        raise UserError(f"{path}: is damaged or no checkpoint ({error}); copy it again, or {_MAKE_ANOTHER}") from error
+    except torch_archive.Forbidden as error:
         raise UserError(
-            f"{path}: holds more than tensors and plain types, which could run code when read: refused; {_MAKE_ANOTHER}"
+            f"{path}: holds more than tensors and plain types ({error}), which could run code when read: refused; "
+            f"{_MAKE_ANOTHER}"
         ) from None
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise UserError(
+            f"{path}: format_version is {shown(version)}, this release reads {FORMAT_VERSION}; {_MAKE_ANOTHER}"
+        )
+    if content.keys() != _KEYS:
+        lines = [f"{path}: lacks {key!r}; {_MAKE_ANOTHER}" for key in sorted(_KEYS - content.keys())]
+        lines += [f"{path}: {shown(key)} is not part of a checkpoint" for key in content.keys() - _KEYS]
+        raise UserError(lines)
+    if lines := [f"{path}: {line}; {_MAKE_ANOTHER}" for line in _unsound(content)]:
+        raise UserError(lines)
+    return content, configs.from_dict(content["config"], f"{path}: config")
+
+
+def _unsound(content: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the smaller fields."""
+    if type(content["seed"]) is not int or not 0 <= content["seed"] < 1 << 32:
+        yield f"seed = {shown(content['seed'])}: must be an integer from 0 to {(1 << 32) - 1}"
+    if not _is_text(content["git_revision"]):
+        yield f"git_revision = {shown(content['git_revision'])}: must be one short line of text"
+    for name, may_be in (("versions", _is_text), ("metrics", _is_figure)):
+        table = content[name]
+        if not isinstance(table, dict) or len(table) > _MOST_ENTRIES:
+            yield f"{name} = {shown(table)}: must be a dict of at most {_MOST_ENTRIES} entries"
+            continue
+        for key, value in table.items():
+            if not _is_text(key) or not may_be(value):
+                yield f"{name}[{shown(key)}] = {shown(value)}: must be {_WORDS[name]}"
+
+
+_WORDS = {"versions": "one short line of text", "metrics": "a finite number, or one short line of text"}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT and value.isprintable()
+
+
+def _is_figure(value: Any) -> bool:
+    return _is_text(value) or (isinstance(value, int | float) and math.isfinite(value))
 
 
 def _refuse_misfits(path: Path, network: SNNergy, weights: Any) -> None:
-    """Raise `UserError` with every weight that is missing, unknown or of another shape than the config says."""
+    """Raise `UserError` with every weight that is missing, unknown, no number, or other than the config says."""
     if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
         raise UserError(f"{path}: state_dict is not a dict of tensors; {_MAKE_ANOTHER}")
     wanted = network.state_dict()
-    lines = [f"{path}: weight {name} is missing" for name in wanted.keys() - weights.keys()]
+    lines = [f"{path}: weight {name} is missing" for name in sorted(wanted.keys() - weights.keys())]
     lines += [
-        f"{path}: weight {name} is not in the network that its config describes"
+        f"{path}: weight {word(name)} is not in the network that its config describes"
         for name in weights.keys() - wanted.keys()
     ]
-    lines += [
-        f"{path}: weight {name} has shape {tuple(weights[name].shape)}, its config asks for {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in weights and weights[name].shape != tensor.shape
-    ]
+    for name, tensor in wanted.items():
+        if name in weights:
+            lines += [f"{path}: weight {name} {line}" for line in _misfit(weights[name], tensor)]
     if lines:
-        raise UserError([*sorted(lines), f"{path}: weights and config do not belong together; {_MAKE_ANOTHER}"])
+        raise UserError([*lines, f"{path}: weights and config do not belong together; {_MAKE_ANOTHER}"])
+
+
+def _misfit(found: torch.Tensor, wanted: torch.Tensor) -> Iterator[str]:
+    if found.shape != wanted.shape:
+        yield f"has shape {tuple(found.shape)}, its config asks for {tuple(wanted.shape)}"
+    elif found.dtype != wanted.dtype:
+        yield f"is {found.dtype}, must be {wanted.dtype}"
+    elif not torch.isfinite(found).all():
+        yield "holds NaN or infinite values"

@@ -30,4 +30,4 @@ def experiment_of(source: str | Path) -> Config:
     require((path, replace(CHECKPOINT, origin=origin)))
     from snnergy.training import checkpoint
 
-    return checkpoint.load(path).config
+    return checkpoint.load_config(path)

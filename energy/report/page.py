@@ -14,6 +14,7 @@ from typing import TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from snnergy.artefacts.display import listed, printable
 from snnergy.artefacts.files import git_revision, versions
 from snnergy.energy.counterparts import Counterpart
 from snnergy.energy.ledger import Place
@@ -33,6 +34,10 @@ _CAPTIONS = {
     "firing_rates": ("Firing rate by role", "Whiskers are the deviation over samples."),
     "spikes_over_time": ("Spikes over time", "Before fan-out, summed over the populations of a stage."),
 }
+
+# Rows (and columns) of a table: enough for any network that people read a table of, few enough for a browser.
+_LIMITS = {"parts": 100, "columns": 24, "edges": 1000}
+_NAME = 100  # characters
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ def page(report: Summary, drawn: Mapping[str, str]) -> str:
     environment = Environment(
         loader=PackageLoader("snnergy.energy.report"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -93,7 +99,9 @@ def page(report: Summary, drawn: Mapping[str, str]) -> str:
         "ratio": units.ratio,
         "break_even": units.break_even,
         "stage": stage_title,
-        "role": role_title,
+        "role": lambda role: _name(role_title(role)),
+        "name": _name,
+        "listed": listed,
     }
     total = report.energy_snn_pj
     return environment.get_template("page.html").render(
@@ -109,6 +117,8 @@ def page(report: Summary, drawn: Mapping[str, str]) -> str:
         roles=_rows(_costliest_first(report.parts(lambda place: place.role)), _role_or_none, total),
         modalities=_rows(_costliest_first(report.parts(lambda place: place.modality)), _modality_or_none, total),
         edges=_edges(report),
+        multiplying=tuple(dict.fromkeys(place.source for place in report.multiplying_edges)),
+        limits=_LIMITS,
         technologies=TECHNOLOGIES,
         kinds=KIND,
         palette={name: color for name, color in PALETTE.items() if name.startswith("series")},
@@ -125,13 +135,27 @@ def _caption(name: str, report: Summary) -> tuple[str, str]:
 
 def _inlined(svg: str) -> str:
     """An SVG document as an element of an HTML page, in the page's colours and type."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
-    svg = re.sub(r'(<svg\b[^>]*?)\swidth="[^"]*"', r"\1", svg)
-    svg = re.sub(r'(<svg\b[^>]*?)\sheight="[^"]*"', r"\1", svg)
+    return re.sub(r"<[^<>]*>", _inlined_tag, svg[svg.index("<svg") :])
+
+
+def _inlined_tag(tag: re.Match[str]) -> str:
+    """One tag; what stands between tags is text, of which none is changed."""
+    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", tag[0])
+    if text.startswith("<svg"):
+        text = re.sub(r'\s(width|height)="[^"]*"', "", text)
     for name, color in PALETTE.items():
-        svg = svg.replace(color, f"var(--{name})")
-    return svg
+        text = text.replace(color, f"var(--{name})")
+    return text
+
+
+def _shown(value: object) -> object:
+    """What the template shows of a value: text from a file as one line, before it is escaped; markup is our own."""
+    return value if isinstance(value, Markup | int | float) else printable(str(value))
+
+
+def _name(text: str) -> str:
+    """A name in a heading or a table."""
+    return printable(text, _NAME)
 
 
 def _contenders(report: Summary) -> tuple[Contender, ...]:

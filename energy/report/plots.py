@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable
+from itertools import islice
 
 import matplotlib as mpl
 import numpy as np
@@ -16,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from snnergy.artefacts.display import printable
 from snnergy.energy.operations import KIND, KINDS, Operation
 from snnergy.energy.rates import rates_by_role_and_stage, role_title
 from snnergy.energy.report.units import Unit, count_unit, energy_unit
@@ -38,6 +41,8 @@ _SERIES = [color for name, color in PALETTE.items() if name.startswith("series")
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "snnergy",
+    "text.parse_math": False,  # names come from files: a dollar sign is one
+    "text.usetex": False,
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": PALETTE["ink"],
@@ -56,6 +61,9 @@ _STYLE = {
     "ytick.color": PALETTE["muted"],
 }
 _SIZE_INCHES = (6.4, 3.4)
+# A plot shows the first of many: its size, in inches and in bytes, does not follow from the file.
+_STAGES, _ROLES, _STEPS = 12, 24, 1000
+_NAME = 24  # characters
 
 
 def plots(report: Summary) -> dict[str, str]:
@@ -78,7 +86,9 @@ def stage_title(stage: int | None) -> str:
 
 
 def _svg(draw: Callable[[Axes, Summary], None], report: Summary) -> str:
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # Text stays text: whether matplotlib's own font has its characters does not matter.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
         draw(figure.add_subplot(), report)
         text = io.StringIO()
@@ -87,7 +97,8 @@ def _svg(draw: Callable[[Axes, Summary], None], report: Summary) -> str:
 
 
 def _energy_by_stage(axes: Axes, report: Summary) -> None:
-    parts = report.stages()
+    every = report.stages()
+    parts = dict(islice(every.items(), _STAGES))
     quantity = _counts if report.unpriced else _energies
     amounts = {operation: [quantity(part).get(operation, 0.0) for part in parts.values()] for operation in KIND}
     amounts = {operation: row for operation, row in amounts.items() if any(row) and report.technology.price(operation)}
@@ -101,9 +112,10 @@ def _energy_by_stage(axes: Axes, report: Summary) -> None:
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(_quantity_label(report, unit))
-    axes.set_ylabel("stage")
+    axes.set_ylabel(_axis("stage", len(parts), len(every)))
     axes.margins(x=0.02)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
+    if amounts:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
 
 
 def _energy_over_samples(axes: Axes, report: Summary) -> None:
@@ -129,8 +141,9 @@ def _energy_over_samples(axes: Axes, report: Summary) -> None:
 
 def _firing_rates(axes: Axes, report: Summary) -> None:
     rates = rates_by_role_and_stage(report.activity, report.ledger)
-    roles = list(dict.fromkeys(role for role, _ in rates))
-    stages = sorted({stage for _, stage in rates})
+    every = list(dict.fromkeys(role for role, _ in rates))
+    roles = every[:_ROLES]
+    stages = sorted({stage for _, stage in rates})[:_STAGES]
     width = 0.8 / max(1, len(stages))
     for position, stage in enumerate(stages):
         present = [role for role in roles if (role, stage) in rates]
@@ -145,10 +158,10 @@ def _firing_rates(axes: Axes, report: Summary) -> None:
             label=stage_title(stage),
         )
     crowded = len(roles) > 7
-    titles = [role_title(role) for role in roles]
+    titles = [printable(role_title(role), _NAME) for role in roles]
     axes.set_xticks(range(len(roles)), titles, rotation=35 if crowded else 0, ha="right" if crowded else "center")
     axes.grid(visible=False, axis="x")
-    axes.set_xlabel("role")
+    axes.set_xlabel(_axis("role", len(roles), len(every)))
     axes.set_ylabel("firing rate (% of neurons and steps)")
     axes.set_ylim(bottom=0)
     if stages:
@@ -158,21 +171,26 @@ def _firing_rates(axes: Axes, report: Summary) -> None:
 def _spikes_over_time(axes: Axes, report: Summary) -> None:
     sent = report.ledger.where(lambda entry: entry.operation == "spike" and entry.place.value_class != "real")
     by_stage = sent.split(lambda place: place.stage)
-    stages = sorted(by_stage, key=lambda stage: (stage is None, stage))
+    stages = sorted(by_stage, key=lambda stage: (stage is None, stage))[:_STAGES]
     per_step = {stage: sum(entry.all for entry in by_stage[stage].entries) for stage in stages}
     unit = count_unit(max((float(np.mean(spikes, axis=0).max()) for spikes in per_step.values()), default=0.0))
-    steps = np.arange(1, report.ledger.time_steps + 1)
+    shown = slice(min(_STEPS, report.ledger.time_steps))
+    steps = np.arange(1, report.ledger.time_steps + 1)[shown]
     for position, (stage, spikes) in enumerate(per_step.items()):
-        mean, std = np.mean(spikes, axis=0) / unit.factor, np.std(spikes, axis=0) / unit.factor
+        mean, std = (f(spikes, axis=0)[shown] / unit.factor for f in (np.mean, np.std))
         color = _SERIES[position % len(_SERIES)]
         axes.plot(steps, mean, marker="o", markersize=4, linewidth=1.6, color=color, label=stage_title(stage))
         axes.fill_between(steps, mean - std, mean + std, color=color, alpha=0.16, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("time step")
+    axes.set_xlabel(_axis("time step", len(steps), report.ledger.time_steps))
     axes.set_ylabel(f"spikes per inference{f' ({unit.symbol})' if unit.symbol else ''}, mean ± std")
     axes.set_ylim(bottom=0)
     if per_step:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=9)
+
+
+def _axis(title: str, shown: int, of: int) -> str:
+    return title if shown == of else f"{title} (the first {shown} of {of})"
 
 
 def _energies(part: Part) -> dict[Operation, float]:

@@ -1,6 +1,11 @@
 """The report for machines: energy.json, energy.csv and firing_rates.csv.
 
 Numbers are written in full (a float reads back to the same float); an unknown is null or an empty field, never 0.
+
+Names are the activity file's and may be anything. In the CSV files a text that a spreadsheet would take for a formula
+(it begins, after blanks, with = + - @, or with a tab or a carriage return), or that begins with an apostrophe, has an
+apostrophe before it: whoever reads a text field drops the first character if that is an apostrophe. NUL, which
+readers of CSV refuse, and halves of surrogate pairs stand as their escapes, `\\x00` and `\\udc80`.
 """
 
 from __future__ import annotations
@@ -24,12 +29,16 @@ VERSION = 1
 
 _Key = TypeVar("_Key", bound=Hashable)
 
+_FORMULA = tuple("=+-@＝＋－＠")  # the wide forms are taken for the narrow ones
 _PLACE_COLUMNS = ("kind", "index", "name", "source", "target", "role", "stage", "block", "modality", "value_class")
 
 
 def write_json(report: Summary, path: Path) -> None:
     """Write the whole report but the single entries of the ledger, which are in the CSV."""
-    path.write_text(json.dumps(_document(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    # Half a surrogate pair, which UTF-8 cannot hold, is written as the escape that JSON has for it.
+    path.write_text(
+        json.dumps(_document(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8", "backslashreplace"
+    )
 
 
 def write_energy_csv(report: Summary, path: Path) -> None:
@@ -179,7 +188,15 @@ def _rate_rows(report: Summary) -> Iterable[dict[str, Any]]:
 
 def _write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     listed = list(rows)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(listed[0]) if listed else [])
         writer.writeheader()
-        writer.writerows(listed)
+        writer.writerows({key: _inert(value) for key, value in row.items()} for row in listed)
+
+
+def _inert(value: object) -> object:
+    """A field that a spreadsheet shows and does not run; numbers stay as they are."""
+    if not isinstance(value, str):
+        return value
+    runs = value.startswith(("'", "\t", "\r")) or value.lstrip().startswith(_FORMULA)
+    return ("'" if runs else "") + value.replace("\0", "\\x00")

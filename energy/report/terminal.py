@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from snnergy.artefacts.display import printable
 from snnergy.energy.report import units
 from snnergy.energy.report.plots import stage_title
 from snnergy.energy.summary import ESTIMATES_ONLY, Summary
+
+_NAME = 200  # characters
+_STAGES = 50  # rows
 
 
 def print_report(report: Summary, console: Console | None = None) -> None:
@@ -17,14 +24,15 @@ def print_report(report: Summary, console: Console | None = None) -> None:
     run = report.activity
     accuracy = "" if report.accuracy is None else f", accuracy {units.percent(report.accuracy)}"
     size = f"{run.samples} samples {units.TIMES} {run.time_steps} steps"
-    console.print(f"[bold]{run.model}[/bold]  {size}, {run.backend}{accuracy}", highlight=False)
+    backend = printable(run.backend, _NAME)
+    console.print(Text.assemble((printable(run.model, _NAME), "bold"), f"  {size}, {backend}{accuracy}"))
     console.print(_comparison(report))
     console.print(_stages(report))
     for line in report.unpriced:
-        console.print(f"[yellow]no total, price not published:[/yellow] {line}", highlight=False)
+        console.print(Text.assemble(("no total, price not published:", "yellow"), f" {line}"))
     for note in report.notes:
-        console.print(f"• {note}", highlight=False)
-    console.print(f"[dim]{ESTIMATES_ONLY}[/dim]", highlight=False)
+        console.print(Text(f"• {printable(note)}"))
+    console.print(Text(ESTIMATES_ONLY, "dim"))
 
 
 def _comparison(report: Summary) -> Table:
@@ -69,7 +77,8 @@ def _comparison(report: Summary) -> Table:
 
 def _stages(report: Summary) -> Table:
     table = _table("stage", "accumulates", "multiplications", "energy", "± std")
-    for stage, part in report.stages().items():
+    stages = report.stages()
+    for stage, part in islice(stages.items(), _STAGES):
         accumulates = part.counts.get("ac", 0.0) + part.counts.get("ac_weighted", 0.0)
         mean, std = (None, None) if part.energy_pj is None else (part.energy_pj.mean, part.energy_pj.std)
         table.add_row(
@@ -79,6 +88,8 @@ def _stages(report: Summary) -> Table:
             units.energy(mean),
             units.energy(std),
         )
+    if len(stages) > _STAGES:
+        table.add_row(f"and {len(stages) - _STAGES} more stages")
     return table
 
 

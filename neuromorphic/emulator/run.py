@@ -22,7 +22,7 @@ from snnergy.neuromorphic.inputs import check_integers
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation
 
 # Samples simulated together: enough to fill the kernels, few enough that state stays in cache.
-_BATCH = 16
+BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def run(
     samples = next(iter(inputs.values())).shape[0]
     stream, progress = folded(net, inputs), unfolded_progress(net, progress, samples)
     parts = []
-    for first in range(0, next(iter(stream.values())).shape[0], _BATCH):
-        batch = {name: array[first : first + _BATCH] for name, array in stream.items()}
+    for first in range(0, next(iter(stream.values())).shape[0], BATCH):
+        batch = {name: array[first : first + BATCH] for name, array in stream.items()}
         parts.append(_run_batch(net, batch, record_state))
         if progress is not None:
             progress(next(iter(batch.values())).shape[0])
@@ -72,7 +72,9 @@ def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -
     for population in net.populations:
         incoming = [(i, s) for i, s in enumerate(net.synapses) if s.target == population.name]
         assert incoming, f"{population.name} has no synapse"
-        a_in = torch.stack([drive(s, values[s.source]) for _, s in incoming]).sum(0)
+        a_in = drive(incoming[0][1], values[incoming[0][1].source])
+        for _, s in incoming[1:]:
+            a_in += drive(s, values[s.source])
         counts |= {i: delivered(s, values[s.source]) for i, s in incoming}
         keep = record_state or not population.spiking
         done = scan(population, a_in, keep)

@@ -6,6 +6,9 @@ the sums, so the fast matrix and convolution kernels carry integer synapses bit 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -14,6 +17,8 @@ from torch import Tensor
 from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantSynapse
 
 _EXACT_FLOAT32 = 1 << 24
+# Bytes that rows on their way through a synapse take together, unless a single one takes more.
+WORKSPACE = 8 << 20
 
 
 def _exact_dtype(weight: Tensor, largest_input: float) -> torch.dtype:
@@ -21,10 +26,43 @@ def _exact_dtype(weight: Tensor, largest_input: float) -> torch.dtype:
     return torch.float32 if worst < _EXACT_FLOAT32 else torch.float64
 
 
+def row_bytes(operator: Operator) -> int:
+    """Bytes that one row `(neurons,)` takes on its way through: itself, its result, and the patches of the input that
+    torch lays out for a convolution, all in float64.
+    """
+    ends = math.prod(operator.input_shape) + math.prod(operator.output_shape)
+    if isinstance(operator, Dense):
+        return 8 * ends
+    return 8 * (ends + operator.input_shape[0] * math.prod(operator.weight.shape[2:] + operator.output_shape[1:]))
+
+
+def rows_at_once(operator: Operator) -> int:
+    """How many rows keep within the workspace, at least one."""
+    return max(1, WORKSPACE // row_bytes(operator))
+
+
+def _pieces(operator: Operator, x: Tensor) -> Iterator[slice]:
+    at_once = rows_at_once(operator)
+    return (slice(first, first + at_once) for first in range(0, x.shape[0], at_once))
+
+
+def _product(operator: Operator, weight: Tensor, x: Tensor) -> Tensor:
+    """x `(B, neurons)` of any type → `(B, outputs)`, computed in weight's."""
+    if isinstance(operator, Conv2d) and operator.is_diagonal:  # torch handles each group by itself: there can be many
+        return x * _gains(weight, x)
+    out = torch.empty(x.shape[0], math.prod(operator.output_shape), dtype=weight.dtype)
+    for chosen in _pieces(operator, x):
+        rows = x[chosen].to(weight.dtype)
+        out[chosen] = rows @ weight.T if isinstance(operator, Dense) else _convolve(operator, weight, rows)
+    return out
+
+
+def _gains(weight: Tensor, x: Tensor) -> Tensor:
+    """The factor of each neuron, `(neurons,)`, of a diagonal that has one a channel."""
+    return weight.reshape(-1, 1).expand(-1, x.shape[1] // weight.shape[0]).reshape(-1)
+
+
 def _convolve(operator: Conv2d, kernel: Tensor, x: Tensor) -> Tensor:
-    """x `(B, neurons)` → `(B, outputs)`; kernel and x in one dtype."""
-    if operator.is_diagonal:  # torch handles each group by itself, and there can be one a neuron
-        return x * kernel.reshape(-1, 1).expand(-1, x.shape[1] // kernel.shape[0]).reshape(-1)
     maps = x.reshape(-1, *operator.input_shape)
     out = F.conv2d(maps, kernel, None, operator.stride, operator.padding, operator.dilation, operator.groups)
     return out.flatten(1)
@@ -51,18 +89,13 @@ def propagate(operator: Operator, weight: Tensor, x: Tensor, delay: int = 0) -> 
         `(N, T, targets)`.
     """
     samples, steps, _ = x.shape
-    x = _shifted(x, delay)
-    if isinstance(operator, Conv2d):
-        maps = x.reshape(samples * steps, -1).to(weight.dtype)
-        return _convolve(operator, weight, maps).reshape(samples, steps, -1)
-    if operator.delays is None:
-        return x.to(weight.dtype) @ weight.T
-    delays = torch.from_numpy(operator.delays)
-    none = torch.zeros_like(weight)
-    groups = [
-        _shifted(x, int(d)).to(weight.dtype) @ weight.where(delays == d, none).T for d in np.unique(operator.delays)
-    ]
-    return torch.stack(groups).sum(0)
+    if isinstance(operator, Conv2d) or operator.delays is None:
+        return _product(operator, weight, _shifted(x, delay).flatten(0, 1)).reshape(samples, steps, -1)
+    delays, none = torch.from_numpy(operator.delays), torch.zeros_like(weight)
+    total = torch.zeros(samples * steps, weight.shape[0], dtype=weight.dtype)
+    for d in np.unique(operator.delays):
+        total += _product(operator, weight.where(delays == d, none), _shifted(x, delay + int(d)).flatten(0, 1))
+    return total.reshape(samples, steps, -1)
 
 
 def drive(synapse: QuantSynapse, x: Tensor) -> Tensor:
@@ -77,7 +110,7 @@ def drive(synapse: QuantSynapse, x: Tensor) -> Tensor:
     mantissas = torch.from_numpy(synapse.operator.weight)
     dtype = _exact_dtype(mantissas, float(x.abs().max()) if x.numel() else 0.0)
     accumulated = propagate(synapse.operator, mantissas.to(dtype), x, synapse.delay).double()
-    return torch.floor(accumulated * 2.0**synapse.exponent)
+    return accumulated.mul_(2.0**synapse.exponent).floor_()
 
 
 def delivered(synapse: QuantSynapse, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,17 +121,31 @@ def delivered(synapse: QuantSynapse, x: Tensor) -> tuple[Tensor, Tensor]:
         which it was sent.
     """
     samples, steps, _ = x.shape
-    events = (x != 0).reshape(samples * steps, -1).double()
-    operator = synapse.operator
-    alive = torch.from_numpy(operator.weight != 0).double()
-    counts = []
-    for taps in (torch.ones_like(alive), alive):
-        if isinstance(operator, Dense):
-            arrived = events @ taps.sum(0)
-        else:
-            # All output channels of a group share their taps' geometry: one channel that carries the number
-            # of synapses at each tap counts for all of them.
-            grouped = taps.reshape(operator.groups, -1, *taps.shape[1:]).sum(1)
-            arrived = _convolve(operator, grouped, events).sum(1)
-        counts.append(arrived.round().long().reshape(samples, steps))
-    return counts[0], counts[1]
+    rows, operator = x.flatten(0, 1), synapse.operator
+    kernels = _tap_counts(operator)
+    counts = torch.empty(len(kernels), samples * steps, dtype=torch.int64)
+    for chosen in _pieces(operator, rows):
+        events = (rows[chosen] != 0).double()
+        for count, kernel in zip(counts, kernels, strict=True):
+            count[chosen] = _arrived(operator, kernel, events).round().long()
+    everything, alive = counts.reshape(-1, samples, steps)
+    return everything, alive
+
+
+def _tap_counts(operator: Operator) -> tuple[Tensor, Tensor]:
+    """Synapses at each tap, all and those of non-zero weight, float64: `(in,)` of a Dense, `(groups, I/groups, kH, kW)`
+    of a Conv2d: all output channels of a group share their taps' geometry, so that one counts for all of them.
+    """
+    alive = torch.from_numpy(operator.weight != 0)
+    groups = 1 if isinstance(operator, Dense) else operator.groups
+    grouped = alive.reshape(groups, -1, *alive.shape[1:])
+    counts = grouped.sum(1).double()
+    every = torch.full_like(counts, grouped.shape[1])
+    return (every[0], counts[0]) if isinstance(operator, Dense) else (every, counts)
+
+
+def _arrived(operator: Operator, taps: Tensor, events: Tensor) -> Tensor:
+    """Synaptic events of each row, `(B,)`."""
+    if isinstance(operator, Dense):
+        return events @ taps
+    return (events * _gains(taps, events) if operator.is_diagonal else _convolve(operator, taps, events)).sum(1)

@@ -1,21 +1,22 @@
 """Reads a NIR file or takes a graph in memory, and validates it: known shapes, an explicit dt, labels.
 
-NIR stores neither dt nor any certainty that a file is sound, and its own reader answers most mistakes with a bare
-assertion. Everything that lowering relies on is established here, once: known node types, existing endpoints,
-finite parameters, one shape for each node, no cycle, and the time step that the parameters were written for.
+NIR stores neither dt nor any certainty that a file is sound. Everything that lowering relies on is established here,
+once: known node types, existing endpoints, parameters of their types and within their ranges, one shape for each node,
+no cycle, a size that memory has room for, and the time step that the parameters were written for.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import h5py
 import nir
 
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.kinds import NIR, require
+from snnergy.artefacts.files import sha256_of
+from snnergy.neuromorphic.graph.metadata import metadata_violations
+from snnergy.neuromorphic.graph.nir_file import load
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.graph.time_step import choose_dt
 from snnergy.neuromorphic.graph.validate import (
@@ -36,8 +37,7 @@ def read_nir(path: Path, dt: float | None = None) -> NirSource:
     Raises:
         UserError: with every violation found.
     """
-    graph = _load(path)
-    return from_graph(graph, dt, name=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    return from_graph(load(path), dt, name=path.name, sha256=sha256_of(path))
 
 
 def from_graph(graph: nir.NIRGraph, dt: float | None = None, *, name: str = "graph", sha256: str = "") -> NirSource:
@@ -47,33 +47,14 @@ def from_graph(graph: nir.NIRGraph, dt: float | None = None, *, name: str = "gra
     violations = type_violations({node: type(value).__name__ for node, value in nodes.items()})
     if not violations:
         violations = [*structure_violations(nodes, edges), *parameter_violations(nodes)]
+        violations += metadata_violations(nodes, graph.metadata)
     if violations:
         raise UserError([f"{name}: {violation}" for violation in violations])
-    preds = {node: tuple(a for a, b in edges if b == node) for node in nodes}
+    sources: dict[str, list[str]] = defaultdict(list)
+    for a, b in edges:
+        sources[b].append(a)
+    preds = {node: tuple(sources[node]) for node in nodes}
     order = sorted_nodes(name, preds)
     shapes = infer_shapes(name, nodes, order, preds)
     dt, reason = choose_dt(graph, dt)
     return NirSource(nodes, order, preds, shapes, dt, reason, name, sha256)
-
-
-def _load(path: Path) -> nir.NIRGraph:
-    require((path, NIR))
-    try:
-        with h5py.File(path, "r") as file:
-            if "node" not in file or "nodes" not in file["node"]:
-                raise UserError(f"{path}: HDF5, but not a NIR graph (no /node/nodes); write it with nir.write")
-            types = {name: _text(group["type"][()]) for name, group in file["node/nodes"].items()}
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path}: not a NIR file ({error}); NIR graphs are HDF5, written by nir.write") from error
-    unknown = type_violations(types)
-    if unknown:
-        raise UserError([f"{path}: {violation}" for violation in unknown])
-    try:
-        # Checked below instead: nir's own check rejects grouped convolutions and stops at the first finding.
-        return nir.read(path, type_check=False)
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: nir cannot build the graph ({error}); write the file again with nir 1.0.8") from error
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

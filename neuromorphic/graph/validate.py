@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import graphlib
+import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from snnergy.artefacts.budget import refuse_excess, refuse_work
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.hdf5 import name_problem
 from snnergy.artefacts.types import Shape
 from snnergy.neuromorphic.graph.nodes import RULES, rule_of
+from snnergy.neuromorphic.graph.nodes.rule import Rule
 
+# Fields of a node that others look at: shapes while they are inferred, metadata in `metadata.py`.
+_NOT_PARAMETERS = ("input_type", "output_type", "metadata", "input_shape")
+_LARGEST = 1e15  # of a parameter: far above any model's, and products of several are still finite
+_LARGEST_SIZE = (1 << 31) - 1
+# What lowering holds at once: of a value its threshold, gain, bias and leak in float64 and their copies, of a parameter
+# the float64 weight, its scaled copies and the integer one.
+_BYTES_A_VALUE = 64
+_BYTES_A_PARAMETER = 32
 _NESTED = "NIRGraph"
-_KNOWN = {kind.__name__ for kind in RULES} | {_NESTED}
+_KNOWN = {kind.__name__ for kind in RULES}
 
 
 def type_violations(types: dict[str, str]) -> list[str]:
     """A line for each node whose type, given by its name, is not in the table."""
     return [
-        f"node {name!r} has unknown type {kind!r}; known are {sorted(_KNOWN)}"
+        f"node {name!r} is a nested graph; flatten the graph before lowering"
+        if kind == _NESTED
+        else f"node {name!r} has unknown type {kind!r}; known are {sorted(_KNOWN)}"
         for name, kind in types.items()
         if kind not in _KNOWN
     ]
@@ -26,18 +42,18 @@ def type_violations(types: dict[str, str]) -> list[str]:
 
 def structure_violations(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> list[str]:
     """A line for each edge and node, all of known types, that is out of place."""
-    found = []
+    found = [f"node {name!r} {problem}; rename it" for name in nodes if (problem := name_problem(name))]
     for a, b in edges:
         found += [f"edge {a!r} → {b!r} is dangling: there is no node {end!r}" for end in (a, b) if end not in nodes]
     found += [
-        f"edge {a!r} → {b!r} appears twice; use a Scale of 2" for a, b in sorted(set(edges)) if edges.count((a, b)) > 1
+        f"edge {a!r} → {b!r} appears {'twice' if times == 2 else f'{times} times'}; use a Scale of {times}"
+        for (a, b), times in sorted(Counter(edges).items())
+        if times > 1
     ]
     targets, sources = {b for _, b in edges}, {a for a, _ in edges}
     for name, node in nodes.items():
         kind = type(node).__name__
-        if kind == _NESTED:
-            found.append(f"node {name!r} is a nested graph; flatten the graph before lowering")
-        elif rule_of(node).kind != "input" and name not in targets:
+        if rule_of(node).kind != "input" and name not in targets:
             found.append(f"node {name!r} ({kind}) has no input; connect it to an Input node")
         elif rule_of(node).kind != "output" and name not in sources:
             found.append(f"node {name!r} ({kind}) leads nowhere; connect it to an Output node or remove it")
@@ -51,16 +67,45 @@ def structure_violations(nodes: dict[str, Any], edges: list[tuple[str, str]]) ->
 
 
 def parameter_violations(nodes: dict[str, Any]) -> list[str]:
-    """A line for each array of a node that holds a value which is no number."""
-    found = []
-    for name, node in nodes.items():
-        for field, value in vars(node).items():
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
-                bad = int((~np.isfinite(value)).sum())
-                found.append(
-                    f"node {name!r}: {field} holds {bad} NaN or infinite values of {value.size}; export it again"
-                )
-    return found
+    """A line for each field of a node that does not hold what it stands for."""
+    return [
+        f"node {name!r}: {field} {problem}"
+        for name, node in nodes.items()
+        for field, value in vars(node).items()
+        if field not in _NOT_PARAMETERS and (problem := _problem(rule_of(node), field, value))
+    ]
+
+
+def _problem(rule: Rule, field: str, value: Any) -> str:
+    """What is wrong with one field, empty where nothing is."""
+    if field in rule.sizes and isinstance(value, str):  # a padding in words; its rule knows which there are
+        return "" if field == "padding" else f"is {value!r}; must hold whole numbers"
+    array = np.asarray(value)
+    if array.dtype.kind not in "buif":
+        return f"holds {array.dtype}; must hold real numbers"
+    if not np.isfinite(array).all():
+        return f"holds {int((~np.isfinite(array)).sum())} NaN or infinite values of {array.size}; export it again"
+    if array.size == 0:
+        return "is empty"
+    if field in rule.sizes:
+        return _size_problem(array, rule.sizes[field])
+    rank = rule.ranks.get(field, array.ndim)
+    if array.ndim != rank:
+        return f"has shape {array.shape}; must have {rank} axes"
+    largest = max(abs(float(array.min())), abs(float(array.max())))
+    if largest > _LARGEST:
+        return f"reaches {largest:g}; {_LARGEST:g} is allowed"
+    if field in rule.positive and array.min() <= 0:
+        return f"goes down to {float(array.min()):g}; must be above 0"
+    return ""
+
+
+def _size_problem(array: npt.NDArray[Any], smallest: int) -> str:
+    if array.size > 2 or array.ndim > 1:
+        return f"has shape {array.shape}; must be one number, or one for height and one for width"
+    if (array != np.rint(array)).any() or array.min() < smallest or array.max() > _LARGEST_SIZE:
+        return f"is {array.tolist()}; must hold whole numbers from {smallest} to {_LARGEST_SIZE}"
+    return ""
 
 
 def sorted_nodes(name: str, preds: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -84,19 +129,30 @@ def infer_shapes(
     """What each node of the graph `name` emits.
 
     Raises:
-        UserError: nodes of different shape are summed, or one does not take what reaches it.
+        UserError: nodes of different shape are summed, or one does not take what reaches it; or all of them together
+            ask for more than the budget has.
     """
     shapes: dict[str, Shape] = {}
     violations = []
+    work = 0
     for node in order:
         incoming = {shapes[p] for p in preds[node] if p in shapes}
         if len(incoming) > 1:
             violations.append(f"{name}: node {node!r} sums different shapes {sorted(incoming)}")
+        rule, shape = rule_of(nodes[node]), next(iter(incoming), None)
         try:
-            shapes[node] = rule_of(nodes[node]).output_shape(nodes[node], next(iter(incoming), None))
-        except ValueError as error:
+            shapes[node] = rule.output_shape(nodes[node], shape)
+            work += 0 if shape is None else rule.multiplications(nodes[node], shape)
+        except (ValueError, UserError) as error:
             violations.append(f"{name}: node {node!r} ({type(nodes[node]).__name__}): {error}")
             break
     if violations:
         raise UserError(violations)
+    values = sum(math.prod(shape) for shape in shapes.values())
+    refuse_excess(f"{name}: {values:,} values a time step", values * _BYTES_A_VALUE)
+    weights = sum(
+        value.size for node in nodes.values() for value in vars(node).values() if isinstance(value, np.ndarray)
+    )
+    refuse_excess(f"{name}: {weights:,} parameters", weights * _BYTES_A_PARAMETER)
+    refuse_work(name, work)
     return shapes

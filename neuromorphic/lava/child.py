@@ -1,39 +1,67 @@
-"""The child of one Lava run: `python -m neuromorphic.lava.child JOB_FOLDER`.
+"""The child of one Lava run, which `start.py` calls.
 
 It builds the process graph, runs it and exits with 0; every other end leaves `failure.txt`. It never stops Lava's
-processes itself: the parent ends the whole group, after success as after failure. If the parent dies, it dies too.
+processes itself: the guard ends the whole group, after success as after failure. If the guard dies, so do they all.
 """
 
 from __future__ import annotations
 
+import errno
 import gc
+import multiprocessing.managers
+import multiprocessing.process
 import multiprocessing.shared_memory
 import os
-import shutil
 import signal
-import sys
-import threading
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from snnergy.neuromorphic.lava.group import end_group
-from snnergy.neuromorphic.lava.job import Job, create_array
+from snnergy.neuromorphic.lava.guard import die_with
+from snnergy.neuromorphic.lava.job import Job
 from snnergy.neuromorphic.lava.surfacing import Surfacing, surface
 
 # Steps are in lockstep, so that a channel never holds more than the messages of two.
 _CHANNEL_SLOTS = 2
 
 
-def main() -> None:
-    """Run the job in the folder that the command line names."""
-    job = Job.load(Path(sys.argv[1]))
+def main(folder: Path) -> None:
+    """Run the job in `folder`, which is the working directory."""
+    job = Job.load(folder)
     with Surfacing(job.failure):
-        threading.Thread(target=_follow_parent, args=(job,), daemon=True).start()
-        # Segments get names of ours, so that the parent can remove this run's and no other's.
-        multiprocessing.shared_memory._SHM_NAME_PREFIX = f"/{job.segments}"  # type: ignore[attr-defined]
-        _simulate(job)
+        # A process that is forked inherits no such tie: each makes its own.
+        os.register_at_fork(after_in_child=partial(die_with, os.getpid()))
+        _name_what_is_shared(job)
+        try:
+            _simulate(job)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM):
+                raise
+            where = f"its files in {folder.parent} or its messages in /dev/shm"
+            surface(job.failure, f"there is no room for {where} ({error}); make some, or simulate fewer samples")
     os._exit(0)
+
+
+def _name_what_is_shared(job: Job) -> None:
+    """Give shared memory and semaphores names of ours, so that the guard can remove this run's and no other's.
+
+    Sockets lie in the working directory under relative names, as an absolute one may be too long for a socket.
+    """
+    multiprocessing.shared_memory._SHM_NAME_PREFIX = f"/{job.segments}"  # type: ignore[attr-defined]
+    process: Any = multiprocessing.process.current_process()
+    process._config.update(tempdir=".", semprefix=f"/{job.segments}")
+    _Manager.SharedMemory = _reserved
+
+
+_Manager: Any = multiprocessing.managers.SharedMemoryManager
+_unreserved = _Manager.SharedMemory
+
+
+def _reserved(manager: Any, size: int) -> Any:
+    """A segment whose memory is there: writing to one that outgrows /dev/shm would kill the process that does."""
+    segment = _unreserved(manager, size)
+    os.posix_fallocate(segment._fd, 0, size)
+    return segment
 
 
 def _simulate(job: Job) -> None:
@@ -43,7 +71,6 @@ def _simulate(job: Job) -> None:
     from snnergy.neuromorphic.lava.graph import Graph
     from snnergy.neuromorphic.netx.files import read_netx
 
-    create_array(job.clock, np.int64, (1,))
     graph = Graph(read_netx(job.net), job)
     # A garbage collection in a forked process would touch, and so copy, every page that it shares with this one.
     gc.collect()
@@ -61,19 +88,3 @@ def _report_death(job: Job) -> None:
     if ended is not None:
         how = "was killed by signal" if ended.si_code != os.CLD_EXITED else "exited with status"
         surface(job.failure, f"simulation process {ended.si_pid} {how} {ended.si_status} during the run\n")
-
-
-def _follow_parent(job: Job) -> None:
-    """Wait until the parent closes our standard input, which only its death does, and leave nothing behind."""
-    os.read(0, 1)  # not through sys.stdin, whose lock the processes that Lava forks would inherit
-    group = os.getpgid(0)
-    # One process outlives the group, because what the group still creates can be removed only after its end.
-    if os.fork() == 0:
-        os.setsid()
-        end_group(group, job.segments)
-        shutil.rmtree(job.root, ignore_errors=True)
-        os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,7 @@ from lava.proc.sparse.process import Sparse
 from scipy.sparse import csr_matrix
 
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
-from snnergy.neuromorphic.lava.job import Job, create_array, input_columns
+from snnergy.neuromorphic.lava.job import Job, input_columns
 from snnergy.neuromorphic.lava.processes.player import Player, PlayerModel
 from snnergy.neuromorphic.lava.processes.spike_delay import SpikeDelay, SpikeDelayModel
 from snnergy.neuromorphic.lava.processes.stock import RecordingLif, SurfacingSparse
@@ -75,9 +75,6 @@ class Graph:
             reset_offset=job.schedule.reset_offset(population.depth),
         )
         records = {quantity: job.record(index, quantity) for quantity in job.quantities(population)}
-        for quantity, path in records.items():
-            full = (job.schedule.samples, job.schedule.steps, *shape)
-            create_array(path, np.uint8 if quantity == "s" else np.int32, full)
         for name, value in {
             "depth": population.depth,
             "steps": job.schedule.steps,

@@ -4,6 +4,8 @@ net.net       the network             inputs.npy    (N·T, all input values of a
 job.json      `Job` without its root  clock.npy     Lava steps played so far, for progress
 <i>.s.npy     recorded spikes, u and v of population i, (N, T, neurons); written in place by its process
 <i>.u.npy, <i>.v.npy                  failure.txt   traceback of the first exception, output.txt what was printed
+
+The parent makes every file whose size is known and reserves its room, so that a full disk is met before Lava starts.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +90,9 @@ def input_columns(net: QuantNet) -> dict[str, slice]:
 
 
 def create_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[Any]]:
-    """A `.npy` file of zeros, mapped for writing."""
+    """A `.npy` file of zeros, mapped for writing; its room is there, as writing where there is none kills a process."""
     array: np.memmap[Any, np.dtype[Any]]
     array = np.lib.format.open_memmap(path, "w+", dtype, shape)  # type: ignore[no-untyped-call]
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array

@@ -1,33 +1,33 @@
-"""Runs an integer network in stock Lava: job folder, child, watchdog, records, and nothing left behind."""
+"""Runs an integer network in stock Lava: job folder, child, watchdog, records; the guard leaves nothing of them."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import secrets
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from snnergy.artefacts.errors import BackendFailed, UserError
+import snnergy
+from snnergy.artefacts.errors import BackendFailed, OutputRefused, UserError
 from snnergy.artefacts.records import Records
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
 from snnergy.neuromorphic.inputs import check_integers
 from snnergy.neuromorphic.ir import QuantNet
-from snnergy.neuromorphic.lava.group import end_group
+from snnergy.neuromorphic.lava import start
+from snnergy.neuromorphic.lava.guarded import Guarded
+from snnergy.neuromorphic.lava.held_signals import HeldSignals
 from snnergy.neuromorphic.lava.job import Job, create_array, input_columns
 from snnergy.neuromorphic.lava.schedule import schedule_of
+from snnergy.neuromorphic.lava.surfacing import reserve
 from snnergy.neuromorphic.lava.synapses import held_form, unrolled_nonzeros
 from snnergy.neuromorphic.netx.files import write_netx
 
 _POLL_S = 0.05
+_IMPORTED = ("numpy", "scipy", "h5py", "lava")  # by the child
 _OUTPUT_TAIL = 2000  # characters of the child's output that a report of its death carries
 # An entry of an unrolled matrix: int32 value and column, held by builder, process and the stock model's copies.
 _BYTES_PER_WEIGHT = 8 * 4
@@ -62,16 +62,18 @@ def run(
     samples = next(iter(inputs.values())).shape[0]
     inputs, progress = folded(net, inputs), unfolded_progress(net, progress, samples)
     schedule = schedule_of(net, inputs)
-    with tempfile.TemporaryDirectory(prefix="snnergy-lava-", ignore_cleanup_errors=True) as root:
-        job = Job(Path(root), schedule, record_state, segments=f"s{secrets.token_hex(3)}_")
+    with HeldSignals() as signals, Guarded() as guarded:
+        job = Job(guarded.folder, schedule, record_state, guarded.segments)
         prepare(job, net, inputs)
-        execute(job, timeout_s=timeout_s, progress=progress)
+        signals.check()
+        execute(job, guarded, signals, timeout_s=timeout_s, progress=progress)
         return unfolded(net, _collect(job, net, inputs), samples)
 
 
 def _require_lava() -> None:
     version = sys.version_info[:2]
-    if version != (3, 10) or importlib.util.find_spec("lava.magma") is None:
+    # Looked for without importing it: what the parent's path leads to may be no Lava of Intel's.
+    if version != (3, 10) or not any(Path(folder, "magma").is_dir() for folder in _folders("lava")):
         raise UserError(
             f"the Lava backend needs Python 3.10 with lava-nc 0.10.0, this is Python {version[0]}.{version[1]}; "
             "run `uv sync --python 3.10`, or use the emulator, which is held to Lava bit for bit"
@@ -103,53 +105,63 @@ def _available_bytes() -> int:
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
 
 
+def _folders(package: str) -> list[str]:
+    """Where a package lies, none where there is none."""
+    spec = find_spec(package)
+    return [] if spec is None else list(spec.submodule_search_locations or ())
+
+
 def prepare(job: Job, net: QuantNet, inputs: dict[str, IntArray]) -> None:
-    """Fill the job folder."""
-    job.save()
-    write_netx(net, job.net)
-    rows = job.schedule.samples * job.schedule.steps
+    """Fill the job folder.
+
+    Raises:
+        UserError: the files have no room there.
+    """
+    samples, steps = job.schedule.samples, job.schedule.steps
     columns = input_columns(net)
-    frames = create_array(job.inputs, np.int32, (rows, max(column.stop for column in columns.values())))
+    width = max(column.stop for column in columns.values())
+    try:
+        job.save()
+        reserve(job.failure)
+        write_netx(net, job.net)
+        create_array(job.clock, np.int64, (1,))
+        for index, population in enumerate(net.populations):
+            for quantity in job.quantities(population):
+                dtype = np.uint8 if quantity == "s" else np.int32
+                create_array(job.record(index, quantity), dtype, (samples, steps, population.size))
+        frames = create_array(job.inputs, np.int32, (samples * steps, width))
+    except (OSError, RuntimeError, OutputRefused) as error:  # HDF5 raises either where the disk is full
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(
+            f"{job.root.parent}: Lava's files cannot be written there while it runs ({reason}); make room, set TMPDIR "
+            "to another folder, or run fewer samples"
+        ) from error
     for name, column in columns.items():
-        frames[:, column] = inputs[name].reshape(rows, -1)
+        frames[:, column] = inputs[name].reshape(samples * steps, -1)
     frames.flush()
 
 
-def execute(job: Job, *, timeout_s: float, progress: Callable[[int], None] | None = None) -> None:
-    """Run a prepared job in a child of its own and end the child's whole process group, whatever happens.
+def execute(
+    job: Job,
+    guarded: Guarded,
+    signals: HeldSignals,
+    *,
+    timeout_s: float,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Run a prepared job in a child of its own.
 
     Raises:
         BackendFailed: as `run`.
     """
-    # A process group of its own, so that no process of Lava's can outlive the run; the pipe tells it of our death.
-    with job.output.open("wb") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "snnergy.neuromorphic.lava.child", str(job.root)],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=_child_environment(),
-        )
-    try:
-        _watch(child, job, timeout_s, progress)
-    finally:
-        end_group(child.pid, job.segments)
-        child.communicate()
-
-
-def _child_environment() -> dict[str, str]:
-    """Ours, with this package on the path and one thread a process: there are as many processes as populations."""
-    here = str(Path(str(resources.files("snnergy"))).parent)
-    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    return {**os.environ, **threads, "PYTHONPATH": path}
-
-
-def _watch(child: subprocess.Popen[bytes], job: Job, timeout_s: float, progress: Callable[[int], None] | None) -> None:
+    found = [f"{name}={Path(folder).parent}" for name in _IMPORTED for folder in _folders(name)]
+    written = ["-B"] if sys.dont_write_bytecode else []
+    package = str(Path(snnergy.__file__).parent)
+    guarded.start([sys.executable, "-I", *written, "-W", "ignore", start.__file__, str(job.root), package, *found])
     deadline = time.monotonic() + timeout_s
     reported = 0
-    while (code := child.poll()) is None and not job.failure.exists():
+    while (code := guarded.ended(_POLL_S)) is None and not job.failure.exists():
+        signals.check()
         if time.monotonic() > deadline:
             raise BackendFailed(
                 f"Lava did not finish {job.schedule.lava_steps} steps within {timeout_s:g} s, it reached step "
@@ -158,12 +170,12 @@ def _watch(child: subprocess.Popen[bytes], job: Job, timeout_s: float, progress:
         if progress is not None and (finished := _finished(job)) > reported:
             progress(finished - reported)
             reported = finished
-        time.sleep(_POLL_S)
     if job.failure.exists():
-        raise BackendFailed(f"the Lava simulation failed:\n{job.failure.read_text()}")
+        text = job.failure.read_text()
+        raise BackendFailed("the Lava simulation failed:" + ("\n" if "\n" in text else " ") + text)
     if code != 0:
-        tail = job.output.read_text(errors="replace")[-_OUTPUT_TAIL:]
-        raise BackendFailed(f"the Lava simulation ended with exit code {code}; its last output:\n{tail}")
+        tail = job.output.read_text(errors="replace")[-_OUTPUT_TAIL:].strip()
+        raise BackendFailed(f"the Lava simulation ended with exit code {code}" + (tail and f"; it printed:\n{tail}"))
     if progress is not None and reported < job.schedule.samples:
         progress(job.schedule.samples - reported)
 

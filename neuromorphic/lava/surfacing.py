@@ -8,19 +8,32 @@ from __future__ import annotations
 
 import os
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h
+_ROOM = 1 << 16  # bytes; of a longer traceback the end is kept
+
+
+def reserve(failure: Path) -> None:
+    """Keep the room of a report, so that one can be made when the disk is full."""
+    _reserved(failure).write_bytes(bytes(_ROOM))
 
 
 def surface(failure: Path, text: str) -> None:
     """Store `text` as the reason of failure, unless an earlier one is there, and end this OS process."""
     draft = failure.with_name(f"{failure.name}.{os.getpid()}")
-    draft.write_text(text)
-    if not failure.exists():
-        os.replace(draft, failure)
+    with suppress(FileNotFoundError):  # taken by the earlier one
+        os.rename(_reserved(failure), draft)
+        with draft.open("r+b") as file:
+            file.truncate(file.write(text.encode(errors="replace")[-_ROOM:]))
+        os.rename(draft, failure)
     os._exit(EXIT_CODE)
+
+
+def _reserved(failure: Path) -> Path:
+    return failure.with_suffix(".reserved")
 
 
 class Surfacing:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snnergy.artefacts import display
-from snnergy.artefacts.files import refuse_overwrite
+from snnergy.artefacts.files import refuse_overwrite, written_whole
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.lowering.fidelity import FidelityReport
-from snnergy.neuromorphic.netx.files import write_netx
+from snnergy.neuromorphic.netx.files import write_sound
+from snnergy.neuromorphic.netx.soundness import require_sound
 
 if TYPE_CHECKING:
     import pandas
@@ -26,6 +27,9 @@ class Compiled:
     def save(self, path: Path | str, *, force: bool = False) -> Path:
         """Write `model.net`, and `model.fidelity.json` beside it.
 
+        Both are written before either takes its place, the report first: a new network never lies beside an old report,
+        whenever the writer is killed.
+
         Returns:
             The path of the report.
 
@@ -33,11 +37,13 @@ class Compiled:
             UserError: one of them exists and `force` is false, or cannot be written.
         """
         path = Path(path)
+        refuse_overwrite(path, force)
         report = report_path(path)
-        for target in (path, report):
-            refuse_overwrite(target, force)
-        write_netx(self.net, path, force=force)
-        self.fidelity.write(report, force=force)
+        refuse_overwrite(report, force)
+        require_sound(self.net, str(path))
+        with written_whole(path, force=force) as scratch:
+            write_sound(self.net, scratch)
+            self.fidelity.write(report, force=force)
         return report
 
     def rows(self) -> list[dict[str, Any]]:
@@ -50,7 +56,7 @@ class Compiled:
 
     def __repr__(self) -> str:
         report = self.fidelity
-        name = self.net.provenance.get("source", "network")
+        name = display.printable(self.net.provenance.get("source", "network"))
         measured = "fidelity not measured"
         if report.samples:
             measured = f"{display.percent(report.same_prediction)} same predictions on {report.samples} samples"

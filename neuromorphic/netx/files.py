@@ -7,16 +7,18 @@ would build (`netx_stock.py`).
 
 from __future__ import annotations
 
-import hashlib
+from io import BytesIO
 from pathlib import Path
 
 import h5py
 
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.files import sha256_of, written_whole
+from snnergy.artefacts.hdf5 import CHECKED, copy_with_checksums, opened
 from snnergy.artefacts.kinds import NETX, require
+from snnergy.artefacts.late_errors import LateErrors
 from snnergy.neuromorphic.ir import QuantNet
-from snnergy.neuromorphic.netx.graph_group import read_graph, write_graph
+from snnergy.neuromorphic.netx.graph_group import REMAKE, read_graph, write_graph
 from snnergy.neuromorphic.netx.layer_group import stock_obstacles, write_layers
 from snnergy.neuromorphic.netx.soundness import require_sound
 from snnergy.neuromorphic.netx.stock import read_chain
@@ -31,8 +33,19 @@ def write_netx(net: QuantNet, path: Path | str, *, force: bool = False) -> None:
         UserError: `path` exists and `force` is false, or a value does not fit the chip's registers.
     """
     require_sound(net, str(path))
-    with written_whole(Path(path), force=force) as scratch, h5py.File(scratch, "w") as file:
-        write_graph(file, net, write_layers(file, net))
+    with written_whole(Path(path), force=force) as scratch:
+        write_sound(net, scratch)
+
+
+def write_sound(net: QuantNet, scratch: Path) -> None:
+    """Write a network that `require_sound` let pass, into a file that takes its place later."""
+    with (
+        h5py.File(BytesIO(), "w") as draft,
+        LateErrors(scratch) as disk,
+        h5py.File(disk, "w", **CHECKED) as file,
+    ):
+        write_graph(draft, net, write_layers(draft, net))
+        copy_with_checksums(draft, file)
 
 
 def read_netx(path: Path | str, *, num_layers: int | None = None) -> QuantNet:
@@ -52,14 +65,10 @@ def read_netx(path: Path | str, *, num_layers: int | None = None) -> QuantNet:
     require((path, NETX))
     if num_layers is not None and num_layers < 1:
         raise UserError(f"num_layers {num_layers}: at least 1 layer is needed; raise it or leave it out")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise UserError(f"{path}: not a readable HDF5 file ({error}); write or copy it again") from error
-    with file:
+    with opened(path, REMAKE) as file:
         if "graph" not in file:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            return read_chain(file, str(path), num_layers, {"source": path.name, "source_sha256": digest})
+            provenance = {"source": path.name, "source_sha256": sha256_of(path)}
+            return read_chain(file, str(path), num_layers, provenance)
         if num_layers is not None:
             raise UserError(f"{path}: holds a graph, which num_layers cannot cut; leave num_layers out")
         return read_graph(file, str(path))

@@ -21,7 +21,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5_fields import Fields
 from snnergy.artefacts.types import VALUE_CLASSES, IntArray, Shape
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Operator, Pair, QuantNet, QuantPopulation, QuantSynapse
-from snnergy.neuromorphic.limits import WEIGHT_EXPONENT_MAX, WEIGHT_EXPONENT_MIN
+from snnergy.neuromorphic.limits import GRADED_BITS_MAX, WEIGHT_EXPONENT_MAX, WEIGHT_EXPONENT_MIN
 from snnergy.neuromorphic.netx.soundness import require_sound
 
 _FORMAT = "snnergy-graph"
@@ -94,11 +94,11 @@ def _entries(graph: Fields, kind: str) -> list[Fields]:
 
 def _read_input(attributes: Fields) -> InputPort:
     return InputPort(
-        name=attributes.text("name"),
+        name=attributes.name("name"),
         shape=attributes.shape("shape"),
         value_class=attributes.choice("value_class", VALUE_CLASSES),
-        scale=attributes.real("scale"),
-        bits=attributes.integer("bits"),
+        scale=attributes.scale("scale"),
+        bits=attributes.integer("bits", at_least=1, at_most=GRADED_BITS_MAX),
         signed=attributes.flag("signed"),
     )
 
@@ -106,15 +106,15 @@ def _read_input(attributes: Fields) -> InputPort:
 def _read_population(fields: Fields) -> QuantPopulation:
     attributes = fields.attributes()
     return QuantPopulation(
-        name=attributes.text("name"),
+        name=attributes.name("name"),
         shape=attributes.shape("shape"),
         du=attributes.integer("du"),
         dv=attributes.integer("dv"),
         vth=attributes.integer("vth"),
         bias=fields.integers("bias").astype(np.int32),
         spiking=attributes.flag("spiking"),
-        scale=attributes.real("scale"),
-        depth=attributes.integer("depth"),
+        scale=attributes.scale("scale"),
+        depth=attributes.integer("depth", at_least=0),
         labels=attributes.labels(),
     )
 

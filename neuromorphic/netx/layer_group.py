@@ -134,8 +134,8 @@ def _write_synapse(layers: h5py.Group, synapse: QuantSynapse) -> h5py.Group:
         layer["outFeatures"], layer["inFeatures"] = weight.shape
         if synapse.delay or operator.delays is not None:
             own = np.zeros(weight.shape, np.int64) if operator.delays is None else operator.delays.astype(np.int64)
-            layer.create_dataset("delay", data=own + synapse.delay, compression="gzip", shuffle=True)
-    layer.create_dataset("weight", data=weight, compression="gzip", shuffle=True)
+            layer["delay"] = own + synapse.delay
+    layer["weight"] = weight
     return layer
 
 

@@ -5,12 +5,18 @@ A file can be damaged or made by anyone, so that nothing of what lowering guaran
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from snnergy.artefacts.budget import refuse_excess, refuse_work
 from snnergy.artefacts.errors import UserError
-from snnergy.neuromorphic.ir import Dense, Operator, QuantNet
+from snnergy.artefacts.hdf5 import name_problem
+from snnergy.neuromorphic.cost import products
+from snnergy.neuromorphic.ir import Dense, Operator, QuantNet, QuantSynapse
 from snnergy.neuromorphic.passes.check import Check
+
+_BYTES_A_NEURON = 64  # float64 drive, current and membrane of a step, with the copies that shift and clip them
 
 
 def require_sound(net: QuantNet, where: str) -> QuantNet:
@@ -24,11 +30,20 @@ def require_sound(net: QuantNet, where: str) -> QuantNet:
     """
     violations: tuple[str, ...] = tuple(_structure(net))
     if not violations:
+        refuse_oversize(net, where)
         try:
             return Check()(net)
         except UserError as error:
             violations = error.violations
     raise UserError([f"{where}: {violation}" for violation in violations])
+
+
+def refuse_oversize(net: QuantNet, where: str) -> None:
+    """Raise `UserError` where one time step of one sample takes more memory or work than the budget has."""
+    shapes = [port.shape for port in net.inputs] + [population.shape for population in net.populations]
+    values = sum(map(math.prod, shapes))
+    refuse_excess(f"{where}: {values:,} neurons", values * _BYTES_A_NEURON)
+    refuse_work(where, products(net))
 
 
 def geometry_problems(operator: Operator) -> Iterator[str]:
@@ -56,23 +71,29 @@ def geometry_problems(operator: Operator) -> Iterator[str]:
 def _structure(net: QuantNet) -> Iterator[str]:
     names = Counter([port.name for port in net.inputs] + [population.name for population in net.populations])
     for name, times in names.items():
-        if times > 1 or not name:
+        if times > 1:
             yield f"{times} inputs or populations are called {name!r}; give each its own name"
+        if problem := name_problem(name):
+            yield f"the name {name!r} {problem}; give another"
     if not net.inputs or not net.outputs:
         yield f"{len(net.inputs)} inputs and {len(net.outputs)} outputs; a network has one of each at least"
     known = {port.name for port in net.inputs}
+    incoming: dict[str, list[QuantSynapse]] = defaultdict(list)
+    for synapse in net.synapses:
+        incoming[synapse.target].append(synapse)
     for population in net.populations:
-        for synapse in net.incoming(population.name):
+        for synapse in incoming[population.name]:
             if synapse.source not in known:
                 yield (
                     f"{synapse.source} → {synapse.target}: no input or earlier population {synapse.source!r}; "
                     f"the file has {sorted(names)}"
                 )
         known.add(population.name)
+    populations = {population.name for population in net.populations}
     for synapse in net.synapses:
         label = f"{synapse.source} → {synapse.target}"
         yield from (f"{label}: {problem}" for problem in geometry_problems(synapse.operator))
-        if synapse.target not in {population.name for population in net.populations}:
+        if synapse.target not in populations:
             yield f"{label}: no population {synapse.target!r}; the file has {sorted(names)}"
         if synapse.delay < 0 or synapse.balance < 0:
             yield f"{label}: delay {synapse.delay} and balance {synapse.balance} must not be negative"

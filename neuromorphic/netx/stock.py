@@ -7,6 +7,7 @@ from an integer input adds `x << 6` to the membrane exactly as a bias mantissa x
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import h5py
@@ -94,9 +95,9 @@ def _read_layer(chain: _Chain, layer: Fields, index: int) -> None:
 
 
 def _read_input(chain: _Chain, layer: Fields) -> None:
-    shape = tuple(int(extent) for extent in layer.integers("shape"))
-    if not layer.broken and (not 1 <= len(shape) <= 3 or min(shape) < 1):
-        layer.refuse("shape", f"{shape}; expected one to three positive extents")
+    shape = layer.shape("shape")
+    if not layer.broken and len(shape) > 3:
+        layer.refuse("shape", f"{shape}; expected one to three extents")
     if layer.broken:
         return
     chain.shape = shape
@@ -123,13 +124,13 @@ def _read_input(chain: _Chain, layer: Fields) -> None:
 
 def _identity(shape: Shape) -> Conv2d:
     """One synapse of weight 1 from each element of `shape` to itself, as a 1x1 kernel a channel."""
-    channels, height, width = shape if len(shape) == 3 else (1, 1, int(np.prod(shape)))
+    channels, height, width = shape if len(shape) == 3 else (1, 1, math.prod(shape))
     return Conv2d(np.ones((channels, 1, 1, 1), np.int32), (channels, height, width), groups=channels)
 
 
 def _read_conv(chain: _Chain, layer: Fields, index: int) -> None:
     weight = layer.integers("weight")
-    shape = tuple(int(extent) for extent in layer.integers("shape"))
+    shape = layer.shape("shape")
     stride, padding, dilation = (_pair(layer, name) for name in ("stride", "padding", "dilation"))
     groups = layer.integer("groups")
     if not layer.broken and len(shape) != 3:
@@ -177,7 +178,7 @@ def _conv_bias(layer: Fields, shape: Shape) -> IntArray:
 
 
 def _read_dense(chain: _Chain, layer: Fields, index: int) -> None:
-    outputs = int(np.prod(layer.integers("shape")))
+    outputs = math.prod(layer.shape("shape"))
     weight = layer.integers("weight")
     bias = layer.integers("bias").reshape(-1).astype(np.int32) if layer.has("bias") else np.zeros(1, np.int32)
     delays = None

@@ -5,6 +5,7 @@ What passes is loaded as it is: no number in it would be clipped, truncated or w
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,7 @@ def _population(p: QuantPopulation) -> list[str]:
     found = _outside(f"{p.name}: threshold", p.vth, 0, limits.THRESHOLD_MAX, "scale the layer down")
     found += _outside(f"{p.name}: current decay", p.du, 0, limits.DECAY_ONE, "use a longer time constant")
     found += _outside(f"{p.name}: membrane decay", p.dv, 0, limits.DECAY_ONE, "use a longer time constant")
-    peak = int(np.abs(p.bias).max(initial=0))
+    peak = int(np.abs(p.bias.astype(np.int64)).max(initial=0))
     found += _outside(f"{p.name}: bias", peak, 0, limits.BIAS_MANTISSA_MAX + 1, "scale the layer down")
     if p.bias.size not in (1, p.size):
         found.append(f"{p.name}: bias has {p.bias.size} values for {p.size} neurons; give one or one each")
@@ -75,7 +76,7 @@ def _synapse(s: QuantSynapse) -> list[str]:
 
 
 def _wiring(net: QuantNet) -> list[str]:
-    sizes = {port.name: int(np.prod(port.shape)) for port in net.inputs} | {p.name: p.size for p in net.populations}
+    sizes = {port.name: math.prod(port.shape) for port in net.inputs} | {p.name: p.size for p in net.populations}
     found = []
     for s in net.synapses:
         for end, shape, side in (
@@ -84,7 +85,7 @@ def _wiring(net: QuantNet) -> list[str]:
         ):
             if end not in sizes:
                 found.append(f"{s.source} → {s.target}: there is no population or input {end!r}")
-            elif sizes[end] != int(np.prod(shape)):
+            elif sizes[end] != math.prod(shape):
                 found.append(f"{s.source} → {s.target}: {side} {shape}, but {end} has {sizes[end]} neurons")
     found += [f"output {name!r} is not a population" for name in net.outputs if name not in sizes]
     fed = {s.target for s in net.synapses}

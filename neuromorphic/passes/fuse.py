@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic import operators
@@ -20,6 +21,10 @@ from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.ir import FloatSynapse
 from snnergy.neuromorphic.passes.conditions import SORTED_GRAPH
 from snnergy.neuromorphic.passes.infra import Condition, Pass
+
+# Sums of sums of linear nodes have as many ways through them as the product of their numbers.
+_WAYS_MAX = 1024
+_BYTES_AN_ENTRY = 16  # float64, and the one that it was made from
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ class Fuse(Pass[NirSource, FusedGraph]):
         leaving: dict[str, Arrival] = {}
         arrivals: dict[str, Arrival] = {}
         outputs: list[str] = []
+        entries = 0
         for name in ir.order:
             rule, itself = rule_of(ir.nodes[name]), Arrival((Branch(name),), np.zeros(ir.shapes[name]))
             if rule.kind == "input":
@@ -108,6 +114,8 @@ class Fuse(Pass[NirSource, FusedGraph]):
             arrival = _summed(name, [leaving[pred] for pred in ir.preds[name]])
             if isinstance(rule, LinearRule):
                 leaving[name] = _through(name, ir, rule, arrival)
+                entries += sum(_entries(branch) for branch in leaving[name].branches)
+                refuse_excess(f"node {name!r}: {entries:,} weights of fused layers", entries * _BYTES_AN_ENTRY)
             elif rule.kind == "output":
                 outputs.append(_output(name, arrival, arrivals))
             else:
@@ -117,7 +125,23 @@ class Fuse(Pass[NirSource, FusedGraph]):
         return FusedGraph(ir, arrivals, tuple(outputs))
 
 
+def _entries(branch: Branch) -> int:
+    operator = branch.operator
+    return (
+        0
+        if operator is None
+        else operator.gain.size
+        if isinstance(operator, operators.Diagonal)
+        else operator.weight.size
+    )
+
+
 def _summed(name: str, incoming: list[Arrival]) -> Arrival:
+    ways = sum(len(arrival.branches) for arrival in incoming)
+    if ways > _WAYS_MAX:
+        raise UserError(
+            f"node {name!r}: {ways} ways lead to it through linear nodes, {_WAYS_MAX} are allowed; put a neuron between"
+        )
     merged: dict[tuple[str, int, tuple[str, ...]], Branch] = {}
     for branch in (branch for arrival in incoming for branch in arrival.branches):
         key = (branch.source, branch.delay, branch.origin)

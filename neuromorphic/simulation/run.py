@@ -15,6 +15,7 @@ import numpy as np
 from snnergy.artefacts import display
 from snnergy.artefacts.activity import Activity
 from snnergy.artefacts.files import written_whole
+from snnergy.artefacts.hdf5 import CHECKED
 from snnergy.artefacts.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Run:
             UserError: `path` exists and `force` is false, or it cannot be written.
         """
         path = Path(path)
-        with written_whole(path, force=force) as scratch:
+        with written_whole(path, force=force, inputs=[] if self.path is None else [self.path]) as scratch:
             if self.path is not None:
                 shutil.copyfile(self.path, scratch)
             else:
@@ -112,10 +113,11 @@ class Run:
         """A row for each node: where it stands, its spikes in all, and its rate a neuron and step."""
         found = []
         for node in self.activity.nodes:
-            senders = [] if node.kind == "readout" else [values for _, values in self.activity.stream(node)]
-            spikes = sum(int(np.count_nonzero(values)) for values in senders)
+            sends = node.kind != "readout"
+            parts = self.activity.stream(node) if sends else ()
+            spikes = sum(int(np.count_nonzero(values)) for _, values in parts)
             places = node.size * self.activity.samples * self.activity.time_steps
-            rate = spikes / places if senders else None
+            rate = spikes / places if sends else None
             shape = "×".join(map(str, node.shape))
             found.append({"node": node.name, "kind": node.kind, "shape": shape, "spikes": spikes, "rate": rate})
         return found
@@ -128,8 +130,8 @@ class Run:
         run = self.activity
         place = "in memory" if self.path is None else str(self.path)
         return (
-            f"Run({run.model} on {run.backend}: {run.samples} samples of {run.time_steps} steps, "
-            f"{len(run.nodes)} nodes, accuracy {display.percent(self.accuracy)}, {place})"
+            f"Run({display.printable(run.model)} on {display.printable(run.backend)}: {run.samples} samples of "
+            f"{run.time_steps} steps, {len(run.nodes)} nodes, accuracy {display.percent(self.accuracy)}, {place})"
         )
 
     def _repr_html_(self) -> str:
@@ -138,4 +140,6 @@ class Run:
 
 def in_memory() -> h5py.File:
     """An HDF5 file that lies in memory and goes with the last reference to it."""
-    return h5py.File(f"run-{uuid4().hex}", "w", driver="core", backing_store=False)  # two of one name cannot be open
+    return h5py.File(
+        f"run-{uuid4().hex}", "w", driver="core", backing_store=False, **CHECKED
+    )  # two of one name cannot be open

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import h5py
 import numpy as np
 
 from snnergy.artefacts.activity_file import activity_of
+from snnergy.artefacts.budget import parse_size
 from snnergy.artefacts.files import refuse_overwrite, written_whole
+from snnergy.artefacts.hdf5 import CHECKED
+from snnergy.artefacts.late_errors import LateErrors
 from snnergy.artefacts.records import Records, added
 from snnergy.artefacts.samples import Samples, SampleSource, as_samples
 from snnergy.neuromorphic.inputs import check_range, shapes_of, to_integers
@@ -19,8 +23,11 @@ from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.simulation import decode
 from snnergy.neuromorphic.simulation.backends import Backend, Progress, as_backend
 from snnergy.neuromorphic.simulation.networks import NetSource, as_network
+from snnergy.neuromorphic.simulation.plan import Plan, planned
 from snnergy.neuromorphic.simulation.recording import begin_recording
 from snnergy.neuromorphic.simulation.run import Run, in_memory
+
+_log = logging.getLogger(__name__)
 
 
 def simulate(
@@ -33,6 +40,7 @@ def simulate(
     record_state: bool = False,
     output: Path | str | None = None,
     force: bool = False,
+    memory: int | str | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Run samples through a network and record every node.
@@ -48,10 +56,12 @@ def simulate(
         output: file to record into, batch by batch, so that memory does not grow with the number of samples; None
             keeps the run in memory.
         force: replace `output` if it exists.
+        memory: bytes, or a size such as `4GiB`, that the run keeps within: its samples are simulated a few at a time.
+            None for what `SNNERGY_MEMORY` says, else 1 GiB.
         progress: called with the number of samples finished since the last call.
 
     Raises:
-        UserError: the network, the samples, the backend or `output` cannot be used.
+        UserError: the network, the samples, the backend or `output` cannot be used, or not one sample fits in `memory`.
         BackendFailed: the simulator died, raised or took too long.
     """
     network = as_network(net)
@@ -61,17 +71,20 @@ def simulate(
     decode.check_labels(samples.labels, network.net.population(chosen).size, chosen)
     check_range(samples, network.net.inputs)
     path = None if output is None else Path(output)
+    plan = planned_run(network.net, samples, runner, record_state=record_state, output=path, memory=memory)
+    _log.info("%s", plan)
     if path is not None:
         refuse_overwrite(path, force, inputs=[Path(s) for s in (net, x) if isinstance(s, str | Path)])
-    with _recording(path, force) as file:
+    with _recording(path, force) as (file, check):
         first = next(iter(samples.arrays.values()))
         writer = begin_recording(
             file, network.net, samples=first.shape[0], time_steps=first.shape[1], backend=runner.name,
             model=network.name, labels=samples.labels,
         )  # fmt: skip
         overflows, scores = [], []
-        for records in _batches(network.net, samples, runner, record_state, progress):
+        for records in _batches(network.net, samples, runner, plan.at_once, record_state, progress):
             writer.append(records)
+            check()
             scores.append(decode.logits(network.net, records, chosen))
             overflows.append(records.overflows)
         logits = np.concatenate(scores)
@@ -82,22 +95,43 @@ def simulate(
         return Run(activity_of(file, path, str(path)), chosen, added(overflows), path)
 
 
+def planned_run(
+    net: QuantNet,
+    samples: Samples,
+    backend: Backend,
+    *,
+    record_state: bool = False,
+    output: Path | None = None,
+    memory: int | str | None = None,
+) -> Plan:
+    """How `simulate` would go about it; the arguments are its own.
+
+    Raises:
+        UserError: not one sample fits in `memory`.
+    """
+    allowed = parse_size(memory, "memory") if isinstance(memory, str) else memory
+    return planned(
+        net, samples, at_most=backend.samples_at_once, record_state=record_state, kept=output is None, memory=allowed
+    )
+
+
 @contextmanager
-def _recording(path: Path | None, force: bool) -> Iterator[h5py.File]:
-    """An empty file, in memory or on disk; the latter is there once it is whole."""
+def _recording(path: Path | None, force: bool) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
+    """An empty file, in memory or on disk, and what raises if the disk failed; the latter is there once it is whole."""
     if path is None:
-        yield in_memory()
+        yield in_memory(), lambda: None
         return
-    with written_whole(path, force=force) as scratch, h5py.File(scratch, "w") as file:
-        yield file
+    with (
+        written_whole(path, force=force) as scratch,
+        LateErrors(scratch) as disk,
+        h5py.File(disk, "w", **CHECKED) as file,
+    ):
+        yield file, disk.check
 
 
 def _batches(
-    net: QuantNet, samples: Samples, backend: Backend, record_state: bool, progress: Progress | None
+    net: QuantNet, samples: Samples, backend: Backend, at_once: int, record_state: bool, progress: Progress | None
 ) -> Iterator[Records]:
-    # A network without reset goes on from one sample to the next: its samples are one stream.
-    at_once = backend.samples_at_once if net.reset else len(samples)
     for first in range(0, len(samples), at_once):
-        batch = samples.rows(slice(first, first + at_once))
-        inputs = to_integers(batch, net.inputs)
+        inputs = to_integers(samples.rows(slice(first, first + at_once)), net.inputs)
         yield backend.run(net, inputs, record_state=record_state, progress=progress)

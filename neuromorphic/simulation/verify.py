@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from snnergy.artefacts.samples import SampleSource, as_samples
 from snnergy.neuromorphic.inputs import shapes_of, to_integers
 from snnergy.neuromorphic.simulation.backends import LAVA_TIMEOUT_S, Emulator, Lava
 from snnergy.neuromorphic.simulation.networks import NetSource, as_network
+from snnergy.neuromorphic.simulation.plan import planned
 
 
 @dataclass(frozen=True)
@@ -36,19 +37,24 @@ class Verification:
         )
 
 
-def verify(net: NetSource, x: SampleSource, *, timeout_s: float = LAVA_TIMEOUT_S) -> Verification:
+def verify(
+    net: NetSource, x: SampleSource, *, timeout_s: float = LAVA_TIMEOUT_S, memory: int | None = None
+) -> Verification:
     """Run both simulators on `x`, streamed one sample after another, and compare them bit for bit.
 
     Args:
         net, x: as `simulate` takes them; a few samples are enough, Lava is slow.
         timeout_s: wall-clock limit of the Lava run.
+        memory: bytes that both runs keep within, everything recorded; None for what `SNNERGY_MEMORY` says, else 1 GiB.
 
     Raises:
-        UserError: the network or the samples cannot be used, or Lava cannot run here.
+        UserError: the network or the samples cannot be used, they do not fit in `memory`, or Lava cannot run here.
         BackendFailed: Lava died, raised or took too long.
     """
     network = as_network(net).net
     samples = as_samples(x, shapes_of(network.inputs))
+    # One stream: all of it at once, and what Lava recorded beside what the emulator does.
+    planned(replace(network, reset=False), samples, at_most=1, record_state=True, kept=True, memory=memory)
     inputs = to_integers(samples, network.inputs)
     theirs = Lava(timeout_s).run(network, inputs, record_state=True)
     ours = Emulator().run(network, inputs, record_state=True)

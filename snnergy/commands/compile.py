@@ -39,8 +39,9 @@ def command(
     terminal: Terminal = context.obj
     target = output or model.with_suffix(".net")
     require((model, NIR), (calibration, SAMPLES))
-    for path in (target, target.with_suffix(".fidelity.json")):
-        refuse_overwrite(path, force, inputs=[model, *filter(None, (calibration,))])
+    inputs = [model, *filter(None, (calibration,))]
+    refuse_overwrite(target, force, inputs=inputs)
+    refuse_overwrite(target.with_suffix(".fidelity.json"), force, inputs=inputs)
     with terminal.progress(f"compiling {model}"):
         from snnergy.neuromorphic.lowering.compile import compile
 

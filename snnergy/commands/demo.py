@@ -22,7 +22,7 @@ def command(
         bool, typer.Option("--quick", help="A minute or two: a small network, too briefly trained.")
     ] = False,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("runs/demo"),
-    force: Annotated[bool, typer.Option("--force", help="Replace a folder that no demo wrote.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the folder of an earlier demo.")] = False,
     _json: Json = False,
     _debug: Debug = False,
     _version: Version = False,

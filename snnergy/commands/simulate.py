@@ -9,7 +9,7 @@ import typer
 
 from snnergy.artefacts.errors import CheckFailed
 from snnergy.commands.options import Debug, Force, Json, Output, Readout, Version
-from snnergy.neuromorphic.simulation.backends import LAVA_TIMEOUT_S, BackendName, Lava
+from snnergy.neuromorphic.simulation.backends import LAVA_TIMEOUT_S, BackendName, Lava, as_backend
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ def command(
     ] = None,
     time_last: Annotated[bool, typer.Option("--time-last", help="The input's last axis is time; one sample.")] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Limit of each Lava run, in seconds.")] = LAVA_TIMEOUT_S,
+    memory: Annotated[
+        str | None,
+        typer.Option(help="Memory to keep within, such as 4GiB.", show_default="SNNERGY_MEMORY, else 1GiB"),
+    ] = None,
     output: Output = None,
     force: Force = False,
     _json: Json = False,
@@ -41,35 +45,40 @@ def command(
     _version: Version = False,
 ) -> None:
     """Run samples and record every node's activity (activity.h5) for `snnergy energy`."""
+    from snnergy.artefacts.budget import parse_size
     from snnergy.artefacts.files import refuse_overwrite
     from snnergy.artefacts.kinds import NETX, SAMPLES, require
     from snnergy.artefacts.samples import read_samples
     from snnergy.neuromorphic.inputs import shapes_of
     from snnergy.neuromorphic.simulation.networks import Named, load
-    from snnergy.neuromorphic.simulation.simulate import simulate
+    from snnergy.neuromorphic.simulation.simulate import planned_run, simulate
     from snnergy.neuromorphic.simulation.verify import verify as compare
 
     terminal: Terminal = context.obj
     target = output or model.with_name("activity.h5")
+    allowed = None if memory is None else parse_size(memory, "--memory")
     require((model, NETX), (inputs, SAMPLES))
     net = Named(load(model, num_layers=num_layers), model.name)
     samples = read_samples(inputs, shapes_of(net.net.inputs), time_last=time_last).first(count)
     refuse_overwrite(target, force, inputs=[model, inputs])
+    runner = Lava(timeout) if backend == Lava.name else as_backend(backend)
+    plan = planned_run(net.net, samples, runner, record_state=record_state, output=target, memory=allowed)
     fields: dict[str, Any] = {"net": model, "backend": backend, "samples": len(samples)}
+    fields |= {"memory_bytes": plan.memory_bytes, "samples_at_once": plan.at_once}
     if verify:
         first = samples.first(verify_samples)
         with terminal.progress(f"comparing emulator and Lava on {len(first)} samples"):
-            verification = compare(net, first, timeout_s=timeout)
+            verification = compare(net, first, timeout_s=timeout, memory=allowed)
         terminal.say(str(verification))
         fields["verification"] = _verification_fields(verification)
         if verification.mismatches:
             terminal.result(fields)
             raise CheckFailed(f"{model}: emulator and Lava differ in {', '.join(verification.mismatches)}")
-    runner = Lava(timeout) if backend == Lava.name else backend
+    terminal.say(str(plan))
     with terminal.progress(f"simulating on {backend}", total=len(samples)) as advance:
         run = simulate(
             net, samples, backend=runner, readout=readout, record_state=record_state, output=target, force=force,
-            progress=advance,
+            memory=allowed, progress=advance,
         )  # fmt: skip
     terminal.result(fields | {"activity": target} | _show(terminal, run))
 

@@ -24,7 +24,7 @@ def test_what_is_no_size(text, monkeypatch):
 def test_what_an_excess_is_told_helps(monkeypatch):
     monkeypatch.delenv(budget.VARIABLE, raising=False)
     budget.refuse_excess("a.nir", 1 << 29, share=0.5)
-    with pytest.raises(UserError, match="needs 3.5GiB of memory, 512.0MiB are allowed.*to 7GiB or more") as refused:
+    with pytest.raises(UserError, match=r"needs 3\.5GiB of memory, 512\.0MiB are allowed.*to 7GiB or more") as refused:
         budget.refuse_excess("a.nir", 7 << 29, share=0.5)
     assert str(refused.value).startswith("a.nir: needs")
     monkeypatch.setenv(budget.VARIABLE, "7GiB")

@@ -1,61 +1,86 @@
 """Artefacts appear whole or not at all, and nothing of the user's is lost."""
 
+import errno
 import json
 import os
+import resource
+import socket
 import subprocess
 import sys
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
-from snnergy.artefacts import files
+from snnergy.artefacts import files, scratch
 from snnergy.artefacts.errors import OutputRefused, UserError
-from snnergy.artefacts.files import refuse_overwrite, written_whole
+from snnergy.artefacts.files import FolderOf, refuse_overwrite, written_whole
+from snnergy.artefacts.late_errors import LateErrors
 
 EXCHANGES = pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "two-steps"])
+REPORT = FolderOf("write reports")
+TOP = Path(__file__).parents[2]
+OLD, NEW = ["old", "old"], ["new", "new"]
 
-# Replaces the folder `report` in a child that stops itself at its n-th line of files.py, for n = 1, 2, …, until one
-# gets to the end; a child a line, each with a folder of its own. Prints how each folder looks afterwards.
+VISITS = 1  # of each line, at which a writer is stopped; more make the tests longer, not sharper
+
+# Replaces the folder `report` in a child that stops itself at its n-th line of files.py and scratch.py, for n = 1, 2, …
+# until one gets to the end; a child a line, each with a folder of its own. Prints for each how the folder looks
+# afterwards, and how it looks once a second writer came, who was refused because there is a report.
 KILLED_AT_EACH_LINE = """
-import json, os, shutil, signal, sys
+import collections, json, os, signal, sys
 from pathlib import Path
-from snnergy.artefacts import files
+from snnergy.artefacts import files, scratch
+from snnergy.artefacts.errors import OutputRefused
 
-root, exchange = Path(sys.argv[1]), sys.argv[2] == "True"
+root, exchange, most = Path(sys.argv[1]), sys.argv[2] == "True", int(sys.argv[3])
+os.fsync = lambda handle: None  # its time is not of interest here
 if not exchange:
-    files._exchange = lambda one, other: False
+    scratch._exchange = lambda one, other: False
+
+def write(folder, text, force):
+    with files.written_whole(folder / "report", force=force, folder=files.FolderOf("write reports")) as new:
+        for name in "ab":
+            (new / name).write_text(text)
 
 def replace(folder, die_at):
-    lines = 0
+    lines, visits = 0, collections.Counter()
     def trace(frame, event, argument):
         nonlocal lines
-        if frame.f_code.co_filename != files.__file__:
+        if frame.f_code.co_filename not in (files.__file__, scratch.__file__):
             return None
         if event == "line":
-            lines += 1
+            here = frame.f_code.co_filename, frame.f_lineno
+            visits[here] += 1
+            lines += visits[here] <= most
             if lines == die_at:
                 os.kill(os.getpid(), signal.SIGKILL)
         return trace
     sys.settrace(trace)
-    with files.written_whole(folder / "report", force=True) as scratch:
-        scratch.mkdir()
-        (scratch / "a").write_text("new")
-        (scratch / "b").write_text("new")
+    write(folder, "new", True)
+
+def look(folder):
+    return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
 
 found, code, line = [], None, 0
 while code != 0:
     line += 1
     folder = root / str(line)
-    (folder / "report").mkdir(parents=True)
-    for name in "ab":
-        (folder / "report" / name).write_text("old")
+    write(folder, "old", False)
     child = os.fork()
     if child == 0:
         replace(folder, line)
         os._exit(0)
     code = os.waitpid(child, 0)[1]
-    found.append({str(p.relative_to(folder)): p.read_text() for p in folder.rglob("?")})
-print(json.dumps(found))
+    killed = look(folder)
+    try:
+        write(folder, "second", False)
+    except OutputRefused:
+        found.append([killed, look(folder), os.listdir(folder)])
+print(json.dumps([line, found]))
 """
 
 
@@ -64,40 +89,45 @@ def whole(found: dict[str, str], folder: str) -> bool:
     return {found.get(f"{folder}/a"), found.get(f"{folder}/b")} in ({"old"}, {"new"})
 
 
-def write_report(folder: Path, text: str) -> None:
-    folder.mkdir()
-    for name in "ab":
-        (folder / name).write_text(text)
+def write_report(path: Path, text: str, *, force: bool = False) -> None:
+    with written_whole(path, force=force, folder=REPORT) as folder:
+        for name in "ab":
+            (folder / name).write_text(text)
 
 
 def texts(folder: Path) -> list[str]:
-    return [path.read_text() for path in sorted(folder.iterdir())]
+    return [path.read_text() for path in sorted(folder.iterdir()) if path.name != ".snnergy"]
+
+
+def write_text(path: Path, text: str, **options) -> None:
+    with written_whole(path, **options) as new:
+        new.write_text(text)
 
 
 @pytest.fixture
 def no_exchange(monkeypatch):
     """A system that cannot exchange two folders in one step."""
-    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(scratch, "_exchange", lambda one, other: False)
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    with written_whole(path) as scratch:
-        scratch.write_text("whole")
+    with written_whole(path) as new:
+        new.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
 
 def test_an_error_leaves_nothing_and_keeps_the_old(tmp_path):
-    with pytest.raises(RuntimeError), written_whole(tmp_path / "new" / "a.txt") as scratch:
-        scratch.write_text("half")
+    with pytest.raises(RuntimeError), written_whole(tmp_path / "new" / "a.txt") as new:
+        new.write_text("half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
     old = tmp_path / "a.txt"
     old.write_text("old")
-    with pytest.raises(RuntimeError), written_whole(old, force=True) as scratch:
-        scratch.write_text("half")
+    with pytest.raises(RuntimeError), written_whole(old, force=True) as new:
+        new.write_text("half")
         raise RuntimeError
     assert old.read_text() == "old"
 
@@ -111,73 +141,182 @@ def test_the_first_error_is_told_where_cleaning_up_fails_too(tmp_path):
 
 
 def test_a_folder_is_replaced_by_a_folder_only(tmp_path):
-    folder = tmp_path / "report"
-    folder.mkdir()
-    (folder / "stale").write_text("")
-    with pytest.raises(OutputRefused, match="exists already"), written_whole(folder):
-        pass
-    with pytest.raises(OutputRefused, match="is a folder"), written_whole(folder, force=True) as scratch:
-        scratch.write_text("a file")
-    assert (folder / "stale").exists()
-    with written_whole(folder, force=True) as scratch:
-        scratch.mkdir()
-        (scratch / "fresh").write_text("")
-    assert [p.name for p in folder.iterdir()] == ["fresh"]
-    file = folder / "fresh"
-    with pytest.raises(OutputRefused, match="is a file"), written_whole(file, force=True) as scratch:
-        scratch.mkdir()
-    assert file.read_text() == ""
+    report, file = tmp_path / "report", tmp_path / "file"
+    write_report(report, "old")
+    write_text(file, "old")
+    with pytest.raises(OutputRefused, match="exists already"):
+        write_report(report, "new")
+    with pytest.raises(OutputRefused, match="is a folder, and a file"):
+        write_text(report, "new", force=True)
+    with pytest.raises(OutputRefused, match="is a file, and a folder"):
+        write_report(file, "new", force=True)
+    assert texts(report) == OLD and file.read_text() == "old"
+    with written_whole(report, force=True, folder=REPORT) as new:
+        (new / "fresh").write_text("")
+    assert sorted(path.name for path in report.iterdir()) == [".snnergy", "fresh"]
 
 
 @EXCHANGES
-@pytest.mark.parametrize("name", ["report", "replaced", "report.old", "old"])
+@pytest.mark.parametrize("name", ["report", "new", "old", "report.old", ".snnergy", "n" * 255, "ü" * 127, "-f", "a b"])
 def test_a_folder_of_any_name_is_replaced_and_nothing_else_is_left(tmp_path, monkeypatch, exchange, name):
     if not exchange:
-        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(scratch, "_exchange", lambda one, other: False)
     write_report(tmp_path / name, "old")
-    with written_whole(tmp_path / name, force=True) as scratch:
-        write_report(scratch, "new")
-    assert texts(tmp_path / name) == ["new", "new"]
+    write_report(tmp_path / name, "new", force=True)
+    assert texts(tmp_path / name) == NEW
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["nul\0byte", "\ud800", "n" * 256, "deep/" + "n" * 256, "..", "new/..", ".snnergy-scratch"]
+)
+@pytest.mark.parametrize("folder", [None, REPORT])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path, name, folder):
+    with pytest.raises(OutputRefused) as caught, written_whole(tmp_path / name, force=True, folder=folder):
+        pass
+    assert caught.value.fact.isprintable()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_of_several_lines_is_shown_in_one(tmp_path):
+    path = tmp_path / "a\nb\udcff"
+    write_text(path, "old")
+    with pytest.raises(OutputRefused, match=r"a\\nb\\udcff': exists already"):
+        refuse_overwrite(path, force=False)
+
+
+@pytest.mark.parametrize("folder", [None, REPORT], ids=["file", "folder"])
+@pytest.mark.parametrize("kind", ["device", "pipe", "socket", "folder", "empty folder", "link", "dangling link"])
+def test_nothing_but_files_and_own_folders_is_replaced(tmp_path, kind, folder):
+    path = tmp_path / "out"
+    if kind == "device":
+        path = Path("/dev/null")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.relpath(path))
+    elif kind.endswith("folder"):
+        path.mkdir()
+        if kind == "folder":
+            (path / "thesis.tex").write_text("years")
+    else:
+        write_report(tmp_path / "target", "old")
+        path.symlink_to("target" if kind == "link" else "nowhere")
+    before = sorted(os.walk(tmp_path)), os.lstat(path).st_ino
+    with pytest.raises(OutputRefused) as caught, written_whole(path, force=True, folder=folder):
+        pytest.fail("nothing is written to be thrown away")
+    assert not caught.value.replaceable and str(path) in caught.value.fact
+    assert ("link to" in caught.value.fact) == kind.endswith("link")
+    assert (sorted(os.walk(tmp_path)), os.lstat(path).st_ino) == before
+
+
+MARKS = {
+    "none": None,
+    "empty": "",
+    "cut": "[",
+    "no fields": "{}",
+    "another's": '{"command": "write books", "entries": ["a", "b"]}',
+    "deep": "[" * 100000,
+}
+
+
+@pytest.mark.parametrize("mark", MARKS.values(), ids=MARKS)
+def test_a_folder_without_the_mark_of_its_command_is_kept(tmp_path, mark):
+    write_report(tmp_path / "report", "old")
+    (tmp_path / "report" / ".snnergy").unlink()
+    if mark is not None:
+        (tmp_path / "report" / ".snnergy").write_text(mark)
+    with pytest.raises(OutputRefused, match="write reports did not write"):
+        write_report(tmp_path / "report", "new", force=True)
+    assert texts(tmp_path / "report") == OLD
+
+
+@pytest.mark.parametrize("when", ["before", "while it is written"])
+def test_a_folder_that_somebody_put_a_file_into_is_kept(tmp_path, when):
+    report = tmp_path / "report"
+    with written_whole(report, folder=FolderOf("write reports", ("later",))) as new:
+        (new / "plots").mkdir()
+        (new / "plots" / "a.svg").write_text("old")
+    (report / "later").mkdir()
+    (report / "later" / "any").write_text("of the command itself")
+    with pytest.raises(OutputRefused, match=r"holds plots/notes.txt, which"):
+        if when == "before":
+            (report / "plots" / "notes.txt").write_text("mine")
+        with written_whole(report, force=True, folder=REPORT):
+            assert when != "before"
+            (report / "plots" / "notes.txt").write_text("mine")
+    assert (report / "plots" / "notes.txt").read_text() == "mine" and (report / "plots" / "a.svg").exists()
+    (report / "plots" / "notes.txt").unlink()
+    write_report(report, "new", force=True)
+    assert texts(report) == NEW
+
+
+def test_a_file_that_appears_while_another_is_written_is_kept(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(OutputRefused, match="exists already"), written_whole(path) as new:
+        new.write_text("ours")
+        path.write_text("theirs")
+    assert path.read_text() == "theirs" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_an_input_is_not_replaced_under_any_name(tmp_path):
+    source = tmp_path / "in.txt"
+    source.write_text("data")
+    (tmp_path / "soft").symlink_to(source)
+    os.link(source, tmp_path / "hard")
+    for name in ("in.txt", "soft", "hard", f"../{tmp_path.name}/in.txt"):
+        with pytest.raises(OutputRefused, match="is the input itself"):
+            write_text(tmp_path / name, "new", force=True, inputs=[tmp_path / "other", source])
+    report = tmp_path / "report"
+    with written_whole(report, folder=REPORT) as new:
+        (new / "in.txt").write_text("data")
+    (tmp_path / "deep").symlink_to(report / "in.txt")
+    for given in (report / "in.txt", tmp_path / "deep"):
+        with pytest.raises(OutputRefused, match="holds the input"):
+            refuse_overwrite(report, True, inputs=[given], folder=REPORT)
+    assert source.read_text() == (report / "in.txt").read_text() == "data"
 
 
 @EXCHANGES
 def test_an_interrupt_at_any_line_leaves_the_old_or_the_new_folder(tmp_path, monkeypatch, exchange):
     if not exchange:
-        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(scratch, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # its time is not of interest here
     outcomes = []
     while True:
         folder = tmp_path / str(len(outcomes)) / "report"
-        folder.parent.mkdir()
         write_report(folder, "old")
-        try:
+        with suppress(KeyboardInterrupt):
             interrupted_at(len(outcomes) + 1, folder)
-        except KeyboardInterrupt:
-            outcomes.append(texts(folder))
-        else:
             break
-    assert all(outcome in (["old", "old"], ["new", "new"]) for outcome in outcomes)
-    assert len(outcomes) > 20 and ["new", "new"] in outcomes
+        outcomes.append(texts(folder))
+        write_report(folder, "second", force=True)
+        assert [p.name for p in folder.parent.iterdir()] == ["report"]
+    assert all(outcome in (OLD, NEW) for outcome in outcomes)
+    assert len(outcomes) > 100 and NEW in outcomes
 
 
 def interrupted_at(line: int, folder: Path) -> None:
-    """Replace `folder`, with a KeyboardInterrupt before the `line`-th line of files.py."""
-    lines = 0
+    """Replace `folder`, with a KeyboardInterrupt before the `line`-th line of files.py and scratch.py."""
+    lines, visits = 0, Counter()
 
     def trace(frame, event, _argument):
         nonlocal lines
-        if frame.f_code.co_filename != files.__file__:
+        if frame.f_code.co_filename not in (files.__file__, scratch.__file__) or frame.f_code.co_name == "__del__":
             return None
-        lines += event == "line"
-        if lines == line and event == "line":
-            raise KeyboardInterrupt
+        if event == "line":
+            here = frame.f_code.co_filename, frame.f_lineno
+            visits[here] += 1
+            lines += visits[here] <= VISITS
+            if lines == line and visits[here] <= VISITS:
+                raise KeyboardInterrupt
         return trace
 
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        with written_whole(folder, force=True) as scratch:
-            write_report(scratch, "new")
+        write_report(folder, "new", force=True)
     finally:
         sys.settrace(before)
 
@@ -185,19 +324,20 @@ def interrupted_at(line: int, folder: Path) -> None:
 @EXCHANGES
 def test_a_kill_at_any_line_leaves_the_old_or_the_new_folder(tmp_path, exchange):
     done = subprocess.run(
-        [sys.executable, "-c", KILLED_AT_EACH_LINE, str(tmp_path), str(exchange)],
-        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+        [sys.executable, "-c", KILLED_AT_EACH_LINE, str(tmp_path), str(exchange), str(VISITS)],
+        capture_output=True, text=True, check=True, cwd=TOP,
     )  # fmt: skip
-    outcomes = json.loads(done.stdout)
-    assert len(outcomes) > 20
-    assert outcomes[-1] == {"report/a": "new", "report/b": "new"}
-    if exchange:
-        assert all(whole(found, "report") for found in outcomes)
-        return
-    homeless = [found for found in outcomes if not whole(found, "report")]
-    assert len(homeless) == 1  # between the two steps; both lie beside it
-    (hidden,) = {path.split("/")[0] for path in homeless[0]}
-    assert whole(homeless[0], f"{hidden}/report") and whole(homeless[0], f"{hidden}/report.old")
+    lines, outcomes = json.loads(done.stdout)
+    assert lines == len(outcomes) > 100  # a report is there whenever the second writer comes
+    for _, second, names in outcomes:
+        assert whole(second, "report") and names == ["report"]
+    killed = [killed for killed, _, _ in outcomes]
+    assert killed[-1]["report/a"] == "new"
+    homeless = [found for found in killed if not whole(found, "report")]
+    assert len(homeless) == (0 if exchange else 1)  # between the two steps; both lie beside it
+    for found in homeless:
+        (hidden,) = {path.split("/")[0] for path in found}
+        assert whole(found, f"{hidden}/report") and whole(found, f"{hidden}/.snnergy-scratch.old")
 
 
 @pytest.mark.parametrize("failing", [1, 2])
@@ -211,14 +351,14 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch, no_exchan
             raise OSError(5, "Input/output error")
         rename(source, target)
 
-    monkeypatch.setattr(files.os, "rename", fail_once)
-    with pytest.raises(OutputRefused, match="cannot be written"), written_whole(tmp_path / "report", force=True) as new:
-        write_report(new, "new")
-    assert texts(tmp_path / "report") == ["old", "old"]
+    monkeypatch.setattr(scratch.os, "rename", fail_once)
+    with pytest.raises(OutputRefused, match="cannot be written"):
+        write_report(tmp_path / "report", "new", force=True)
+    assert texts(tmp_path / "report") == OLD
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
 
 
-def test_a_folder_that_cannot_be_put_back_is_not_deleted(tmp_path, monkeypatch, no_exchange):
+def test_a_folder_that_cannot_be_put_back_is_put_back_by_the_next_writer(tmp_path, monkeypatch, no_exchange):
     write_report(tmp_path / "report", "old")
     rename = os.rename
 
@@ -228,11 +368,124 @@ def test_a_folder_that_cannot_be_put_back_is_not_deleted(tmp_path, monkeypatch, 
         else:
             raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(files.os, "rename", fail_after_the_first)
-    with pytest.raises(OutputRefused, match="cannot be written"), written_whole(tmp_path / "report", force=True) as new:
-        write_report(new, "new")
+    with monkeypatch.context() as broken:
+        broken.setattr(scratch.os, "rename", fail_after_the_first)
+        with pytest.raises(OutputRefused, match="cannot be written"):
+            write_report(tmp_path / "report", "new", force=True)
     (hidden,) = tmp_path.iterdir()
-    assert texts(hidden / "report.old") == ["old", "old"]
+    assert texts(hidden / ".snnergy-scratch.old") == OLD
+    with pytest.raises(OutputRefused, match="exists already"):
+        write_report(tmp_path / "report", "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["report"] and texts(tmp_path / "report") == OLD
+
+
+def test_scratch_of_a_writer_at_work_and_of_somebody_else_stays(tmp_path):
+    path = tmp_path / "a.txt"
+    foreign = [tmp_path / f".a.txt.{number}.snnergy" for number in (0, 1)]
+    foreign[0].mkdir()
+    (foreign[0] / "mine").write_text("mine")
+    foreign[1].symlink_to(foreign[0])
+    with written_whole(path, force=True) as first:
+        first.write_text("first")
+        write_text(path, "second", force=True)
+        assert path.read_text() == "second" and first.read_text() == "first"
+    assert path.read_text() == "first"  # the last one to end
+    assert (foreign[0] / "mine").read_text() == "mine"
+    assert sorted(tmp_path.iterdir()) == [*foreign, path]
+
+
+def test_writers_at_once_do_not_mix(tmp_path):
+    """Many processes write one folder, one after the other and at once, and every look finds one of them, whole."""
+    report, rounds = tmp_path / "report", 25
+    write_report(report, "0")
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                for _ in range(rounds):
+                    write_report(report, str(number), force=True)
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    while children:
+        assert report.is_dir()
+        handle = os.open(report, os.O_RDONLY)  # of one folder, whatever takes its name meanwhile
+        try:
+            seen = {Path(f"/proc/self/fd/{handle}/{name}").read_text() for name in "ab"}
+        except FileNotFoundError:  # replaced and deleted since
+            seen = {""}
+        os.close(handle)
+        assert len(seen) == 1
+        ended, status = os.waitpid(-1, os.WNOHANG)
+        if ended:
+            assert status == 0
+            children.remove(ended)
+    assert [p.name for p in tmp_path.iterdir()] == ["report"] and len(set(texts(report))) == 1
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS])
+def test_a_disk_that_takes_no_more_is_told_by_the_name_of_the_output(tmp_path, code):
+    write_text(tmp_path / "a.txt", "old")
+    told = rf"a\.txt: cannot be written \({os.strerror(code)}\)"
+    with pytest.raises(OutputRefused, match=told), written_whole(tmp_path / "a.txt", force=True) as new:
+        new.write_text("half")
+        raise OSError(code, os.strerror(code))
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
+
+
+def test_errors_that_are_not_of_the_output_pass(tmp_path):
+    with pytest.raises(FileNotFoundError), written_whole(tmp_path / "a.txt"):
+        (tmp_path / "input").read_text()
+    with pytest.raises(OSError, match="input") as caught, written_whole(tmp_path / "a.txt"):
+        raise OSError(errno.EIO, "Input/output error", str(tmp_path / "input"))
+    assert not isinstance(caught.value, UserError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hdf5_comes_through_a_disk_that_fails_at_any_byte(tmp_path):
+    """Unlike with HDF5's own driver, no child dies of a signal, and each says what the first error was."""
+
+    def write(path: Path) -> None:
+        with LateErrors(path) as disk, h5py.File(disk, "w") as file:
+            grows = file.create_dataset(
+                "g/x", (0, 64), maxshape=(None, 64), chunks=(8, 64), compression="gzip", dtype="f8"
+            )
+            for _ in range(4):
+                grows.resize(len(grows) + 16, axis=0)
+                grows[-16:] = np.random.default_rng(0).random((16, 64))
+            file.attrs["name"] = "n" * 500
+            grows[:4] += 1  # reads back what may never have reached the disk
+
+    write(tmp_path / "whole")
+    with h5py.File(tmp_path / "whole") as file:
+        assert file["g/x"].shape == (64, 64)
+    size = (tmp_path / "whole").stat().st_size
+    for limit in range(0, size, 1999):
+        child = os.fork()
+        if child == 0:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            try:
+                write(tmp_path / "cut")
+            except OSError as error:
+                os._exit(0 if error.errno == errno.EFBIG else 3)
+            except BaseException:
+                os._exit(4)
+            os._exit(5)
+        assert os.waitpid(child, 0)[1] == 0, limit
+
+
+def test_an_interrupt_amid_a_write_is_raised_after_it(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), LateErrors(tmp_path / "a.h5") as disk, h5py.File(disk, "w") as file:
+        monkeypatch.setattr(os, "pwrite", interrupt)
+        file["x"] = np.zeros(10)
+        file.flush()
+        with pytest.raises(KeyboardInterrupt):
+            disk.check()
 
 
 def test_the_working_directory_is_never_replaced(tmp_path, monkeypatch):
@@ -241,7 +494,7 @@ def test_the_working_directory_is_never_replaced(tmp_path, monkeypatch):
     monkeypatch.chdir(inside)
     for path in (inside, tmp_path / "work"):
         with pytest.raises(OutputRefused, match="working directory") as caught:
-            refuse_overwrite(path, force=True)
+            refuse_overwrite(path, force=True, folder=REPORT)
         assert not caught.value.replaceable
 
 

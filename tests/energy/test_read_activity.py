@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -56,7 +57,8 @@ def _attribute(group: str, name: str, value: object) -> Callable[[h5py.File], No
 
 def _dataset(path: str, value: object) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
-        del file[path]
+        if path in file:
+            del file[path]
         file[path] = value
 
     return change
@@ -70,6 +72,26 @@ def _without(path: str, attribute: str = "") -> Callable[[h5py.File], None]:
             del file[path]
 
     return change
+
+
+def _unwritten(path: str, missing: int = 0) -> Callable[[h5py.File], None]:
+    """A dataset as large as before, of which nothing is stored, or all chunks but the first."""
+
+    def change(file: h5py.File) -> None:
+        stored = file[path][()]
+        del file[path]
+        chunks = (1, *stored.shape[1:]) if missing else None
+        made = file.create_dataset(path, stored.shape, stored.dtype, chunks=chunks)
+        if missing:
+            made[0] = stored[0]
+
+    return change
+
+
+def _emptied(file: h5py.File) -> None:
+    for name in ("nodes", "edges"):
+        del file[name]
+        file.create_group(name)
 
 
 BROKEN = {
@@ -106,6 +128,34 @@ BROKEN = {
     "nonzero fan-out above all": (_dataset("edges/3/fan_out_nonzero", np.full((4, 3, 3), 99)), "exceeds fan_out"),
     "half a count": (_without("edges/3/delivered"), "delivered: no such dataset"),
     "a group that is none": (_dataset("nodes/head", 1), "/nodes/head: no such group"),
+    "a format that is no text": (_attribute("/", "format", [1, 2]), "format: not a text"),
+    "a version that is a list": (_attribute("/", "version", [1, 1]), "version: shape (2,)"),
+    "a scale of nothing": (_attribute("nodes/head", "scale", 0.0), "scale: 0; must be above 0"),
+    "a scale without end": (_attribute("nodes/head", "scale", float("inf")), "scale: 1 values are NaN or infinite"),
+    "more neurons than are counted": (_attribute("nodes/head", "shape", (2**30, 2**30)), "/nodes/head/shape: "),
+    "an origin that is no list of names": (_attribute("edges/0", "origin", "[[1], {}]"), "origin: not a list"),
+    "an edge numbered twice": (lambda file: file.move("edges/5", "edges/00"), "/edges/00: is not numbered"),
+    "an edge numbered in other digits": (lambda file: file.move("edges/5", "edges/٥"), "/edges/٥: is not numbered"),
+    "values that were never written": (_unwritten("nodes/stage1.q/values"), "values: 1 of its 1 chunks were never"),
+    "chunks that were never written": (_unwritten("nodes/stage1.q/values", 4), "values: 4 of its 5 chunks were"),
+    "more synapses than targets": (_dataset("edges/3/fan_out", np.full((4, 3, 3), 37)), "37 synapses of one neuron"),
+    "more synapses than weights make": (_attribute("edges/5", "parameters", 0), "0 weights cannot make the 144"),
+    "a fan-out beyond 64 bits": (
+        _dataset("edges/3/fan_out", np.full((4, 3, 3), 2**64 - 1, np.uint64)),
+        "fan_out: holds 18446744073709551615",
+    ),
+    "a negative count": (_dataset("edges/3/delivered", np.full((5, 3), -1)), "delivered: holds the negative number -1"),
+    "a negative class": (_dataset("label", [0, 1, 2, -3, 0]), "label: holds the negative number -3"),
+    "logits of other samples": (_dataset("logits", np.zeros((2, 4))), "logits: shape (2, 4), must be (5, classes)"),
+    "logits that are complex": (_dataset("logits", np.zeros((5, 4), complex)), "logits: is no dataset of numbers"),
+    "a membrane of another shape": (_dataset("nodes/head/v", np.zeros((5, 3, 1), int)), "v: shape (5, 3, 1)"),
+    "provenance without a number": (
+        _attribute("/", "provenance", '{"a": [NaN]}'),
+        "provenance: holds a number that",
+    ),
+    "provenance beyond all floats": (_attribute("/", "provenance", '{"a": 1e999}'), "provenance: holds a number that"),
+    "deep provenance": (_attribute("/", "provenance", '{"a": ' + "[" * 99 + "]" * 99 + "}"), "provenance: nested"),
+    "nothing recorded": (_emptied, "/nodes: holds no node"),
     "labels of other samples": (_dataset("label", [1, 2]), "label: shape (2,)"),
 }
 
@@ -144,10 +194,61 @@ def test_a_binary_node_sends_no_two(recorded: Path) -> None:
     assert "stage2.gate: value 7" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("node", "stored", "line"),
+    [
+        ("stage2.sum", -1, "value -1 in a node of class 'integer'"),
+        ("stage2.sum", 2**31, "value 2147483648 in a node of class 'integer'"),
+        ("image", -(2**63), "value -9223372036854775808 in a node of class 'real'"),
+        ("image", 2**31, "value 2147483648 in a node of class 'real'"),
+    ],
+)
+def test_values_that_their_class_rules_out(recorded: Path, node: str, stored: int, line: str) -> None:
+    with h5py.File(recorded, "a") as file:
+        values = file[f"nodes/{node}/values"][()].astype(np.int64)
+        values[4, 2, 0, 0, 0] = stored
+        _dataset(f"nodes/{node}/values", values)(file)
+    with pytest.raises(UserError) as caught:
+        count(read_activity(recorded))
+    assert f"/nodes/{node}: {line}" in str(caught.value)
+
+
+def test_more_operations_than_can_be_counted_are_refused(recorded: Path) -> None:
+    with h5py.File(recorded, "a") as file:
+        size = 2**31 - 1
+        file["nodes/head"].attrs["shape"] = (size,)
+        file["edges/5"].attrs["parameters"] = size
+        del file["edges/5/delivered"], file["edges/5/delivered_nonzero"]
+        _dataset("edges/5/fan_out", np.full((4, 3, 3), size))(file)
+        _dataset("nodes/stage2.sum/values", np.full((5, 3, 4, 3, 3), size))(file)
+    with pytest.raises(UserError, match=r"stage2\.sum: more operations in one step than"):
+        count(read_activity(recorded))
+
+
+def test_a_run_too_long_to_be_counted_is_refused_before_it_is_read(recorded: Path) -> None:
+    with h5py.File(recorded, "a") as file:
+        file.attrs["time_steps"] = file.attrs["samples"] = 2**31 - 1
+    with pytest.raises(UserError, match=r"to count 2147483647 samples of 2147483647 time steps: needs") as caught:
+        read_activity(recorded)
+    assert len(caught.value.lines) == 1
+
+
+def test_a_chunk_beyond_the_budget_is_refused(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNNERGY_MEMORY", "1MiB")
+    run = read_activity(recorded)
+    with h5py.File(recorded, "a") as file:
+        values = file["nodes/stage1.q/values"]
+        shape = (300, *values.shape[1:])
+        del file["nodes/stage1.q/values"]
+        file.create_dataset("nodes/stage1.q/values", shape, "i8", chunks=shape, fillvalue=0)
+    with pytest.raises(UserError, match=r"stage1\.q/values: to read 5 samples at once: needs"):
+        list(replace(run, time_steps=10_000).stream(run.node("stage1.q")))
+
+
 def test_files_that_are_no_activity(tmp_path: Path, recorded: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("no HDF5")
-    with pytest.raises(UserError, match="not an HDF5 file"):
+    with pytest.raises(UserError, match="not a readable HDF5 file"):
         read_activity(text)
     with pytest.raises(UserError, match="no such file"):
         read_activity(tmp_path / "absent.h5")

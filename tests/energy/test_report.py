@@ -209,12 +209,28 @@ def test_terminal_lists_what_is_unpriced(tmp_path: Path) -> None:
 def test_an_existing_folder_is_kept_unless_forced(tmp_path: Path) -> None:
     path = networks.mixed(tmp_path / "activity.h5")
     energy(path, output=tmp_path / "report")
-    (tmp_path / "report" / "old.txt").write_text("old")
+    page = tmp_path / "report" / "report.html"
+    page.write_text("old")
     with pytest.raises(UserError, match="exists already"):
         energy(path, output=tmp_path / "report")
-    assert (tmp_path / "report" / "old.txt").exists()
+    assert page.read_text() == "old"
     energy(path, output=tmp_path / "report", force=True)
-    assert not (tmp_path / "report" / "old.txt").exists()
+    assert page.read_text() != "old"
+    (tmp_path / "report" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"holds notes\.txt, which snnergy energy did not write"):
+        energy(path, output=tmp_path / "report", force=True)
+    assert (tmp_path / "report" / "notes.txt").exists()
+
+
+def test_a_report_never_replaces_the_activity_that_it_is_made_from(tmp_path: Path) -> None:
+    energy(networks.mixed(tmp_path / "activity.h5"), output=tmp_path / "report")
+    inside = (tmp_path / "activity.h5").rename(tmp_path / "report" / "activity.h5")
+    with pytest.raises(UserError, match="holds the input"):
+        energy(inside, output=tmp_path / "report", force=True)
+    report = energy(inside)
+    with pytest.raises(UserError, match="holds the input"):
+        report.save(tmp_path / "report", force=True)
+    assert inside.exists()
 
 
 def test_nothing_is_written_when_the_counts_disagree(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.samples import Samples, read_samples
+from snnergy.artefacts.samples import Samples, as_samples, read_samples
 from snnergy.neuromorphic.inputs import shapes_of, to_integers
 from snnergy.neuromorphic.ir import InputPort
 
@@ -61,7 +62,7 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
             {"video": np.zeros((1, 1, 1, 4, 4)), "audio": np.zeros((1, 1, 3)), "label": np.zeros(2)},
             "one label a sample",
         ),
-        ({"video": np.array([["a"]]), "audio": np.zeros((1, 1, 3))}, "shape"),
+        ({"video": np.array([["a"]]), "audio": np.zeros((1, 1, 3))}, "store numbers"),
     ],
 )
 def test_unsound_arrays(tmp_path: Path, arrays: dict, message: str) -> None:
@@ -85,3 +86,71 @@ def test_values_beyond_the_payload_are_refused() -> None:
     samples = Samples({"video": np.full((1, 1, 1, 4, 4), 1.2), "audio": np.zeros((1, 1, 3))}, None)
     with pytest.raises(UserError, match=r"exceed the port's range 0\.\.1"):
         to_integers(samples, (VIDEO, AUDIO))
+
+
+@pytest.mark.parametrize(
+    ("scale", "bits", "message"),
+    [
+        (1e-300, 8, "exceed the port's range"),
+        (5e-324, 8, "exceed the port's range"),
+        (float("nan"), 8, "in steps of a finite size"),
+        (float("inf"), 8, "in steps of a finite size"),
+        (0.0, 8, "in steps of a finite size"),
+        (1.0, 40, r"a port sends 1\.\.24 bits"),
+        (1.0, 0, r"a port sends 1\.\.24 bits"),
+    ],
+)
+def test_a_port_that_nothing_fits(scale: float, bits: int, message: str) -> None:
+    port = InputPort("audio", (3,), "real", scale, bits)
+    with pytest.raises(UserError, match=message):
+        to_integers(Samples({"audio": np.full((1, 2, 3), 1e308)}), (port,))
+
+
+def test_a_negative_step_turns_the_range_around() -> None:
+    port = InputPort("drive", (3,), "integer", -0.5, 3, signed=True)
+    x = np.array([[[-1.5, 0.0, 2.0]]])
+    np.testing.assert_array_equal(to_integers(Samples({"drive": x}), (port,))["drive"], [[[3, 0, -4]]])
+    with pytest.raises(UserError, match="exceed"):
+        to_integers(Samples({"drive": -x}), (port,))
+
+
+@pytest.mark.parametrize("labels", [[1e300], [2**63], [-1], [np.nan], [1j], [True + 0.5], [10**30], [[0]], ["0"]])
+def test_what_is_no_class(labels: list) -> None:
+    with pytest.raises(UserError, match=r"samples: label: .*(classes|class, 0|label a sample)"):
+        as_samples(np.zeros((1, 1, 3)), {"audio": (3,)}, labels=labels)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [[[1], [2, 3]], np.zeros((1, 1, 3), np.longdouble), np.zeros((1, 1, 3), complex), torch.zeros(1, 1, 3).bfloat16()],
+)
+def test_arrays_that_hold_no_numbers_of_ours(array: object) -> None:
+    with pytest.raises(UserError, match=r"samples: audio: (is no array|type|setting an array)"):
+        as_samples({"audio": array}, {"audio": (3,)})
+
+
+def test_a_message_does_not_list_a_thousand_arrays(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", **{f"a{i}": np.zeros(1) for i in range(1000)})
+    with pytest.raises(UserError, match="and 992 more; name") as refused:
+        read_samples(tmp_path / "x.npz", {"audio": (3,)})
+    assert len(str(refused.value)) < 400
+
+
+def test_an_input_may_be_called_label(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", label=np.ones((2, 1, 3)))
+    samples = read_samples(tmp_path / "x.npz", {"label": (3,)})
+    assert samples.labels is None and samples.arrays["label"].shape == (2, 1, 3)
+
+
+def test_arrays_of_the_other_byte_order_are_samples(tmp_path: Path) -> None:
+    x = np.arange(6, dtype=">f4").reshape(1, 2, 3)
+    np.save(tmp_path / "x.npy", x)
+    for source in (x, tmp_path / "x.npy"):
+        found = as_samples(source, {"audio": (3,)}).arrays["audio"]
+        assert found.dtype.isnative
+        np.testing.assert_array_equal(found, x)
+
+
+def test_an_array_that_fits_is_not_copied() -> None:
+    x = np.zeros((2, 3, 4), np.uint8)
+    assert np.shares_memory(as_samples(x, {"audio": (1, 4)}).arrays["audio"], x)

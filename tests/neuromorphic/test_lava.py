@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -14,14 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnergy.artefacts.errors import BackendFailed
+from snnergy.artefacts.errors import BackendFailed, UserError
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.lava import run, runner
-from snnergy.neuromorphic.lava.group import members
+from snnergy.neuromorphic.lava.guard import members, segments_of
+from snnergy.neuromorphic.lava.guarded import Guarded
+from snnergy.neuromorphic.lava.held_signals import HeldSignals
 from snnergy.neuromorphic.lava.job import Job
 from snnergy.neuromorphic.lava.schedule import schedule_of
-from snnergy.neuromorphic.netx.files import read_netx
+from snnergy.neuromorphic.netx.files import read_netx, write_netx
 from tests.neuromorphic.nets import diagonal_net, random_inputs, random_net
 from tests.neuromorphic.stock_files import chain_file
 
@@ -129,99 +132,165 @@ def test_an_unrolled_convolution_of_every_kind_agrees():
     assert_equal_records(net, random_inputs(net, 4, 4))
 
 
-class Watch:
-    """The process group and the segments of a job, seen while it runs."""
+class Begun:
+    """A run of `gates` in a guard's folder, and what is left of it."""
 
-    def __init__(self, monkeypatch):
-        self.group = 0
-        started = runner.subprocess.Popen
+    def __init__(self, steps, temporary):
+        net = gates()
+        self.net, self.inputs = net, signed_inputs(net, samples=1, steps=steps)
+        self.signals, self.guarded = HeldSignals(), Guarded()
+        self.guarded.folder = temporary / self.guarded.folder.name
+        self.job = Job(self.guarded.folder, schedule_of(net, self.inputs), False, self.guarded.segments)
 
-        def remember(*args, **kwargs):
-            child = started(*args, **kwargs)
-            self.group = child.pid
-            return child
+    def prepare(self):
+        runner.prepare(self.job, self.net, self.inputs)
 
-        monkeypatch.setattr(runner.subprocess, "Popen", remember)
+    def execute(self, timeout_s=TIMEOUT_S):
+        runner.execute(self.job, self.guarded, self.signals, timeout_s=timeout_s)
 
-    def assert_nothing_left(self, segments):
-        assert self.group
-        assert members(self.group) == []
-        assert list(Path("/dev/shm").glob(f"{segments}*")) == []
-
-
-def prepared(tmp_path, steps):
-    net = gates()
-    inputs = signed_inputs(net, samples=1, steps=steps)
-    job = Job(tmp_path, schedule_of(net, inputs), False, f"t{os.getpid():x}"[-7:] + "_")
-    runner.prepare(job, net, inputs)
-    return job
+    def assert_nothing_left(self):
+        assert self.guarded.group
+        assert members(self.guarded.group) == []
+        assert left(self.guarded.segments) == []
+        assert list(self.guarded.folder.parent.iterdir()) == []
 
 
-def test_an_exception_inside_a_process_comes_back_with_its_traceback(tmp_path, monkeypatch):
-    watch, job = Watch(monkeypatch), prepared(tmp_path, steps=20)
-    np.save(job.inputs, np.zeros((20, 2), np.int32))  # rows too short for the port that they are sent from
-    with pytest.raises(BackendFailed, match=r"Traceback[\s\S]*player\.py[\s\S]*AssertionError"):
-        runner.execute(job, timeout_s=TIMEOUT_S)
-    watch.assert_nothing_left(job.segments)
+def left(segments):
+    return [path.name for path in Path("/dev/shm").iterdir() if path.name.startswith((segments, f"sem.{segments}"))]
 
 
-def test_an_exception_while_building_comes_back_with_its_traceback(tmp_path, monkeypatch):
-    watch, job = Watch(monkeypatch), prepared(tmp_path, steps=20)
-    job.net.write_text("not a network")
-    with pytest.raises(BackendFailed, match=r"Traceback[\s\S]*not a readable HDF5 file"):
-        runner.execute(job, timeout_s=TIMEOUT_S)
-    watch.assert_nothing_left(job.segments)
+def test_an_exception_inside_a_process_comes_back_with_its_traceback(tmp_path):
+    begun = Begun(20, tmp_path)
+    with begun.signals, pytest.raises(BackendFailed, match=r"Traceback[\s\S]*player\.py[\s\S]*Error"), begun.guarded:
+        begun.prepare()
+        np.save(begun.job.inputs, np.zeros((20, 2), np.int32))  # rows too short for the port that they are sent from
+        begun.execute()
+    begun.assert_nothing_left()
 
 
-def test_a_run_ends_at_its_time_out(tmp_path, monkeypatch):
-    watch, job = Watch(monkeypatch), prepared(tmp_path, steps=100_000)
-    begun = time.monotonic()
-    with pytest.raises(BackendFailed, match=re.escape("did not finish 100003 steps within 4 s")):
-        runner.execute(job, timeout_s=4)
-    assert time.monotonic() - begun < 60  # the steps would take minutes
-    watch.assert_nothing_left(job.segments)
+def test_an_exception_while_building_comes_back_with_its_traceback(tmp_path):
+    begun = Begun(20, tmp_path)
+    with pytest.raises(BackendFailed, match=r"Traceback[\s\S]*not a readable HDF5 file"), begun.guarded:
+        begun.prepare()
+        begun.job.net.write_text("not a network")
+        begun.execute()
+    begun.assert_nothing_left()
 
 
-@pytest.mark.parametrize("victim", ["child", "simulation process"])
-def test_a_killed_process_ends_the_run(victim, tmp_path, monkeypatch):
-    watch, job = Watch(monkeypatch), prepared(tmp_path, steps=100_000)
+def test_a_run_ends_at_its_time_out(tmp_path):
+    begun, since = Begun(100_000, tmp_path), time.monotonic()
+    with pytest.raises(BackendFailed, match=re.escape("did not finish 100003 steps within 4 s")), begun.guarded:
+        begun.prepare()
+        begun.execute(timeout_s=4)
+    assert time.monotonic() - since < 60  # the steps would take minutes
+    begun.assert_nothing_left()
+
+
+@pytest.mark.parametrize(
+    ("victim", "said"),
+    [
+        ("child", "exit code -9"),
+        ("guard", "watches over the Lava simulation was killed"),
+        ("simulation process", "was killed by signal 9"),
+    ],
+)
+def test_a_killed_process_ends_the_run(victim, said, tmp_path):
+    begun = Begun(100_000, tmp_path)
 
     def kill():
-        while runner._played(job) < 10:
+        while runner._played(begun.job) < 10:
             time.sleep(0.05)
-        others = [pid for pid in members(watch.group) if pid != watch.group]
-        os.kill(watch.group if victim == "child" else max(others), signal.SIGKILL)
+        group = begun.guarded.group
+        others = [pid for pid in members(group) if pid != group]
+        os.kill({"child": group, "guard": begun.guarded._process.pid}.get(victim, max(others)), signal.SIGKILL)
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    with pytest.raises(BackendFailed, match="exit code -9" if victim == "child" else "was killed by signal 9"):
-        runner.execute(job, timeout_s=TIMEOUT_S)
+    with pytest.raises(BackendFailed, match=said), begun.guarded:
+        begun.prepare()
+        begun.execute()
     killer.join(10)
-    watch.assert_nothing_left(job.segments)
+    begun.assert_nothing_left()
 
 
-PARENT = """
+def test_what_the_user_has_lying_about_is_not_imported(tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    (here / "lava").mkdir(parents=True)
+    for name in ("numpy.py", "sitecustomize.py", "usercustomize.py", "lava/__init__.py", "h5py.py", "snnergy.py"):
+        (here / name).write_text("open(__file__ + '.ran', 'w')\n")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PYTHONPATH", str(here))
+    net = random_net(1)
+    assert_equal_records(net, random_inputs(net, 1, 2))
+    assert list(here.rglob("*.ran")) == [] and list(here.rglob("*.pyc")) == []
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    begun = Begun(200_000, tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(UserError, match=f"{tmp_path}: Lava's files cannot be written .*set TMPDIR"), begun.guarded:
+            begun.prepare()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+PROGRAM = """
 import sys
-from pathlib import Path
-from snnergy.neuromorphic.lava.job import Job
-from snnergy.neuromorphic.lava.runner import execute
-execute(Job.load(Path(sys.argv[1])), timeout_s=600)
+from snnergy import entry
+sys.exit(entry.main())
 """
 
 
-def test_a_killed_parent_leaves_nothing_behind(tmp_path):
-    job = prepared(tmp_path, steps=100_000)
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=Path(__file__).parents[2])
-    while runner._played(job) < 10:
-        assert parent.poll() is None
-        time.sleep(0.05)
-    group = int(Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text())
-    assert len(members(group)) > 10
-    parent.kill()
-    parent.wait()
+@pytest.fixture(scope="module")
+def simulation(tmp_path_factory):
+    """Arguments of a simulation that would take minutes."""
+    folder, net = tmp_path_factory.mktemp("simulation"), random_net(0)
+    write_netx(net, folder / "m.net")
+    integers = random_inputs(net, 1, 100_000)
+    np.savez(folder / "x.npz", **{p.name: (integers[p.name] * p.scale).astype(np.float32) for p in net.inputs})
+    return ["simulate", folder / "m.net", "--input", folder / "x.npz", "--backend", "lava", "-o", folder / "a.h5"]
+
+
+def started(arguments, temporary):
+    environment = os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+
+
+def played_in(folder):
+    return runner._played(Job(folder, None, False, ""))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "played", "code"),
+    [
+        ((signal.SIGINT, signal.SIGINT), 10, 130),
+        ((signal.SIGINT, signal.SIGINT), 0, 130),
+        ((signal.SIGTERM,), 10, 143),
+        ((signal.SIGKILL,), 10, -9),
+    ],
+)
+def test_a_program_that_is_ended_leaves_nothing_behind(numbers, played, code, simulation, tmp_path):
+    with started(simulation, tmp_path) as program:
+        try:
+            while not (folders := list(tmp_path.iterdir())) or played_in(folders[0]) < played:
+                assert program.poll() is None
+                time.sleep(0.02)
+            for number in numbers:
+                os.killpg(program.pid, number)
+                time.sleep(0.1)
+            said = program.communicate(timeout=TIMEOUT_S)[1]
+        finally:
+            program.kill()
+    (folder,) = folders
+    assert program.returncode == code
+    assert code < 0 or (said.splitlines()[-1] == "snnergy: interrupted" and "Traceback" not in said)
     deadline = time.monotonic() + TIMEOUT_S
-    while (members(group) or tmp_path.exists()) and time.monotonic() < deadline:
+    while folder.exists() and time.monotonic() < deadline:  # the guard outlives a killed program
         time.sleep(0.05)
-    assert members(group) == []
-    assert list(Path("/dev/shm").glob(f"{job.segments}*")) == []
-    assert not tmp_path.exists()
+    assert list(tmp_path.iterdir()) == []
+    assert left(segments_of(folder.name[-6:])) == []
+    assert not simulation[-1].exists()

@@ -1,5 +1,8 @@
 """What the Lava backend is made of, without Lava: timing, matrices, process groups, and what it refuses."""
 
+import fcntl
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +15,8 @@ import pytest
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic.ir import Conv2d, Dense, QuantSynapse
 from snnergy.neuromorphic.lava import runner
-from snnergy.neuromorphic.lava.group import end_group, members
+from snnergy.neuromorphic.lava.guard import PREFIX, end_group, members, remove, remove_stale
+from snnergy.neuromorphic.lava.held_signals import HeldSignals
 from snnergy.neuromorphic.lava.job import Job, input_columns
 from snnergy.neuromorphic.lava.schedule import Schedule, schedule_of
 from snnergy.neuromorphic.lava.synapses import Form, Tap, held_form, matrix_of, taps_of, unrolled_nonzeros
@@ -118,20 +122,63 @@ def test_a_matrix_larger_than_memory_is_refused(monkeypatch):
         runner.run(net, random_inputs(net, 1, 2))
 
 
-def test_ending_a_group_spares_every_other_process_and_segment():
+def test_ending_a_group_spares_every_other_process():
     command = [sys.executable, "-c", "import os, time; os.fork(); time.sleep(600)"]
     doomed, spared = (subprocess.Popen(command, start_new_session=True) for _ in range(2))
-    names = [Path("/dev/shm") / name for name in ("stest1_a", "stest1_b", "stest2_a")]
+    try:
+        while len(members(doomed.pid)) < 2 or len(members(spared.pid)) < 2:
+            time.sleep(0.01)
+        end_group(doomed.pid)
+        assert members(doomed.pid) == []
+        assert len(members(spared.pid)) == 2
+    finally:
+        for child in (doomed, spared):
+            end_group(child.pid)
+            child.wait()
+
+
+def test_removing_a_run_spares_every_other_segment(tmp_path):
+    names = [Path("/dev/shm") / name for name in ("stest1_a", "sem.stest1_b", "stest2_a")]
+    (tmp_path / "run").mkdir()
     try:
         for name in names:
             name.touch()
-        while len(members(doomed.pid)) < 2 or len(members(spared.pid)) < 2:
-            time.sleep(0.01)
-        end_group(doomed.pid, "stest1_")
-        assert members(doomed.pid) == []
-        assert len(members(spared.pid)) == 2
+        remove(tmp_path / "run", "stest1_")
         assert [name.exists() for name in names] == [False, False, True]
+        assert list(tmp_path.iterdir()) == []
     finally:
-        for child in (doomed, spared):
-            end_group(child.pid, "stest")
-            child.wait()
+        names[-1].unlink()
+
+
+def test_what_a_killed_run_has_left_is_removed_by_the_next_and_a_living_one_is_not(tmp_path):
+    dead, living, other = (tmp_path / f"{PREFIX}{token}" for token in ("00dead", "00beef", "notes"))
+    segment = Path("/dev/shm/s00dead_x")
+    for folder in (dead, living, other):
+        folder.mkdir()
+        (folder / "file").touch()
+    segment.touch()
+    held = os.open(living, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        remove_stale(tmp_path)
+        assert sorted(tmp_path.iterdir()) == sorted([living, other])
+        assert not segment.exists()
+        (dead).mkdir()  # one that another run has made just now, and will lock
+        remove_stale(tmp_path)
+        assert dead.exists()
+    finally:
+        os.close(held)
+
+
+def test_signals_are_held_until_the_block_ends():
+    reached = []
+    with pytest.raises(KeyboardInterrupt), HeldSignals():
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+        reached.append("the end")
+    assert reached == ["the end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt), HeldSignals() as signals:
+        signal.raise_signal(signal.SIGINT)
+        signals.check()
+        pytest.fail("not reached")

@@ -14,7 +14,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import Labels
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
-from snnergy.neuromorphic.lava.group import end_group
+from snnergy.neuromorphic.lava.guard import end_group, remove
 from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles, write_netx
 from tests.neuromorphic.nets import diagonal_net, random_inputs, random_net
 
@@ -162,8 +162,9 @@ def sequential(seed=0):
 
 SEGMENTS = "stock_"
 STOCK_RUN = f"""
-import multiprocessing.shared_memory, os, sys, types, numpy as np
+import multiprocessing.process, multiprocessing.shared_memory, os, sys, types, numpy as np
 multiprocessing.shared_memory._SHM_NAME_PREFIX = "/{SEGMENTS}"
+multiprocessing.process.current_process()._config["tempdir"] = "."
 # netx imports torch for its torch modules and for one function of resonant neurons. It takes long and can hang the
 # processes that Lava forks; what builds a network from a file does without.
 sys.modules["torch"] = None
@@ -220,8 +221,9 @@ def stock_run(command, folder):
     try:
         child.wait(timeout=300)
     finally:
-        end_group(child.pid, SEGMENTS)
+        end_group(child.pid)
         child.wait()
+        remove(folder / "sockets", SEGMENTS)
     assert (folder / "out.npz").is_file(), output.read_text()
 
 

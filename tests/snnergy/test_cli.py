@@ -108,7 +108,7 @@ def test_ctrl_c_exits_130(cli, monkeypatch, stop):
     [([], "snnergy: internal error, ZeroDivisionError: "), (["--debug"], "Traceback")],
 )
 def test_a_bug_is_one_line_and_exit_1_in_the_real_program(arguments, start):
-    code = "import sys; from snnergy import cli; cli.run = lambda _: 1 // 0; sys.exit(cli.main())"
+    code = "import sys; from snnergy import cli; cli.run = lambda *_, **__: 1 // 0; sys.exit(cli.main())"
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=600)
     assert done.returncode == 1
     assert done.stderr.startswith(start)
@@ -118,6 +118,7 @@ def test_a_bug_is_one_line_and_exit_1_in_the_real_program(arguments, start):
 def test_export_nir_is_the_export_command(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["export-nir", "--help"])
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(module.interruption, "take", lambda: None)
     assert module.export_nir_main() == 0
     assert "Usage: export-nir" in capsys.readouterr().out
 

@@ -64,19 +64,37 @@ def test_the_quick_demo_changes_fields_that_the_experiment_has():
 
 def test_a_demo_replaces_an_earlier_one_whole_even_an_unfinished_one(tmp_path):
     folder = tmp_path / "demo"
-    folder.mkdir()
-    module._Demo(folder, Terminal(), module.FULL, module._empty_summary()).write()
-    (folder / "stale.net").write_text("of the first demo")
-    module._clear(folder, force=False)
-    assert not folder.exists()
+    module._begin(folder, "digits", force=False)
+    (folder / "training").mkdir()
+    for name in ("training/checkpoint.pt", "model.net"):
+        (folder / name).write_text("of the first demo")
+    with pytest.raises(UserError, match="exists already"):
+        module._begin(folder, "digits", force=False)
+    assert (folder / "model.net").exists()
+    module._begin(folder, "digits", force=True)
+    assert [path.name for path in folder.iterdir()] == [".snnergy"]
 
 
 def test_a_folder_of_somebody_else_is_not_replaced(tiny, tmp_path):
     (tmp_path / "thesis.tex").write_text("years")
-    (tmp_path / "summary.json").write_text('{"command": "write"}')
-    with pytest.raises(UserError, match="exists already"):
-        module.demo(tmp_path, Terminal(), config=tiny.config_file)
+    (tmp_path / "summary.json").write_text('{"command": "snnergy demo"}')
+    with pytest.raises(UserError, match="snnergy demo did not write"):
+        module.demo(tmp_path, Terminal(), config=tiny.config_file, force=True)
     assert (tmp_path / "thesis.tex").read_text() == "years"
+
+
+def test_a_demo_folder_that_holds_the_experiment_or_other_work_is_kept(tiny, tmp_path):
+    folder = tmp_path / "demo"
+    module._begin(folder, "digits", force=False)
+    config = folder / "training" / "mine.yaml"
+    config.parent.mkdir()
+    config.write_text(tiny.config_file.read_text())
+    with pytest.raises(UserError, match="holds the input"):
+        module.demo(folder, Terminal(), config=config, force=True)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"holds notes\.txt, which snnergy demo did not write"):
+        module.demo(folder, Terminal(), config=tiny.config_file, force=True)
+    assert config.exists() and (folder / "notes.txt").exists()
 
 
 @pytest.mark.parametrize("target", [".", ".."])

@@ -1,9 +1,13 @@
 """How long work shows where it is: a line every half minute off a terminal, nothing for short work or beside JSON."""
 
 import io
+import json
+import subprocess
+import sys
 
 import pytest
 
+from snnergy.artefacts.display import printable
 from snnergy.progress_lines import LINE_EVERY_S, ProgressLines
 from snnergy.terminal import Terminal
 
@@ -77,3 +81,58 @@ def test_an_error_in_followed_work_ends_its_lines():
     terminal = Terminal()
     with pytest.raises(ZeroDivisionError), terminal.progress("failing"):
         _ = 1 // 0
+
+
+EVIL = "a\x1b[2J\x9b1m\x07\r\b\u202eb\nsecond line[/bold] :bug: \udc80"
+SHOWN = "a\\x1b[2J\\x9b1m\\x07\\r\\x08\\u202eb\\nsecond line[/bold] :bug: \\udc80"
+
+
+def test_text_becomes_one_line_that_does_nothing():
+    assert printable(EVIL) == SHOWN
+    assert printable("Grüße, → 日本 · 2 ×") == "Grüße, → 日本 · 2 ×"
+
+
+@pytest.mark.parametrize("character", ["x", "\x1b", "\U000e0001"])
+def test_a_line_has_an_end(character):
+    line = printable("begin" + character * 1_000_000 + "end")
+    assert len(line) == 2000
+    assert line.startswith("begin") and line.endswith("end") and "…" in line
+
+
+def test_everything_for_people_goes_through_it(capsys):
+    terminal = Terminal()
+    terminal.say(EVIL)
+    terminal.follow(EVIL)
+    terminal.table(EVIL, (EVIL, "b"), [(EVIL, EVIL)])
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{SHOWN}\n") and err == f"{SHOWN}\n"
+    assert all(character.isprintable() or character == "\n" for character in out + err)
+
+
+def test_json_is_ascii_that_reads_back(capsys):
+    terminal = Terminal()
+    with terminal.use_json():
+        terminal.result({"name": EVIL})
+    text = capsys.readouterr().out
+    assert text.isascii() and text.count("\n") == 1 and json.loads(text)["name"] == EVIL
+
+
+def test_an_error_with_escapes_in_it_stays_on_its_lines(cli, tmp_path):
+    outcome = cli("compile", tmp_path / "no\nsuch\x1b[31m\u202e.nir")
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    assert "no\\nsuch\\x1b[31m\\u202e.nir: no such file" in line
+
+
+def test_a_terminal_that_shows_ascii_alone_gets_escapes():
+    program = (
+        "import logging, warnings; from snnergy.terminal import Terminal, print_safely; print_safely();"
+        "Terminal().say('2 × →\\x1b'); Terminal().table('×', ('→', 'b'), [('×', '日')]);"
+        "logging.getLogger('x').warning('\\x1b[2J →\\nb'); warnings.warn('\\x1b[2J →\\nb')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONIOENCODING": "ascii", "LANG": "C"}, capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"2 \\xd7 \\u2192\\x1b\n") and b"\x1b" not in done.stdout + done.stderr
+    assert done.stderr.count(b"\n") == 2

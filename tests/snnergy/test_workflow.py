@@ -140,3 +140,14 @@ def test_the_words_of_results_hold_their_figures():
     assert "15 values of 2 nodes on 3 samples, 1 mismatches, 2 ties" in text and "50.00%" in text
     verification = Verification(4, 2, 99, {"a": 3})
     assert "3 mismatches" in str(verification)
+
+
+def test_simulation_says_what_it_takes_and_keeps_within_it(cli, tiny, tmp_path):
+    target, inputs = tmp_path / "activity.h5", (tiny.net, "--input", tiny.samples)
+    said = cli("simulate", *inputs, "-o", target).out
+    assert "simulating 6 samples: about" in said and "of memory, 6 at a time" in said
+    found = cli("simulate", *inputs, "-o", target, "--force", "--json", "--memory", "1MiB").json
+    assert found["memory_bytes"] <= 1 << 20 and 1 <= found["samples_at_once"] < 6
+    refused = cli("simulate", *inputs, "-o", tmp_path / "never.h5", "--memory", "little")
+    assert refused.code == 2 and "--memory 'little': is no size of" in refused.err
+    assert not (tmp_path / "never.h5").exists()

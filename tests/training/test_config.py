@@ -154,3 +154,85 @@ def test_missing_fields_and_files(tmp_path):
 def test_configs_cannot_be_changed():
     with pytest.raises(AttributeError):
         ModelConfig(time_steps=2, image_size=16, classes=10, base_dim=8).heads = 4
+
+
+LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (LAUGHS, "an alias"),
+        ("&a {b: *a}", "an alias"),
+        ("[" * 5000, "more than 16 values within each other"),
+        ("a: " * 20, "is not YAML"),
+        ("- " * 5000 + "a", "more than 16 values within each other"),
+        ("# " + "x" * 70_000, "more than 65536 bytes"),
+        ("seed: " + "9" * 5000, "is not YAML"),
+        ("seed: 0x" + "f" * 5000, "more than 64 bits"),
+        ("seed: 2001-99-99", "is not YAML"),
+        ("seed: 2001-01-01", "a date, which no field takes"),
+        ("a: !!python/object/apply:os.system [touch trace]", "could not determine a constructor"),
+        ("a: !!binary aGVsbG8=", "a bytes, which no field takes"),
+        ("a: !!set {b}", "which no field takes"),
+        ("seed: 1\nseed: 2", "'seed' is there twice"),
+        ("1: 2", "a key that is no text"),
+        ("[a]: 2", "a key that is no text"),
+        ("name: \0", "special characters are not allowed"),
+        ('name: "\\ud800"', "surrogates not allowed"),
+        (b"name: \xff", "can't decode byte 0xff"),
+        ("", "holds NoneType"),
+        ("a\n---\nb", "expected a single document"),
+        (f"{'a' * 900}: 1", "is not a field"),
+        ("data: [1]", "Input should be"),
+    ],
+)
+def test_text_that_is_no_experiment_is_one_line(tmp_path, text, line, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "e.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    lines = violations(path)
+    assert line in " ".join(lines)
+    assert all(len(shown) < 600 and shown.isprintable() for shown in lines)
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_change_is_yaml_as_careful_as_a_file(tmp_path):
+    path = write(tmp_path)
+    for change in ("seed=" + "9" * 5000, "seed=" + "[" * 5000, "seed=&a [*a]", "seed=\udcff", "x" * 5000, "name.a=1"):
+        (line,) = violations(path, change)
+        assert len(line) < 400
+
+
+def numbers(fields, before=()):
+    """The path of every number in nested sections."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from numbers(value, (*before, name))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield ".".join((*before, name))
+
+
+FIELDS = [*sorted(numbers(to_dict(tiny_config()))), "model.ssa_scale"]
+
+
+@pytest.mark.parametrize("value", ["1e308", "-1e308", "9223372036854775807", "-9223372036854775808", ".inf", ".nan"])
+def test_every_number_has_two_ends(tmp_path, value):
+    path = write(tmp_path)
+    for field in FIELDS:
+        lines = violations(path, f"{field}={value}")
+        assert f"{field} = " in lines[0]
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".", "..", "", "a" * 101, "a\n", "-x", "a\0"])
+def test_the_name_of_a_folder_is_no_path(name):
+    with pytest.raises(UserError, match="name = "):
+        load_config(to_dict(tiny_config()) | {"name": name})
+
+
+@pytest.mark.parametrize("root", ["a\0b", "a" * 300, "a/" * 3000, "a\nb", "\ud800"])
+def test_a_path_that_no_system_takes_is_refused(root):
+    fields = to_dict(tiny_config())
+    fields["data"] = {"name": "grid", "audio": fields["data"]["audio"], "root": root}
+    with pytest.raises(UserError, match=r"data\.root = .*path"):
+        load_config(fields)

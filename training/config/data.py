@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from snnergy.training.config.types import STRICT, NonNegative, PositiveFloat, Probability, Seed, refuse
+from snnergy.training.config.types import (
+    STRICT,
+    Folder,
+    NonNegative,
+    NotNegative,
+    PositiveFloat,
+    Probability,
+    Seed,
+    refuse,
+)
 
 CACHE = Path("runs/cache")
 
@@ -30,11 +40,11 @@ class AudioConfig:
     """
 
     snr_db: Annotated[float, Field(ge=-200, le=200)]
-    window_s: Annotated[float, Field(ge=0.01)]
+    window_s: Annotated[float, Field(ge=0.01, le=60)]
     mel_low_hz: NonNegative
     mel_high_hz: PositiveFloat
-    floor_db: Annotated[float, Field(ge=-100)]
-    ceiling_db: float
+    floor_db: Annotated[float, Field(ge=-100, le=1000)]
+    ceiling_db: Annotated[float, Field(ge=-100, le=1000)]
 
     def __post_init__(self) -> None:
         violations = []
@@ -66,7 +76,7 @@ class DigitsConfig:
     split_seed: Seed = 0
     drift_px: Annotated[float, Field(ge=0, le=1024)] = 4.0
     contrast: Annotated[float, Field(gt=0, le=1)] = 1.0
-    noise: NonNegative = 0.0
+    noise: Annotated[float, Field(ge=0, le=100)] = 0.0
     occlusion: Probability = 0.0
 
 
@@ -91,13 +101,13 @@ class GridConfig:
 
     name: Literal["grid"]
     audio: AudioConfig
-    root: Path = Path("../shared/data")
-    cache: Path = CACHE
+    root: Folder = Path("../shared/data")
+    cache: Folder = CACHE
     evaluation_seed: Seed = 0
-    shift_px: Annotated[int, Field(ge=0)] = 0
+    shift_px: NotNegative = 0
     flip: Probability = 0.0
     brightness: Probability = 0.0
-    shift_s: NonNegative = 0.0
+    shift_s: Annotated[float, Field(ge=0, le=60)] = 0.0
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -121,10 +131,10 @@ class MediaConfig:
     MIN_S: ClassVar[float]
 
     name: str
-    root: Path
-    cache: Path = CACHE
+    root: Folder
+    cache: Folder = CACHE
     flip: Probability = 0.5
-    shift_px: Annotated[int, Field(ge=0)] = 8
+    shift_px: NotNegative = 8
     colour: Probability = 0.2
     shift: Probability = 0.1
 
@@ -181,6 +191,11 @@ class UrbanSound8kAvConfig(MediaConfig):
     protocol: Literal["folds", "stratified", "grouped"] = "folds"
     fold: Annotated[int, Field(ge=1, le=10)] = 1
     split_seed: Seed = 0
+
+
+def with_default_cache(data: DataConfig) -> DataConfig:
+    """The section that a file which anyone can have made holds: nothing is written where it says."""
+    return data if isinstance(data, DigitsConfig) else replace(data, cache=CACHE)
 
 
 DataConfig = Annotated[

@@ -18,9 +18,22 @@ from pydantic.dataclasses import dataclass
 from snnergy.artefacts.errors import UserError
 from snnergy.training.config.data import DataConfig
 from snnergy.training.config.packaged import packaged_experiments
-from snnergy.training.config.types import STRICT, NonNegative, Positive, PositiveFloat, Probability, Seed, refuse
+from snnergy.training.config.plain_yaml import LARGEST, parsed
+from snnergy.training.config.types import (
+    STRICT,
+    NonNegative,
+    NotNegative,
+    Positive,
+    PositiveFloat,
+    Probability,
+    Seed,
+    refuse,
+    shown,
+    word,
+)
 
 Profile = Literal["loihi", "paper"]
+Depth = Annotated[int, Field(ge=1, le=16)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -54,20 +67,20 @@ class ModelConfig:
         blank: modality whose input is all zero, in training and in evaluation.
     """
 
-    time_steps: Positive
-    image_size: Annotated[int, Field(ge=16, multiple_of=16)]
-    classes: Annotated[int, Field(ge=2)]
-    base_dim: Annotated[int, Field(ge=2, multiple_of=2)]
+    time_steps: Annotated[int, Field(ge=1, le=4096)]
+    image_size: Annotated[int, Field(ge=16, le=65536, multiple_of=16)]
+    classes: Annotated[int, Field(ge=2, le=65536)]
+    base_dim: Annotated[int, Field(ge=2, le=65536, multiple_of=2)]
     profile: Profile = "loihi"
     variant: Literal["spatial", "temporal", "spatiotemporal"] = "spatiotemporal"
     stage3: Literal["cmqka", "ssa"] = "cmqka"
-    depths: tuple[Positive, Positive, Positive] = (1, 1, 1)
+    depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
     heads: Positive = 8
-    mlp_ratio: Positive = 4
-    tau: Annotated[float, Field(gt=1)] = 2.0
+    mlp_ratio: Annotated[int, Field(ge=1, le=1024)] = 4
+    tau: Annotated[float, Field(gt=1, le=1e6)] = 2.0
     threshold: PositiveFloat = 1.0
     mask_threshold: PositiveFloat = 0.6
-    alpha_init: float = 1.5
+    alpha_init: Annotated[float, Field(ge=-1e6, le=1e6)] = 1.5
     alpha_learnable: bool = True
     gain_space: PositiveFloat = 37.0
     gain_time: PositiveFloat = 1.9
@@ -120,7 +133,7 @@ class TrainConfig:
     """
 
     epochs: Positive
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)]
     learning_rate: PositiveFloat
     weight_decay: NonNegative = 1e-2
     warmup_epochs: NonNegative = 1.0
@@ -129,7 +142,7 @@ class TrainConfig:
     ema_decay: Probability = 0.0
     modality_dropout: Probability = 0.0
     accumulate: Positive = 1
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: NotNegative = 0
 
     def __post_init__(self) -> None:
         if self.batch_size % self.accumulate or self.batch_size // self.accumulate < 2:
@@ -146,7 +159,7 @@ class Config:
         seed: of initialisation, order and noise of the training samples.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     data: DataConfig
     model: ModelConfig
     train: TrainConfig
@@ -176,7 +189,7 @@ def _violations(error: ValidationError, origin: str) -> list[str]:
         location = list(item["loc"])
         if location[:1] == ["data"]:
             del location[1:2]  # the tag of the union, which is not a field
-        field = ".".join(map(str, location))
+        field = ".".join(word(part) for part in location)
         if item["type"] == "value_error":
             prefix = f"{field}." if field else ""
             lines += [f"{origin}: {prefix}{line}" for line in str(item["ctx"]["error"]).split("\n")]
@@ -184,12 +197,12 @@ def _violations(error: ValidationError, origin: str) -> list[str]:
             lines.append(f"{origin}: {field if item['type'] == 'missing' else 'data.name'} is missing")
         elif item["type"] == "union_tag_invalid":
             lines.append(
-                f"{origin}: data.name = {item['ctx']['tag']!r}: Input should be {item['ctx']['expected_tags']}"
+                f"{origin}: data.name = {shown(item['ctx']['tag'])}: Input should be {item['ctx']['expected_tags']}"
             )
         elif item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             lines.append(f"{origin}: {field} is not a field; remove it or correct its name")
         else:
-            lines.append(f"{origin}: {field} = {item['input']!r}: {item['msg']}")
+            lines.append(f"{origin}: {field} = {shown(item['input'])}: {item['msg']}")
     return lines
 
 
@@ -214,16 +227,17 @@ def to_yaml(config: Config) -> str:
 def _change(fields: dict[str, Any], assignment: str) -> None:
     path, equals, value = assignment.partition("=")
     *sections, name = path.split(".")
+    named = f"change {shown(assignment)}"
     if not equals or not name:
-        raise UserError(f"change {assignment!r}: write it as section.field=value, for example model.blank=video")
+        raise UserError(f"{named}: write it as section.field=value, for example model.blank=video")
     for section in sections:
         fields = fields.setdefault(section, {})
         if not isinstance(fields, dict):
-            raise UserError(f"change {assignment!r}: {section!r} is a value, not a section")
+            raise UserError(f"{named}: {section!r} is a value, not a section")
     try:
-        fields[name] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UserError(f"change {assignment!r}: the value is not YAML ({' '.join(str(error).split())})") from None
+        fields[name] = parsed(value)
+    except ValueError as error:
+        raise UserError(f"{named}: the value is not YAML ({error})") from None
 
 
 def load_config(source: Config | Mapping[str, Any] | str | Path, changes: Sequence[str] = ()) -> Config:
@@ -255,14 +269,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     packaged = packaged_experiments()
     file = path if path.is_file() else packaged.get(str(path), path)
     try:
-        fields = yaml.safe_load(file.read_text())
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+        fields = parsed(content)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); pass the path of a YAML experiment, or the name of a packaged "
             f"one: {', '.join(packaged)}"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+    except ValueError as error:
+        raise UserError(f"{path}: is not YAML ({error})") from None
     if not isinstance(fields, dict):
         raise UserError(f"{path}: holds {type(fields).__name__}, not the sections name, seed, data, model, train")
     return fields

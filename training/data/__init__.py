@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.extras import require
 from snnergy.artefacts.samples import LABEL, MODALITIES, to_units
 from snnergy.training.config.data import AveConfig, CremaDConfig, DataConfig, DigitsConfig, GridConfig, Split
@@ -60,10 +61,11 @@ def arrays(config: Config, split: Split, limit: int | None = None) -> dict[str, 
         video uint8 `(N, T, C, H, W)`, audio uint8 `(N, T, 1, H, W)`, label int64 `(N,)`.
 
     Raises:
-        UserError: as `build_dataset`.
+        UserError: as `build_dataset`, or they exceed the budget of memory.
     """
     dataset = build_dataset(config.data, config.model, split, seed=config.seed)
     count = len(dataset) if limit is None else min(limit, len(dataset))
+    _refuse_excess(config, split, count, copies=2)
     samples = [dataset[i] for i in range(count)]
     return {name: np.stack([sample[name] for sample in samples]) for name in (*MODALITIES, LABEL)}
 
@@ -75,7 +77,18 @@ def model_inputs(config: Config, split: Split, limit: int | None = None) -> dict
         video `(N, T, C, H, W)` and audio `(N, T, 1, H, W)` float32 in 0..1, label `(N,)` int64.
     """
     pixels = arrays(config, split, limit)
+    _refuse_excess(config, split, len(pixels[LABEL]), copies=6)
     return {name: to_units(pixels[name]) for name in MODALITIES} | {LABEL: pixels[LABEL]}
+
+
+def _refuse_excess(config: Config, split: Split, count: int, copies: int) -> None:
+    """Raise `UserError` where so many copies of the 8-bit pixels of a split exceed the budget of memory."""
+    model = config.model
+    refuse_excess(
+        f"{config.name}: {count} {split} samples of time_steps = {model.time_steps} and image_size = "
+        f"{model.image_size}",
+        copies * count * model.time_steps * (model.video_channels + 1) * model.image_size**2,
+    )
 
 
 def _source(data: DataConfig, model: ModelConfig, split: Split) -> tuple[ClipSource, int]:

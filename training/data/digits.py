@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch.nn import functional
 
+from snnergy.artefacts.budget import refuse_excess
 from snnergy.training.config.data import DigitsConfig, Split
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.data import audio
@@ -21,6 +22,7 @@ Rows = npt.NDArray[np.int64]
 
 _RATE = 8000  # samples a second
 _DIGIT_SIDE = 0.625  # of the image's side
+_BYTES = 12  # of a pixel of an enlarged digit, in double and single precision
 _VAL_SHARE, _TEST_SHARE = 0.15, 0.25
 
 # ITU-T Q.23: keys 1..9 in rows of three, 0 in the middle of the fourth.
@@ -55,7 +57,9 @@ class DigitClips:
         digits = load_digits()
         rows = split_rows(digits.target, config.split_seed)[split]
         self.labels = digits.target[rows].astype(np.int64)
-        self.images = _enlarge(digits.images[rows] / 16, round(_DIGIT_SIDE * model.image_size))
+        side = round(_DIGIT_SIDE * model.image_size)
+        refuse_excess(f"model.image_size = {model.image_size}: {len(rows)} digits", _BYTES * len(rows) * side**2)
+        self.images = _enlarge(digits.images[rows] / 16, side)
 
     def sample(self, index: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
         """Video `(T, 1, S, S)` and audio `(T, 1, S, S)`; both are drawn afresh from `rng`, augmented or not."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from snnergy.artefacts.budget import refuse_excess
 from snnergy.training.config.data import GridConfig, Split
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.data import audio, augment, grid_hdf5, grid_raw
@@ -31,6 +32,8 @@ class GridClips:
         self.model = model
         fields, self.excluded = _read(config, split)
         frames = np.rint(np.linspace(0, fields["video"].shape[1] - 1, model.time_steps)).astype(int)
+        values = len(fields["video"]) * model.time_steps * (fields["video"][0, 0].size + model.image_size**2)
+        refuse_excess(f"model.image_size = {model.image_size}: {len(fields['video'])} clips", 4 * values)
         self.video = _resize(fields["video"][:, frames], model.image_size)
         self.audio = fields["audio"].astype(np.float32) / 32768
         self.word_span = fields["word_span"].astype(int)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.hdf5 import FAULTS, opened
 from snnergy.training.config.data import GridConfig, Split
 from snnergy.training.data.cache import Arrays
 from snnergy.training.data.presence import GRID_LAYOUT
@@ -37,15 +38,15 @@ def read(path: Path, split: Split) -> Arrays:
         UserError: with everything that is wrong with the file.
     """
     try:
-        with h5py.File(path) as file:
+        with opened(path, _ADVICE, whole=False) as file:
             items, violations = _items(file)
             violations += _wrong_values({name: item[:] for name, item in items.items() if name in _SMALL}, split)
             if violations:
                 raise UserError([*(f"{path}: {line}" for line in violations), f"{path}: {_ADVICE}"])
             rows = np.flatnonzero(items["split"][:] == split.encode())
             return {name: items[name][rows] for name in ("video", "audio", "label", "word_span")}
-    except OSError as error:
-        raise UserError(f"{path}: is damaged or no HDF5 file ({error}); {_ADVICE}") from None
+    except FAULTS as error:
+        raise UserError(f"{path}: is damaged ({error}); {_ADVICE}") from None
 
 
 def _items(file: h5py.File) -> tuple[dict[str, h5py.Dataset], list[str]]:

@@ -7,6 +7,7 @@ OUTPUT/NAME/checkpoint.pt   the best network          metrics.json   what it rea
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import resource
@@ -26,7 +27,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from snnergy.artefacts.errors import OutputRefused, UserError
 from snnergy.artefacts.files import refuse_overwrite, written_whole
-from snnergy.training import checkpoint
+from snnergy.training import checkpoint, torch_archive
 from snnergy.training.config.experiment import Config, to_yaml
 from snnergy.training.data import arrays
 from snnergy.training.data.module import AudioVisualModule
@@ -34,8 +35,10 @@ from snnergy.training.loop.evaluation import evaluate
 from snnergy.training.loop.learner import Learner
 from snnergy.training.loop.progress import EpochLines
 from snnergy.training.loop.result import Progress, TrainResult
+from snnergy.training.loop.resume_files import MISFITS, Restored, ResumeFiles
+from snnergy.training.loop.resume_state import BEST, LAST, StateRefused, refusal
 
-_BEST, _LAST = "best.ckpt", "last.ckpt"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Advice of Lightning and torch on matters that are decided here: samples are cheap to make, so there are no workers;
 # the training loader is renewed each epoch on purpose. The last is for Lightning's authors, who are behind torch.
@@ -59,24 +62,24 @@ def run(
     """Train `config` in `folder`; arguments and errors are those of `train`, which checks what can be checked first."""
     data = AudioVisualModule(config, devices)  # first: where it is missing, no folder is left behind
     refuse_overwrite(folder / "checkpoint.pt", force)
-    with _alone(folder), _settings(threads):
+    with _alone(folder), _settings(threads), _room(folder):
         if _rank() == 0:
             start_from = _prepare(folder, config, force, resume)
         else:  # the first process has prepared the folder before it started this one
-            last = folder / "resume" / _LAST
+            last = folder / "resume" / LAST
             start_from = last if last.is_file() else None
         if begin is not None and _rank() == 0:
             begin(config)
-        seed_everything(config.seed, verbose=False)
-        learner = Learner(config)
-        seconds = _fit(config, folder, learner, data, start_from, progress, devices)
-        if _rank():
-            raise SystemExit(0)
-        best = torch.load(folder / "resume" / _BEST, map_location="cpu", weights_only=True)
-        learner.load_state_dict(best["state_dict"])
+        try:
+            learner, seconds, best_epoch = _fit(config, folder, data, start_from, progress, devices)
+        except StateRefused:
+            if start_from is None or not force:
+                raise
+            start_from = _prepare(folder, config, force, resume=False)
+            learner, seconds, best_epoch = _fit(config, folder, data, start_from, progress, devices)
         learner.to("cuda" if torch.cuda.is_available() else "cpu")  # Lightning has taken it back to the CPU
         metrics = _measure(config, learner) | {
-            "best_epoch": best["epoch"],
+            "best_epoch": best_epoch,
             "epochs": config.train.epochs,
             "train_seconds": round(seconds, 2),
             "train_samples_per_second": round(config.train.epochs * len(data.train) / seconds, 2),
@@ -113,9 +116,9 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _prepare(folder: Path, config: Config, force: bool, resume: bool) -> Path | None:
     """Make the run's folder and return the file to resume from, if there is one."""
-    last, written = folder / "resume" / _LAST, folder / "config.yaml"
-    unfinished = last.is_file() and written.is_file()
-    same = unfinished and written.read_text() == to_yaml(config)
+    last, written, wanted = folder / "resume" / LAST, folder / "config.yaml", to_yaml(config).encode()
+    unfinished = last.is_file()
+    same = written.is_file() and written.stat().st_size == len(wanted) and written.read_bytes() == wanted
     if unfinished and resume and same:
         return last
     if unfinished and resume and not force:
@@ -124,28 +127,39 @@ def _prepare(folder: Path, config: Config, force: bool, resume: bool) -> Path | 
         state.unlink()
     shutil.rmtree(folder / "logs", ignore_errors=True)
     with written_whole(written, force=True) as scratch:
-        scratch.write_text(to_yaml(config))
+        scratch.write_bytes(wanted)
     return None
 
 
 def _fit(
     config: Config,
     folder: Path,
-    learner: Learner,
     data: AudioVisualModule,
     start_from: Path | None,
     progress: Progress,
     devices: int,
-) -> float:
-    """Train to the last epoch; returns the seconds of all its epochs, those before an interruption among them."""
-    resume = folder / "resume"
+) -> tuple[Learner, float, int]:
+    """Train to the last epoch; the processes that were started for this one end here.
+
+    Returns:
+        The best of what was trained; the seconds of all epochs, those before an interruption among them; and the
+        epoch that was best.
+
+    Raises:
+        StateRefused: the run cannot go on from `start_from`.
+    """
+    seed_everything(config.seed, verbose=False)
+    learner = Learner(config)
+    resume = (folder / "resume").resolve()
     # Two callbacks, because `save_last` of the first would write only where the best improves.
     keep_best = ModelCheckpoint(
-        resume, Path(_BEST).stem, monitor="val_score", mode="max", enable_version_counter=False
+        resume, Path(BEST).stem, monitor="val_score", mode="max", enable_version_counter=False
     )  # fmt: skip
-    keep_last = ModelCheckpoint(resume, Path(_LAST).stem, enable_version_counter=False)
-    timer = Timer(verbose=False)
+    keep_last = ModelCheckpoint(resume, Path(LAST).stem, enable_version_counter=False)
+    timer, restored = Timer(verbose=False), Restored()
     callbacks: list[Callback] = [keep_best, keep_last, timer]
+    if start_from is not None:
+        callbacks.insert(0, restored)
     if callable(progress):
         callbacks.append(EpochLines(progress))
     if config.train.ema_decay:
@@ -160,6 +174,7 @@ def _fit(
         precision="16-mixed" if torch.cuda.is_available() else "32-true",
         gradient_clip_val=config.train.gradient_clip,
         callbacks=callbacks,
+        plugins=[ResumeFiles(resume)],
         logger=[
             TensorBoardLogger(folder / "logs", name="tensorboard", version=""),
             CSVLogger(folder / "logs", name="csv"),  # a version for each start, so that a resumed run keeps the first
@@ -170,8 +185,39 @@ def _fit(
         enable_progress_bar=progress == "bar",
         enable_model_summary=False,
     )
-    trainer.fit(learner, datamodule=data, ckpt_path=start_from)
-    return timer.time_elapsed("train")
+    try:
+        trainer.fit(learner, datamodule=data, ckpt_path=start_from)
+    except MISFITS as error:
+        if start_from is None or restored.begun:
+            raise
+        raise refusal(start_from, error) from error
+    if _rank():
+        raise SystemExit(0)
+    return learner, timer.time_elapsed("train"), _return_to_best(learner, resume / BEST)
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Turn the error of a disk that is full, whoever met it, into the user's."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror}); make room and start the run again, which goes on after "
+            "the last epoch that was kept"
+        ) from error
+
+
+def _return_to_best(learner: Learner, path: Path) -> int:
+    """Give a learner the weights that were best on validation; returns their epoch."""
+    try:
+        best = torch_archive.read(path)
+        learner.load_state_dict(best["state_dict"])
+        return int(best["epoch"])
+    except (torch_archive.Damaged, torch_archive.Forbidden, *MISFITS) as error:
+        raise refusal(path, error) from error
 
 
 def _peak_memory_bytes() -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.extras import require
-from snnergy.training.loop.result import Progress, TrainResult
+from snnergy.training.loop.result import FIGURES, Progress, TrainResult
 from snnergy.training.loop.train import PACKAGES, train
 
 if TYPE_CHECKING:
@@ -81,4 +81,5 @@ def finished(config: Config, output: str | Path) -> TrainResult | None:
     except UserError:  # none that this release reads
         return None
     # The checkpoint's own config: config.yaml is that of the run that was begun last, whether it has ended or not.
-    return TrainResult(path, found.metrics) if found.config == config else None
+    same = found.config == config and all(isinstance(found.metrics.get(name), int | float) for name in FIGURES)
+    return TrainResult(path, found.metrics) if same else None

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 from snnergy.artefacts.extras import require
 from snnergy.artefacts.files import refuse_overwrite
 from snnergy.training.loop.result import Progress, TrainResult
+from snnergy.training.loop.resume_state import refuse_damaged
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
 
+# Of the weights: those in training, their average, gradients, and two moments. A resume file holds less.
+_COPIES = 5
 PACKAGES = ("torch", "lightning", "spikingjelly", "numba", "librosa", "pydantic", "yaml", "filelock")
 
 
@@ -51,9 +54,10 @@ def train(
         devices: GPUs, or processes where there is none, that share each batch.
 
     Raises:
-        UserError: the experiment is wrong; its data set is not there, or a batch cannot be made of it; a finished run,
-            or an unfinished one of another config, is there and `force` is false; another process trains this run; the
-            packages of the extra `train` are not installed.
+        UserError: the experiment is wrong, or needs more memory than the budget; its data set is not there, or a batch
+            cannot be made of it; a finished run, or an unfinished one of another config or with a damaged state, is
+            there and `force` is false; another process trains this run; the disk is full; the packages of the extra
+            `train` are not installed.
     """
     require("training", "train", *PACKAGES)
     from snnergy.training.config.experiment import load_config
@@ -64,6 +68,11 @@ def train(
     refuse_missing(experiment.data)
     folder = Path(output) / experiment.name
     refuse_overwrite(folder / "checkpoint.pt", force)
+    if resume and not force:
+        refuse_damaged(folder)
+    from snnergy.training.model.size import outline
+
+    outline(experiment.model, f"{experiment.name}: model", share=1 / _COPIES)
     from snnergy.training.loop.run import run
 
     return run(experiment, folder, force, resume, progress, begin, threads, devices)

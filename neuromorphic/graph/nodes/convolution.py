@@ -5,6 +5,7 @@ nir 1.0.8 itself is wrong about the shapes of grouped and non-square convolution
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import replace
 from typing import Any
@@ -35,7 +36,16 @@ class ConvolutionRule(LinearRule):
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """(O, H', W')."""
-        return self.kernel(node, given(shape)).output_shape
+        kernel = self.kernel(node, given(shape))
+        bias = np.shape(getattr(node, "bias", 0.0))
+        if bias not in ((), kernel.weight.shape[:1]):
+            raise ValueError(f"bias of shape {bias} for {kernel.weight.shape[0]} channels")
+        return kernel.output_shape
+
+    def multiplications(self, node: Any, shape: Shape) -> int:
+        """A kernel for each value that leaves."""
+        kernel = self.kernel(node, shape)
+        return math.prod(kernel.output_shape) * math.prod(kernel.weight.shape[1:])
 
     def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
         """The cross-correlation of each step."""
@@ -60,6 +70,8 @@ def weighted(
     weight: npt.NDArray[Any], shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Conv2d:
     """The kernel `weight` on maps of `shape` (C, H, W), which it must fit."""
+    if weight.shape[0] % groups:
+        raise ValueError(f"weight {weight.shape} does not part into {groups} groups")
     if weight.shape[1] * groups != shape[0]:
         raise ValueError(
             f"weight {weight.shape} with {groups} groups takes {weight.shape[1] * groups} channels, got {shape}"
@@ -86,6 +98,8 @@ def padding_of(padding: Any, kernel: Pair, dilation: Pair) -> Pair:
         padding = padding.decode()
     if not isinstance(padding, str):
         return pair(padding)
+    if padding not in ("valid", "same"):
+        raise ValueError(f"padding {padding!r}; give numbers, 'valid' or 'same'")
     if padding == "valid":
         return (0, 0)
     spans = [dilation[i] * (kernel[i] - 1) for i in (0, 1)]

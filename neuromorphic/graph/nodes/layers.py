@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import nir
 import numpy as np
@@ -16,19 +17,29 @@ from snnergy.neuromorphic.ir import Conv2d as Kernel
 from snnergy.neuromorphic.ir import Dense
 from snnergy.neuromorphic.operators import Linear as Operator
 
+_SIZES = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+
 
 class Linear(LinearRule):
     """weight · x."""
 
     nir_type = nir.Linear
     learned = True
+    ranks: ClassVar[Mapping[str, int]] = {"weight": 2}
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """One element a row of the weight."""
         shape = given(shape)
         if node.weight.ndim != 2 or shape != (node.weight.shape[1],):
             raise ValueError(f"weight {node.weight.shape} takes a flat vector, got shape {shape}; add a Flatten")
+        bias = np.shape(getattr(node, "bias", 0.0))
+        if bias not in ((), node.weight.shape[:1]):
+            raise ValueError(f"bias of shape {bias} for {node.weight.shape[0]} rows")
         return (node.weight.shape[0],)
+
+    def multiplications(self, node: Any, shape: Shape) -> int:
+        """One for each weight."""
+        return int(node.weight.size)
 
     def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
         """weight · x."""
@@ -43,6 +54,7 @@ class Affine(Linear):
     """weight · x + bias."""
 
     nir_type = nir.Affine
+    ranks: ClassVar[Mapping[str, int]] = {"weight": 2, "bias": 1}
 
     def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
         """weight · x + bias."""
@@ -58,6 +70,8 @@ class Conv2d(ConvolutionRule):
 
     nir_type = nir.Conv2d
     learned = True
+    ranks: ClassVar[Mapping[str, int]] = {"weight": 4, "bias": 1}
+    sizes: ClassVar[Mapping[str, int]] = _SIZES
 
     def kernel(self, node: Any, shape: Shape) -> Kernel:
         """The node's own; a padding in words becomes numbers."""
@@ -73,6 +87,8 @@ class Conv1d(ConvolutionRule):
 
     nir_type = nir.Conv1d
     learned = True
+    ranks: ClassVar[Mapping[str, int]] = {"weight": 3, "bias": 1}
+    sizes: ClassVar[Mapping[str, int]] = _SIZES
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """(O, L')."""
@@ -95,4 +111,4 @@ class Conv1d(ConvolutionRule):
         else:
             padding = (0, int(np.atleast_1d(node.padding)[0]))
         stride = (1, int(np.atleast_1d(node.stride)[0]))
-        return Kernel(weight, (shape[0], 1, shape[1]), stride, padding, dilation, int(node.groups))
+        return weighted(weight, (shape[0], 1, shape[1]), stride, padding, dilation, int(node.groups))

@@ -62,6 +62,7 @@ class LIF(_Spiking):
 
     nir_type = nir.LIF
     time_constant = "tau"
+    positive = ("tau",)
     membrane = Leaky()
 
 
@@ -79,6 +80,7 @@ class CubaLIF(_Spiking):
 
     nir_type = nir.CubaLIF
     time_constant = "tau_mem"
+    positive = ("tau_mem", "tau_syn")
     membrane = Cuba()
 
 

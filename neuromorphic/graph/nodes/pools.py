@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import nir
 import numpy as np
 
+from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.types import Shape
 from snnergy.neuromorphic.graph.nodes.convolution import ConvolutionRule, pair, weighted
 from snnergy.neuromorphic.ir import Conv2d, Pair
 
 
 class _Pool(ConvolutionRule):
+    sizes: ClassVar[Mapping[str, int]] = {"kernel_size": 1, "stride": 1, "padding": 0}
+
     @abstractmethod
     def value(self, kernel: Pair) -> float:
         """Every weight of a kernel of that size."""
@@ -22,9 +26,12 @@ class _Pool(ConvolutionRule):
         """One channel of the kernel for each channel of the input."""
         if len(shape) != 3:
             raise ValueError(f"takes (C, H, W), got shape {shape}")
-        size = pair(node.kernel_size)
+        size, padding = pair(node.kernel_size), pair(node.padding)
+        if any(size[i] > shape[1 + i] + 2 * padding[i] for i in (0, 1)):  # before a kernel of that size is made
+            raise ValueError(f"kernel {size} is larger than the padded input {shape}")
+        refuse_excess(f"a kernel of {size} on {shape}", shape[0] * size[0] * size[1] * 4, share=1 / 8)
         weight = np.full((shape[0], 1, *size), self.value(size), dtype=np.float32)
-        return weighted(weight, shape, pair(node.stride), pair(node.padding), (1, 1), shape[0])
+        return weighted(weight, shape, pair(node.stride), padding, (1, 1), shape[0])
 
 
 class SumPool2d(_Pool):

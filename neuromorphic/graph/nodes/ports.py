@@ -11,6 +11,8 @@ from torch import Tensor
 from snnergy.artefacts.types import Shape
 from snnergy.neuromorphic.graph.nodes.rule import Equation, PopulationRule, Rule, given
 
+_RANK_MAX = 8
+
 
 class Input(Rule):
     """Emits what it is given."""
@@ -20,7 +22,12 @@ class Input(Rule):
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """As the node declares it."""
-        return tuple(int(x) for x in node.input_type["input"])
+        declared = np.asarray(node.input_type["input"])
+        if declared.ndim != 1 or not 1 <= declared.size <= _RANK_MAX or declared.dtype.kind not in "uif":
+            raise ValueError(f"shape {declared.tolist()}; declare 1 to {_RANK_MAX} extents")
+        if not np.isfinite(declared).all() or (declared != np.rint(declared)).any() or declared.min() < 1:
+            raise ValueError(f"shape {declared.tolist()}; extents are whole numbers from 1")
+        return tuple(int(extent) for extent in declared)
 
     def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
         """`x` itself."""

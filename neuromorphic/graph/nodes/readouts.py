@@ -48,6 +48,7 @@ class LI(_Readout):
 
     nir_type = nir.LI
     time_constant = "tau"
+    positive = ("tau",)
     membrane = Leaky()
 
 
@@ -63,4 +64,5 @@ class CubaLI(_Readout):
 
     nir_type = nir.CubaLI
     time_constant = "tau_mem"
+    positive = ("tau_mem", "tau_syn")
     membrane = Cuba()

@@ -7,6 +7,7 @@ batch and a time axis unless it is said.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -24,13 +25,17 @@ class Rule(ABC):
 
     nir_type: the type. kind: its part in a network; a neuron spikes, a readout emits its membrane.
     time_constant: the field that holds the membrane's, or empty. learned: whether a foreign graph's numbers count as
-    trained.
+    trained. ranks: number of axes of the fields for which it is fixed. sizes: fields that hold whole numbers, each with
+    the smallest. positive: fields whose values lie above 0. All others hold real numbers.
     """
 
     nir_type: ClassVar[type]
     kind: ClassVar[Kind]
     time_constant: ClassVar[str] = ""
     learned: ClassVar[bool] = False
+    ranks: ClassVar[Mapping[str, int]] = {}
+    sizes: ClassVar[Mapping[str, int]] = {}
+    positive: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
@@ -39,6 +44,10 @@ class Rule(ABC):
         Raises:
             ValueError: the node does not take that shape.
         """
+
+    def multiplications(self, node: Any, shape: Shape) -> int:
+        """How many the node does for an input of `shape` in one time step, zeros included; neurons count none."""
+        return 0
 
     @abstractmethod
     def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import nir
 import numpy as np
@@ -20,13 +22,16 @@ class Flatten(LinearRule):
     """Joins the axes start_dim to end_dim. Flat, C-ordered arrays pass unchanged."""
 
     nir_type = nir.Flatten
+    sizes: ClassVar[Mapping[str, int]] = {"start_dim": -8, "end_dim": -8}
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """With the axes joined."""
         shape = given(shape)
         end = int(node.end_dim) % len(shape)
         start = int(node.start_dim) % len(shape)
-        return (*shape[:start], int(np.prod(shape[start : end + 1])), *shape[end + 1 :])
+        if start > end:
+            raise ValueError(f"start_dim {node.start_dim} lies behind end_dim {node.end_dim} of shape {shape}")
+        return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
 
     def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
         """`x` with the axes joined."""

@@ -1,0 +1,30 @@
+"""What one time step of one sample costs, told from a network's shapes alone."""
+
+from __future__ import annotations
+
+import math
+
+from snnergy.neuromorphic.ir import Dense, Operator, QuantNet
+
+
+def products(net: QuantNet) -> int:
+    """Multiplications of a weight with a value, borders included, if every value were other than zero."""
+    return sum(_products(synapse.operator) for synapse in net.synapses)
+
+
+def _products(operator: Operator) -> int:
+    if isinstance(operator, Dense):
+        return operator.weight.size
+    return operator.weight.size * math.prod(operator.output_shape[1:])
+
+
+def recorded_bytes(net: QuantNet, *, record_state: bool = False) -> int:
+    """What is recorded: inputs in int32, spikes in a byte, u and v in int32, two counts in int64 for each synapse.
+
+    Args:
+        record_state: u and v of every population, not of readouts alone.
+    """
+    inputs = sum(4 * math.prod(port.shape) for port in net.inputs)
+    spikes = sum(population.size for population in net.populations if population.spiking)
+    states = sum(8 * population.size for population in net.populations if record_state or not population.spiking)
+    return inputs + spikes + states + 16 * len(net.synapses)

@@ -1,0 +1,56 @@
+"""What `run` allocates at its peak, told from a network's shapes before anything is simulated."""
+
+from __future__ import annotations
+
+import math
+
+from snnergy.neuromorphic.cost import recorded_bytes
+from snnergy.neuromorphic.emulator.run import BATCH
+from snnergy.neuromorphic.emulator.synapses import WORKSPACE, row_bytes
+from snnergy.neuromorphic.ir import Dense, QuantNet, QuantPopulation, QuantSynapse
+
+# A weight as it is multiplied, once for those of one delay, its magnitude, and whether it is zero.
+_BYTES_PER_WEIGHT = 24
+# u, v and what they are computed from in one step, float64.
+_BYTES_PER_NEURON = 8 * 8
+
+
+def needed(net: QuantNet, samples: int, steps: int, *, record_state: bool = False) -> int:
+    """Bytes that `run` takes for `samples` samples of `steps` steps, its records and its inputs in int32 among them."""
+    if not net.reset:
+        samples, steps = 1, samples * steps
+    together = min(samples, BATCH)
+    recorded = recorded_bytes(net, record_state=record_state) * steps
+    inputs = sum(4 * math.prod(port.shape) for port in net.inputs) * steps
+    joined = 1 if samples <= BATCH else 2
+    widest = max((_at_work(net, p, steps, record_state) for p in net.populations), default=0)
+    return samples * (inputs + joined * recorded) + together * (inputs + widest) + _of_synapses(net, together * steps)
+
+
+def _at_work(net: QuantNet, population: QuantPopulation, steps: int, record_state: bool) -> int:
+    """Bytes for each sample while `population` is simulated: its synaptic input, or its state over time."""
+    incoming = net.incoming(population.name)
+    sources = {port.name: 4 * math.prod(port.shape) for port in net.inputs}
+    sources |= {p.name: p.size for p in net.populations}
+    driven = max((_driven(s, population.size, sources[s.source]) for s in incoming), default=0)
+    summed = 8 * population.size if len(incoming) > 1 else 0
+    state = 8 * population.size if record_state or not population.spiking else 0
+    scanned = 9 * population.size + state
+    return steps * max(driven + summed, scanned) + _BYTES_PER_NEURON * population.size
+
+
+def _driven(synapse: QuantSynapse, targets: int, source: int) -> int:
+    """Bytes for each step of one synapse's product: a float32 that becomes float64, and its source if that is late."""
+    operator = synapse.operator
+    if isinstance(operator, Dense) and operator.delays is not None:
+        return 24 * targets + source
+    return 12 * targets + (source if synapse.delay else 0)
+
+
+def _of_synapses(net: QuantNet, rows: int) -> int:
+    """Bytes that do not grow with the samples: the workspace, weights, and the fan-out of every source neuron."""
+    fan_out = sum(8 * math.prod(s.operator.input_shape) for s in net.synapses)
+    weights = max((_BYTES_PER_WEIGHT * s.operator.weight.size for s in net.synapses), default=0)
+    workspace = max((min(max(WORKSPACE, row_bytes(s.operator)), rows * row_bytes(s.operator)) for s in net.synapses),
+                    default=0)  # fmt: skip
+    return fan_out + weights + 2 * workspace

@@ -1,0 +1,89 @@
+"""What this toolchain reads of a graph's metadata, each value of one type and within one range.
+
+    graph    dt
+    Input    value_class, scale, bits, signed
+    any      role, modality, stage, block, learned
+
+Everything else that a framework leaves there is for others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from snnergy.artefacts.types import VALUE_CLASSES
+from snnergy.neuromorphic.graph.nodes import rule_of
+from snnergy.neuromorphic.limits import GRADED_BITS_MAX
+
+_TEXT_MAX = 300  # characters of a role or a modality, which stand in tables and plots
+_LABEL_MAX = 1 << 20
+
+
+def metadata_violations(nodes: Mapping[str, Any], graph: Mapping[str, Any]) -> list[str]:
+    """A line for each value, of the graph and of its nodes (of known types), that is not what its name says."""
+    found = [f"metadata {line}" for line in _wrong(graph, {"dt": _positive})]
+    for name, node in nodes.items():
+        checks = _OF_NODE | (_OF_INPUT if rule_of(node).kind == "input" else {})
+        found += [f"node {name!r}: metadata {line}" for line in _wrong(node.metadata, checks)]
+    return found
+
+
+def _wrong(metadata: Mapping[str, Any], checks: Mapping[str, Callable[[Any], str]]) -> Iterator[str]:
+    for key, check in checks.items():
+        if key in metadata and (wanted := check(metadata[key])):
+            yield f"{key} is {_shown(metadata[key])}; must be {wanted}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]}…"
+
+
+def _number(value: Any) -> float | None:
+    """A single real and finite number, stored as one; None for anything else."""
+    array = np.asarray(value)
+    if array.size != 1 or array.dtype.kind not in "buif":
+        return None
+    number = float(array.item())
+    return number if math.isfinite(number) else None
+
+
+def _positive(value: Any) -> str:
+    number = _number(value)
+    return "" if number is not None and number > 0 else "a finite number above 0"
+
+
+def _whole(low: int, high: int) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        number = _number(value)
+        fits = number is not None and number == round(number) and low <= number <= high
+        return "" if fits else f"a whole number within {low}..{high}"
+
+    return check
+
+
+def _text(value: Any) -> str:
+    return "" if isinstance(value, str) and len(value) <= _TEXT_MAX else f"a text of at most {_TEXT_MAX} characters"
+
+
+def _value_class(value: Any) -> str:
+    return "" if isinstance(value, str) and value in VALUE_CLASSES else f"one of {', '.join(VALUE_CLASSES)}"
+
+
+_OF_NODE: dict[str, Callable[[Any], str]] = {
+    "role": _text,
+    "modality": _text,
+    "stage": _whole(0, _LABEL_MAX),
+    "block": _whole(0, _LABEL_MAX),
+    "learned": _whole(0, 1),
+}
+_OF_INPUT: dict[str, Callable[[Any], str]] = {
+    "value_class": _value_class,
+    "scale": _positive,
+    "bits": _whole(1, GRADED_BITS_MAX),
+    "signed": _whole(0, 1),
+}

@@ -1,0 +1,120 @@
+"""Reads a `.nir` file into a graph: only what nodes of known types need, and none of it before it has been looked at.
+
+The types and fields are those of nir; its own reader takes every field of a file, follows every link, and answers most
+mistakes with a bare assertion.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nir
+import numpy as np
+
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.hdf5 import FAULTS, Unreadable, opened, read_dataset
+from snnergy.artefacts.kinds import NIR, require
+from snnergy.neuromorphic.graph.nodes import RULES
+from snnergy.neuromorphic.graph.validate import type_violations
+
+_REMAKE = "write the file again with nir 1.0.8"
+_TYPES = {kind.__name__: kind for kind in RULES}
+
+
+def load(path: Path) -> nir.NIRGraph:
+    """The graph of a file, its fields not yet held against what their types mean.
+
+    Raises:
+        UserError: with every member of the file that cannot be read or built.
+    """
+    require((path, NIR))
+    with opened(path, _REMAKE, title="NIR file") as file:
+        return _Reader(str(path)).graph(file)
+
+
+@dataclass
+class _Reader:
+    """Collects what is wrong with the file called `name`."""
+
+    name: str
+    violations: list[str] = field(default_factory=list)
+
+    def graph(self, file: h5py.File) -> nir.NIRGraph:
+        """The graph at /node."""
+        root = file.get("node")
+        groups = root.get("nodes") if isinstance(root, h5py.Group) else None
+        if not isinstance(groups, h5py.Group):
+            raise UserError(f"{self.name}: HDF5, but not a NIR graph (no /node/nodes); {_REMAKE}")
+        types = {name: self._type(name, group) for name, group in groups.items()}
+        unknown = type_violations({name: kind for name, kind in types.items() if kind})
+        self.violations += [f"{self.name}: {violation}" for violation in unknown]
+        self._stop_if_wrong()
+        nodes = {name: self._node(name, _TYPES[kind], groups[name]) for name, kind in types.items()}
+        edges = self._edges(root)
+        metadata = self._members("/node/metadata", root["metadata"]) if "metadata" in root else {}
+        self._stop_if_wrong()
+        # Checked later instead: nir's own check rejects grouped convolutions and stops at the first finding.
+        return nir.NIRGraph(nodes, edges, metadata if isinstance(metadata, dict) else {}, type_check=False)
+
+    def _type(self, name: str, group: h5py.Group | h5py.Dataset) -> str:
+        where = f"/node/nodes/{name}"
+        if not isinstance(group, h5py.Group):
+            self._refuse(where, "is no group")
+            return ""
+        kind = self._member(f"{where}/type", group["type"]) if "type" in group else None
+        if not isinstance(kind, str):
+            self._refuse(where, "has no type")
+            return ""
+        return kind
+
+    def _node(self, name: str, kind: type, group: h5py.Group) -> Any:
+        found = self._members(f"/node/nodes/{name}", group)
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):  # of what is held against its limits later
+                warnings.simplefilter("ignore")
+                return kind.from_dict(found)  # type: ignore[attr-defined]
+        except (AssertionError, *FAULTS) as error:
+            reason = f"lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+            self._refuse(f"/node/nodes/{name}", f"nir cannot build a {kind.__name__} of it ({reason})")
+            return None
+
+    def _members(self, where: str, group: h5py.Group | h5py.Dataset) -> Any:
+        """Values of a group by name, groups in it as dicts of their own."""
+        if isinstance(group, h5py.Dataset):
+            return self._member(where, group)
+        return {name: self._members(f"{where}/{name}", member) for name, member in group.items()}
+
+    def _member(self, where: str, dataset: h5py.Group | h5py.Dataset) -> Any:
+        """The value of one dataset, or None after noting why there is none."""
+        try:
+            if not isinstance(dataset, h5py.Dataset):
+                raise Unreadable("is a group, not a value")
+            value = read_dataset(dataset)
+            return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        except Unreadable as error:
+            self._refuse(where, str(error))
+            return None
+
+    def _edges(self, root: h5py.Group) -> list[tuple[str, str]]:
+        stored = np.asarray(self._member("/node/edges", root["edges"]) if "edges" in root else np.empty((0, 2)))
+        if stored.size == 0:
+            return []
+        if stored.ndim != 2 or stored.shape[1] != 2 or not isinstance(stored[0, 0], bytes | str):
+            self._refuse("/node/edges", f"holds {stored.dtype} of shape {stored.shape}, must hold pairs of names")
+            return []
+        return [(_text(a), _text(b)) for a, b in stored]
+
+    def _refuse(self, where: str, problem: str) -> None:
+        self.violations.append(f"{self.name}: {where}: {problem}; {_REMAKE}")
+
+    def _stop_if_wrong(self) -> None:
+        if self.violations:
+            raise UserError(self.violations)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
