@@ -29,20 +29,13 @@ def main() -> int:
     options = parser.parse_args()
 
     from tests.fuzz import campaign, cases
-    from tests.fuzz.bench import sound_files, start
+    from tests.fuzz.bench import in_child
 
     work = options.work.resolve()
-    sound = sound_files(work / "corpus")
     if options.case is not None:
-        return _once(options, work, sound)
+        return _once(work, options.seed, options.case)
     for formats in cases.FAMILIES:
-        shares = [range(job, options.files, options.jobs) for job in range(options.jobs)]
-        waits = [
-            start(partial(campaign.work, work, sound, options.seed, share, formats, str(job)))
-            for job, share in enumerate(shares)
-        ]
-        for wait in waits:
-            wait()
+        in_child(partial(campaign.run_cases, work, options.seed, options.files, options.jobs, formats))
     rows = [row for row in campaign.read_progress(work, options.seed) if row["number"] < options.files]
     for (category, signature), numbers in campaign.signatures(rows).items():
         print(f"{len(numbers):5} {category}: {signature}  (--seed {options.seed} --case {numbers[0]})")
@@ -59,15 +52,15 @@ def main() -> int:
     return 1 if any(row["faults"] for row in rows) else 0
 
 
-def _once(options: argparse.Namespace, work: Path, sound: Path) -> int:
+def _once(work: Path, seed: int, number: int) -> int:
     from tests.fuzz import campaign, cases
     from tests.fuzz.bench import Bench, warm
 
-    warm(sound, work / "warm", next(family for family in cases.FAMILIES if cases.format_of(options.case) in family))
-    bench = Bench(work / f"case-{options.seed}-{options.case}", sound)
-    bench.make(options.seed, [options.case])
-    verdict = bench.run(options.case)
-    print(campaign.describe(options.seed, options.case, verdict))
+    corpus = warm(work, next(family for family in cases.FAMILIES if cases.format_of(number) in family))
+    bench = Bench(work / f"case-{seed}-{number}", corpus)
+    bench.make(seed, [number])
+    verdict = bench.run(number)
+    print(campaign.describe(seed, number, verdict))
     print(f"its files lie in {bench.place.folder}")
     return 1 if verdict.faults else 0
 

@@ -18,4 +18,5 @@ def write(path: Path, members: Members, *, compressed: bool = False) -> None:
     """An archive of these members, whatever they are called."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED) as archive:
         for name, content in members:
-            archive.writestr(zipfile.ZipInfo(name.replace("\x00", "") or "."), content)
+            tame = name.replace("\x00", "").encode("utf-8", "replace").decode() or "."
+            archive.writestr(zipfile.ZipInfo(tame), content)

@@ -14,7 +14,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,11 @@ _SOUND = {
 }
 
 
+# The slow ones once, before the children that import the rest for themselves.
+_IMPORTS = {
+    cases.EXPERIMENTS: ("tests.fuzz.corpus",),
+    cases.NETWORKS: ("snnergy.neuromorphic.lowering.compile", "snnergy.energy.report.plots"),
+}
 _MAKING_S = 60  # seconds that a case may be made for
 
 
@@ -107,26 +112,47 @@ class Bench:
         return Verdict(case, ran, tuple(judge(ran, place, before, case.outputs, touched, case.arguments[0])))
 
 
-def warm(corpus: Path, folder: Path, formats: Sequence[str]) -> None:
-    """Import what the commands for files of these formats import, and let the caches fill."""
+def warm(work: Path, formats: Sequence[str]) -> Path:
+    """Import what the commands for files of these formats import, and let the caches fill; returns the corpus.
+
+    The corpus is written if it is missing, or of other code; then everything found with that code goes as well.
+    """
     from snnergy.artefacts.files import git_revision
 
     git_revision()
+    for name in _IMPORTS[formats]:
+        importlib.import_module(name)
+    corpus, stamp, code = work / "corpus", work / "of", _digest()
+    if not (stamp.is_file() and stamp.read_text() == code):
+        shutil.rmtree(work, ignore_errors=True)
+        in_child(partial(_write_corpus, corpus))
+        stamp.write_text(code)
     if "resume" in formats:
         few_digits()
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = work / "warm"
     for name in formats:
         if name not in _SOUND:
             continue
-        shutil.copytree(corpus, folder / name)
-        modules = folder / f"{name}.modules"
-        in_child(partial(_note_modules, _SOUND[name], folder / name, modules))
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(corpus, folder)
+        modules = folder / "modules"
+        in_child(partial(_note_modules, _SOUND[name], folder, modules))
         for module in modules.read_text().splitlines():
             if not module.startswith(("__", "tests.")):
                 with suppress(Exception):
                     importlib.import_module(module)
     shutil.rmtree(folder)
     gc.freeze()
+    return corpus
+
+
+def _digest() -> str:
+    """Of the code: what was found with other code is out of date."""
+    digest = hashlib.sha256()
+    paths = [path for source in (*OURS, "tests/fuzz") for path in (ROOT / source).rglob("*.py")]
+    for path in sorted(path for path in paths if not path.name.startswith("test_")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _note_modules(arguments: Sequence[str], folder: Path, modules: Path) -> None:
@@ -134,7 +160,8 @@ def _note_modules(arguments: Sequence[str], folder: Path, modules: Path) -> None
     from snnergy.cli import run
 
     os.chdir(folder)
-    with redirect_stdout(io.StringIO()) as said:
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
         code = run(arguments)
     if code:
         raise AssertionError(f"{' '.join(arguments)} on sound files ends with {code}: {said.getvalue()}")
@@ -149,20 +176,6 @@ def few_digits() -> None:
 
     whole = digits.load_digits()
     digits.load_digits = lambda: SimpleNamespace(target=whole.target[:300], images=whole.images[:300])
-
-
-def sound_files(folder: Path) -> Path:
-    """The folder of the corpus, which is written if it is missing or of other code."""
-    stamp = folder / "of"
-    digest = hashlib.sha256()
-    writer = ROOT / "tests/fuzz/corpus.py"
-    for path in sorted([writer, *(path for source in OURS for path in (ROOT / source).rglob("*.py"))]):
-        digest.update(path.read_bytes())
-    if not (stamp.is_file() and stamp.read_text() == digest.hexdigest()):
-        shutil.rmtree(folder, ignore_errors=True)
-        in_child(partial(_write_corpus, folder))
-        stamp.write_text(digest.hexdigest())
-    return folder
 
 
 def _write_corpus(folder: Path) -> None:

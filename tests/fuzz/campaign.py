@@ -1,4 +1,5 @@
-"""Runs cases one after the other, keeps those with faults, and adds up; a killed campaign goes on where it was.
+"""Runs cases one after the other, keeps those with faults, and adds up; a killed campaign goes on where it was,
+unless the code has changed.
 
 WORK/corpus/               sound files
      progress-SEED.jsonl   a line for each case: number, format, exit code, faults
@@ -15,13 +16,14 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.fuzz import cases
-from tests.fuzz.bench import Bench, Verdict, warm
+from tests.fuzz.bench import Bench, Verdict, start, warm
 from tests.fuzz.judge import CATEGORIES, Fault
 
 _KEPT = 3  # files of each kind of fault
@@ -30,27 +32,29 @@ _AHEAD = 32  # cases made at once
 Row = dict[str, Any]
 
 
-def work(folder: Path, corpus: Path, seed: int, numbers: Iterable[int], formats: tuple[str, ...], name: str) -> None:
-    """Run those of the cases that are of these formats and that no line of the progress file is about yet.
+def run_cases(work: Path, seed: int, files: int, jobs: int, formats: tuple[str, ...]) -> None:
+    """Run the cases of these formats that no line of the progress files is about, as so many processes."""
+    corpus = warm(work, formats)
+    done = {row["number"] for row in read_progress(work, seed)}
+    left = [number for number in range(files) if number not in done and cases.format_of(number) in formats]
+    waits = [start(partial(_share, work, corpus, seed, left[job::jobs], str(job))) for job in range(jobs)]
+    for wait in waits:
+        wait()
 
-    Args:
-        name: of the worker, which no other has that runs at the same time.
-    """
-    done = {row["number"] for row in read_progress(folder, seed)}
-    left = [number for number in numbers if number not in done and cases.format_of(number) in formats]
-    if not left:
-        return
-    warm(corpus, folder / f"warm-{name}", formats)
-    bench = Bench(folder / f"bench-{name}", corpus)
-    with (folder / f"progress-{seed}-{name}.jsonl").open("a") as progress:
-        for start in range(0, len(left), _AHEAD):
-            bench.make(seed, left[start : start + _AHEAD])
-            for number in filter(bench.is_made, left[start : start + _AHEAD]):
+
+def _share(work: Path, corpus: Path, seed: int, numbers: Sequence[int], name: str) -> None:
+    """Run these cases, as the worker of this name."""
+    bench = Bench(work / f"bench-{name}", corpus)
+    with (work / f"progress-{seed}-{name}.jsonl").open("a") as progress:
+        for first in range(0, len(numbers), _AHEAD):
+            batch = numbers[first : first + _AHEAD]
+            bench.make(seed, batch)
+            for number in filter(bench.is_made, batch):
                 verdict = bench.run(number)
                 progress.write(json.dumps(_row(number, verdict)) + "\n")
                 progress.flush()
                 for fault in verdict.faults:
-                    _keep(folder / "failures", bench.place.folder, seed, number, verdict, fault)
+                    _keep(work / "failures", bench.place.folder, seed, number, verdict, fault)
     shutil.rmtree(bench.folder)
 
 
@@ -118,7 +122,8 @@ def total(rows: Iterable[Row]) -> Row:
     accepted = sum(row["code"] == 0 for row in rows)
     refused = sum(row["code"] == 2 for row in rows)
     most = {key: max((row[key] for row in rows), default=0) for key in ("cpu_s", "memory_mib")}
-    return {"files": len(rows), "accepted": accepted, "refused": refused, **with_fault, **most}
+    unmet = sum(row["code"] == 3 for row in rows)
+    return {"files": len(rows), "accepted": accepted, "refused": refused, "checks_unmet": unmet, **with_fault, **most}
 
 
 def signatures(rows: Iterable[Row]) -> dict[tuple[str, str], list[int]]:

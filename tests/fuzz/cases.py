@@ -15,8 +15,9 @@ from tests.fuzz.canary import Canary
 SHARES = {"nir": 14, "net": 13, "samples": 13, "activity": 10, "checkpoint": 8, "config": 5, "resume": 1}
 _TURNS = tuple(name for name, share in SHARES.items() for _ in range(share))
 FORMATS = tuple(SHARES)
-# What a process has imported decides how long a fork of it takes: those that train stand apart.
-FAMILIES = (("nir", "net", "samples", "activity"), ("checkpoint", "config", "resume"))
+# What a process has imported decides how long a fork of it takes: formats whose commands import training stand apart.
+EXPERIMENTS, NETWORKS = ("checkpoint", "config", "resume"), ("nir", "net", "samples", "activity")
+FAMILIES = (EXPERIMENTS, NETWORKS)
 
 
 @dataclass(frozen=True)
