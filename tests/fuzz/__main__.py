@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -28,19 +29,13 @@ def main() -> int:
     options = parser.parse_args()
 
     from tests.fuzz import campaign, cases
-    from tests.fuzz.corpus import corpus
+    from tests.fuzz.bench import in_child
 
     work = options.work.resolve()
-    campaign.few_digits()
-    sound = corpus(work / "corpus")
-    campaign.warm(sound, work / "warm")
     if options.case is not None:
-        bench = campaign.Bench(work / f"case-{options.seed}-{options.case}", sound)
-        verdict = bench.run(options.seed, options.case)
-        print(campaign.describe(options.seed, options.case, verdict))
-        print(f"its files lie in {bench.place.folder}")
-        return 1 if verdict.faults else 0
-    _share(options, work, sound)
+        return _once(work, options.seed, options.case)
+    for formats in cases.FAMILIES:
+        in_child(partial(campaign.run_cases, work, options.seed, options.files, options.jobs, formats))
     rows = [row for row in campaign.read_progress(work, options.seed) if row["number"] < options.files]
     for (category, signature), numbers in campaign.signatures(rows).items():
         print(f"{len(numbers):5} {category}: {signature}  (--seed {options.seed} --case {numbers[0]})")
@@ -57,29 +52,17 @@ def main() -> int:
     return 1 if any(row["faults"] for row in rows) else 0
 
 
-def _share(options: argparse.Namespace, work: Path, sound: Path) -> None:
-    """Let each of the workers, forked from this process, run every so manieth case."""
-    from tests.fuzz import campaign
+def _once(work: Path, seed: int, number: int) -> int:
+    from tests.fuzz import campaign, cases
+    from tests.fuzz.bench import Bench, warm
 
-    jobs = options.jobs
-    workers = []
-    for job in range(jobs):
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                campaign.work(work, sound, options.seed, range(job, options.files, jobs), name=str(job))
-                code = 0
-            finally:
-                if code:
-                    import traceback
-
-                    traceback.print_exc()
-                os._exit(code)
-        workers.append(pid)
-    if any([os.waitpid(pid, 0)[1] for pid in workers]):
-        raise SystemExit("a worker failed; what it printed is above")
+    corpus = warm(work, next(family for family in cases.FAMILIES if cases.format_of(number) in family))
+    bench = Bench(work / f"case-{seed}-{number}", corpus)
+    bench.make(seed, [number])
+    verdict = bench.run(number)
+    print(campaign.describe(seed, number, verdict))
+    print(f"its files lie in {bench.place.folder}")
+    return 1 if verdict.faults else 0
 
 
 if __name__ == "__main__":

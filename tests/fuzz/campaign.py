@@ -1,4 +1,5 @@
-"""Runs cases one after the other, keeps those with faults, and adds up; a killed campaign goes on where it was.
+"""Runs cases one after the other, keeps those with faults, and adds up; a killed campaign goes on where it was,
+unless the code has changed.
 
 WORK/corpus/               sound files
      progress-SEED.jsonl   a line for each case: number, format, exit code, faults
@@ -11,165 +12,61 @@ behind the format's checks every time.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
-import os
 import re
 import shutil
-import sys
-import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.fuzz import cases
-from tests.fuzz.canary import Canary, Watch
-from tests.fuzz.child import Place, Ran, execute
-from tests.fuzz.judge import CATEGORIES, Fault, contents, judge
+from tests.fuzz.bench import Bench, Verdict, start, warm
+from tests.fuzz.judge import CATEGORIES, Fault
 
 _KEPT = 3  # files of each kind of fault
+_AHEAD = 32  # cases made at once
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """One case, run and judged."""
-
-    case: cases.Case
-    ran: Ran
-    faults: tuple[Fault, ...]
-
-
-class Bench:
-    """A place to run cases in, with a canary beside it; all below `folder`, which is replaced."""
-
-    def __init__(self, folder: Path, corpus: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        self.folder, self.corpus = folder.resolve(), corpus
-        self.canary = Canary(self.folder / "canary")
-        self.canary.lay()
-        self._watch = Watch(self.canary.folder)
-
-    def run(self, seed: int, number: int) -> Verdict:
-        """Make a case, run its command, judge it; its files lie in `self.place` until the next one."""
-        from snnergy.cli import run
-
-        place = self.place
-        for folder in (place.folder, place.scratch):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-        case = self._make(seed, number)
-        before = contents(place)
-        self._watch.events()
-        ran = execute(lambda: run(case.arguments), place)
-        touched = self._watch.events()
-        self.canary.marker.unlink(missing_ok=True)
-        faults = judge(ran, place, before, case.outputs, touched, " ".join(case.arguments[:1]))
-        return Verdict(case, ran, tuple(faults))
-
-    @property
-    def place(self) -> Place:
-        """Where the command runs."""
-        return Place(self.folder / "case", self.folder / "scratch")
-
-    def _make(self, seed: int, number: int) -> cases.Case:
-        """In a child as well: what a mutation does to the libraries' state stays there."""
-        note = self.folder / "case.json"
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            warnings.simplefilter("ignore")  # of numpy's and zipfile's writers, about what is done on purpose
-            try:
-                made = cases.make(seed, number, self.corpus, self.place.folder, self.canary)
-                note.write_text(json.dumps(asdict(made)))
-                code = 0
-            finally:
-                os._exit(code)
-        if os.waitpid(pid, 0)[1]:
-            raise AssertionError(f"case {number} of seed {seed} cannot be made")
-        fields = json.loads(note.read_text())
-        return cases.Case(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
+def run_cases(work: Path, seed: int, files: int, jobs: int, formats: tuple[str, ...]) -> None:
+    """Run the cases of these formats that no line of the progress files is about, as so many processes."""
+    corpus = warm(work, formats)
+    done = {row["number"] for row in read_progress(work, seed)}
+    left = [number for number in range(files) if number not in done and cases.format_of(number) in formats]
+    waits = [start(partial(_share, work, corpus, seed, left[job::jobs], str(job))) for job in range(jobs)]
+    for wait in waits:
+        wait()
 
 
-def warm(corpus: Path, folder: Path) -> None:
-    """Import what the commands import, and let the caches fill, so that children inherit both."""
-    from snnergy.artefacts.files import git_revision
-
-    git_revision()
-    for name, arguments in _SOUND.items():
-        place = Place(folder / name, folder / "scratch")
-        shutil.copytree(corpus, place.folder, dirs_exist_ok=True)
-        modules = place.scratch / "modules"
-        ran = execute(partial(_modules_of, arguments, modules), place)
-        if ran.code:
-            raise AssertionError(f"{' '.join(arguments)} on sound files: {ran.err.decode()} {ran.trace}")
-        _import(modules.read_text().splitlines())
-    shutil.rmtree(folder)
-    gc.freeze()
-
-
-_SOUND = {
-    "compile": ("compile", "nir/maps.nir", "--calibration", "nir/maps.npz", "-o", "out.net"),
-    "simulate": ("simulate", "net/maps.net", "--input", "net/maps.npz", "-o", "out.h5"),
-    "energy": ("energy", "activity/maps.h5", "-o", "report"),
-    "export": ("export", "checkpoint/tiny.pt", "--samples", "1", "-o", "out.nir"),
-    "samples": ("samples", "config/tiny.yaml", "--count", "1", "-o", "out.npz"),
-    "train": ("train", "resume/tiny.yaml", "-o", "resume"),
-}
-
-
-def _modules_of(arguments: Sequence[str], modules: Path) -> int:
-    """Run a command, and list what it has imported."""
-    from snnergy.cli import run
-
-    code = run(arguments)
-    modules.write_text("\n".join(sys.modules))
-    return code
-
-
-def _import(names: Iterable[str]) -> None:
-    import importlib
-    from contextlib import suppress
-
-    for name in names:
-        if not name.startswith(("__", "tests.")):
-            with suppress(Exception):
-                importlib.import_module(name)
-
-
-def few_digits() -> None:
-    """A sixth of the handwritten digits: what is learned does not matter here."""
-    from types import SimpleNamespace
-
-    from snnergy.training.data import digits
-
-    whole = digits.load_digits()
-    digits.load_digits = lambda: SimpleNamespace(target=whole.target[:300], images=whole.images[:300])
-
-
-def work(folder: Path, corpus: Path, seed: int, numbers: Iterable[int], *, name: str = "0") -> None:
-    """Run the cases that no earlier line of the progress file is about, and append theirs."""
-    done = {row["number"] for row in read_progress(folder, seed)}
-    bench = Bench(folder / f"bench-{name}", corpus)
-    with (folder / f"progress-{seed}-{name}.jsonl").open("a") as progress:
-        for number in numbers:
-            if number in done:
-                continue
-            verdict = bench.run(seed, number)
-            row = {
-                "number": number, "format": verdict.case.format, "code": verdict.ran.code,
-                "cpu_s": round(verdict.ran.seconds, 2),
-                "memory_mib": verdict.ran.memory >> 20, "faults": [asdict(fault) for fault in verdict.faults],
-            }  # fmt: skip
-            for fault in verdict.faults:
-                _keep(folder / "failures", bench.place.folder, seed, number, verdict, fault)
-            progress.write(json.dumps(row) + "\n")
-            progress.flush()
+def _share(work: Path, corpus: Path, seed: int, numbers: Sequence[int], name: str) -> None:
+    """Run these cases, as the worker of this name."""
+    bench = Bench(work / f"bench-{name}", corpus)
+    with (work / f"progress-{seed}-{name}.jsonl").open("a") as progress:
+        for first in range(0, len(numbers), _AHEAD):
+            batch = numbers[first : first + _AHEAD]
+            bench.make(seed, batch)
+            for number in filter(bench.is_made, batch):
+                verdict = bench.run(number)
+                progress.write(json.dumps(_row(number, verdict)) + "\n")
+                progress.flush()
+                for fault in verdict.faults:
+                    _keep(work / "failures", bench.place.folder, seed, number, verdict, fault)
     shutil.rmtree(bench.folder)
+
+
+def _row(number: int, verdict: Verdict) -> Row:
+    return {
+        "number": number,
+        "format": verdict.case.format,
+        "code": verdict.ran.code,
+        "cpu_s": round(verdict.ran.seconds, 2),
+        "memory_mib": verdict.ran.memory >> 20,
+        "faults": [asdict(fault) for fault in verdict.faults],
+    }
 
 
 def _keep(failures: Path, files: Path, seed: int, number: int, verdict: Verdict, fault: Fault) -> None:
@@ -225,7 +122,8 @@ def total(rows: Iterable[Row]) -> Row:
     accepted = sum(row["code"] == 0 for row in rows)
     refused = sum(row["code"] == 2 for row in rows)
     most = {key: max((row[key] for row in rows), default=0) for key in ("cpu_s", "memory_mib")}
-    return {"files": len(rows), "accepted": accepted, "refused": refused, **with_fault, **most}
+    unmet = sum(row["code"] == 3 for row in rows)
+    return {"files": len(rows), "accepted": accepted, "refused": refused, "checks_unmet": unmet, **with_fault, **most}
 
 
 def signatures(rows: Iterable[Row]) -> dict[tuple[str, str], list[int]]:

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz import archives, hdf5, raw_bytes, texts
+from tests.fuzz import hdf5, npz, raw_bytes, texts
 from tests.fuzz.canary import Canary
 
 # Of each 64 cases in a row, so many are of a format; training a resumed run takes seconds, all else milliseconds.
 SHARES = {"nir": 14, "net": 13, "samples": 13, "activity": 10, "checkpoint": 8, "config": 5, "resume": 1}
 _TURNS = tuple(name for name, share in SHARES.items() for _ in range(share))
 FORMATS = tuple(SHARES)
+# What a process has imported decides how long a fork of it takes: formats whose commands import training stand apart.
+EXPERIMENTS, NETWORKS = ("checkpoint", "config", "resume"), ("nir", "net", "samples", "activity")
+FAMILIES = (EXPERIMENTS, NETWORKS)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def _samples(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> 
     path = folder / file
     shutil.copy(base, path)
     if rng.random() < 0.88:
-        done = tuple(archives.mutate_samples(rng, path, canary, _times(rng)))
+        done = tuple(npz.mutate(rng, path, canary, _times(rng)))
     else:
         done = _bytes(rng, path, _choose(rng, corpus, "*/*.np*"), _times(rng))
     if base.parent.name == "nir":
@@ -114,11 +117,13 @@ def _activity(rng: random.Random, corpus: Path, folder: Path, canary: Canary) ->
 
 
 def _checkpoint(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> Case:
+    from tests.fuzz import checkpoints  # here, because it brings torch
+
     base = _choose(rng, corpus / "checkpoint", "*.pt")
     path = folder / "case.pt"
     shutil.copy(base, path)
     if rng.random() < 0.85:
-        done = tuple(archives.mutate_torch(rng, path, canary, _times(rng)))
+        done = tuple(checkpoints.mutate(rng, path, canary, _times(rng)))
     else:
         done = _bytes(rng, path, base, _times(rng))
     if rng.random() < 0.7:
@@ -145,13 +150,15 @@ def _config(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> C
 
 
 def _resume(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> Case:
+    from tests.fuzz import checkpoints  # here, because it brings torch
+
     shutil.copytree(corpus / "resume", folder, dirs_exist_ok=True)
     file = rng.choice(("tiny/resume/last.ckpt",) * 5 + ("tiny/resume/best.ckpt", "tiny/config.yaml"))
     path = folder / file
     if path.suffix == ".yaml":
         done = tuple(texts.mutate(rng, path, canary, 1))
     elif rng.random() < 0.85:
-        done = tuple(archives.mutate_torch(rng, path, canary, _times(rng)))
+        done = tuple(checkpoints.mutate(rng, path, canary, _times(rng)))
     else:
         done = _bytes(rng, path, path, _times(rng))
     return Case("resume", file, ("train", "tiny.yaml", "-o", "."), ("tiny",), done)

@@ -1,9 +1,7 @@
-"""Sound files of every format, small, from which cases are made: made once, and again when the code changes."""
+"""Sound files of every format, small, from which cases are made: graphs, networks, recordings, experiments."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -27,27 +25,15 @@ from snnergy.training.data import model_inputs
 from snnergy.training.loop.train import train
 from snnergy.training.model.network import SNNergy
 from tests.energy.activity_files import Edge, Node, write_activity
-from tests.fuzz.child import OURS, ROOT
+from tests.fuzz.child import ROOT
 from tests.neuromorphic import graphs, nets, stock_files
 from tests.snnergy.conftest import TINY
 
 
-def corpus(folder: Path) -> Path:
-    """The folder of the corpus, which is written if it is missing or of other code."""
-    stamp = folder / "of"
-    if not (stamp.is_file() and stamp.read_text() == _digest()):
-        shutil.rmtree(folder, ignore_errors=True)
-        for made in (_graphs, _networks, _activity, _experiments):
-            made(folder)
-        stamp.write_text(_digest())
-    return folder
-
-
-def _digest() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for source in (*OURS, "tests/fuzz") for path in (ROOT / source).rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def write(folder: Path) -> None:
+    """Write everything, each kind of file in a folder of its own."""
+    for made in (_graphs, _networks, _activity, _experiments):
+        made(folder)
 
 
 def _chain(shape: tuple[int, ...], *nodes: nir.NIRNode, out: tuple[int, ...], **metadata: Any) -> nir.NIRGraph:
@@ -186,4 +172,4 @@ def _killed_run(folder: Path, config: Any) -> None:
         shutil.rmtree(folder / "tiny/logs", ignore_errors=True)
         (folder / "tiny.yaml").write_text((folder / "tiny/config.yaml").read_text())
         return
-    raise AssertionError(f"the run ended: {json.dumps(str(folder))}")
+    raise AssertionError(f"the run ended: {folder}")

@@ -41,7 +41,7 @@ def text(rng: random.Random, *, name: bool = False) -> str:
 
 def nearly(rng: random.Random, array: np.ndarray) -> np.ndarray:
     """An array with some of its numbers replaced, in a type that holds them."""
-    value = number(rng)
+    value = array.flat[rng.randrange(array.size)] if array.size and rng.random() < 0.3 else number(rng)
     wide = array.astype(np.result_type(array.dtype, np.asarray(value).dtype)) if rng.random() < 0.6 else array.copy()
     if not wide.size:
         return wide
