@@ -166,7 +166,7 @@ def test_names_of_models_are_names():
 
 
 def test_a_copy_holds_the_same_and_notices_each_changed_bit(tmp_path, monkeypatch):
-    """One bit of every fifth byte, but for the heap of texts: HDF5 has no checksum for it, and can lose its way there."""
+    """One bit of every fifth byte, but for the heap of texts, which has no checksum and can lead HDF5 astray."""
     rng = np.random.default_rng(0)
     first, path = tmp_path / "first.h5", tmp_path / "copy.h5"
     with h5py.File(first, "w") as file, h5py.File(path, "w", **hdf5.CHECKED) as copy:
