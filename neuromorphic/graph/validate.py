@@ -25,7 +25,7 @@ _LARGEST_SIZE = (1 << 31) - 1
 # the float64 weight, its scaled copies and the integer one.
 _BYTES_A_VALUE = 64
 _BYTES_A_PARAMETER = 32
-NODES_MAX, EDGES_MAX = 1_000, 10_000  # of a graph, many times what our largest have: lowering looks at each pair
+NODES_MAX, EDGES_MAX = 3_000, 10_000  # of a graph, many times what our largest have: lowering looks at each pair
 _NESTED = "NIRGraph"
 _KNOWN = {kind.__name__ for kind in RULES}
 

@@ -194,17 +194,17 @@ def test_too_many_edges_are_not_read(spoilt):
 
 
 def test_too_many_nodes_are_not_read(spoilt):
-    path = spoilt(lambda nodes: [nodes.create_group(f"more{i}") for i in range(1001)])
-    with pytest.raises(UserError, match=r"/node/nodes: holds 1,\d+ nodes, 1,000 are allowed"):
+    path = spoilt(lambda nodes: [nodes.create_group(f"more{i}") for i in range(3001)])
+    with pytest.raises(UserError, match=r"/node/nodes: holds 3,\d+ nodes, 3,000 are allowed"):
         read_nir(path)
 
 
-@pytest.mark.parametrize(("nodes", "edges"), [(1001, 0), (0, 10_001)])
+@pytest.mark.parametrize(("nodes", "edges"), [(3001, 0), (0, 10_001)])
 def test_a_graph_of_too_many_parts(nodes, edges):
     graph = graphs.branched()
     graph.nodes |= {f"more{i}": graph.nodes["out"] for i in range(nodes)}
     graph.edges += [("stem", "out")] * edges
-    with pytest.raises(UserError, match=r"graph: [\d,]+ nodes and [\d,]+ edges, 1,000 and 10,000 are allowed"):
+    with pytest.raises(UserError, match=r"graph: [\d,]+ nodes and [\d,]+ edges, 3,000 and 10,000 are allowed"):
         from_graph(graph)
 
 
