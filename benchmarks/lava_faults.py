@@ -271,7 +271,7 @@ def _row(run: int, seed: int, work: Path, spans: dict[str, float]) -> dict[str, 
     draw = np.random.default_rng((seed, run))
     fault = "undisturbed" if run % _UNDISTURBED_EVERY == 0 else list(FAULTS)[draw.integers(1, len(FAULTS))]
     moment = _moment(fault, draw)
-    delay = draw.uniform(0, _WITHIN_S.get(moment, spans.get(moment, 0)))
+    delay = draw.uniform(0, _WITHIN_S.get(moment, spans.get(moment, 0))) if fault != "undisturbed" else 0.0
     stream = "short" if moment == "done" or fault in ("undisturbed", "disk full", "shared memory full") else "long"
     limit = 1024 * int(draw.integers(*_FILE_KIB)) if fault == "file size limited" else -1
     timeout = _timeout(fault, spans, draw)
