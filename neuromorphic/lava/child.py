@@ -23,6 +23,7 @@ from snnergy.neuromorphic.lava.surfacing import Surfacing, surface
 
 # Steps are in lockstep, so that a channel never holds more than the messages of two.
 _CHANNEL_SLOTS = 2
+_KILLED = (os.CLD_KILLED, os.CLD_DUMPED)
 
 
 def main(folder: Path) -> None:
@@ -76,15 +77,17 @@ def _simulate(job: Job) -> None:
     gc.collect()
     gc.freeze()
     configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=graph.models)
+    # Until all have begun, Lava itself reports one that ends with an error, but waits for ever for one that is killed.
+    signal.signal(signal.SIGCHLD, lambda *_: _report_death(job, _KILLED))
     graph.player.create_runtime(run_cfg=configuration, compile_config={"pypy_channel_size": _CHANNEL_SLOTS})
-    signal.signal(signal.SIGCHLD, lambda *_: _report_death(job))
+    signal.signal(signal.SIGCHLD, lambda *_: _report_death(job, (*_KILLED, os.CLD_EXITED)))
     graph.player.run(condition=RunSteps(num_steps=job.schedule.lava_steps))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-def _report_death(job: Job) -> None:
-    """A simulation process has ended during the run, which none does on its own."""
+def _report_death(job: Job, how_ended: tuple[int, ...]) -> None:
+    """A simulation process has ended during the run, which none does on its own; report it if in one of these ways."""
     ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    if ended is not None:
+    if ended is not None and ended.si_code in how_ended:
         how = "was killed by signal" if ended.si_code != os.CLD_EXITED else "exited with status"
         surface(job.failure, f"simulation process {ended.si_pid} {how} {ended.si_status} during the run\n")

@@ -177,6 +177,15 @@ def test_an_exception_while_building_comes_back_with_its_traceback(tmp_path):
     begun.assert_nothing_left()
 
 
+def test_an_exception_while_processes_start_comes_back_with_its_traceback(tmp_path):
+    begun = Begun(20, tmp_path)
+    with pytest.raises(BackendFailed, match=r"Traceback[\s\S]*FileNotFoundError.*0\.s\.npy"), begun.guarded:
+        begun.prepare()
+        begun.job.record(0, "s").unlink()
+        begun.execute()
+    begun.assert_nothing_left()
+
+
 def test_a_run_ends_at_its_time_out(tmp_path):
     begun, since = Begun(100_000, tmp_path), time.monotonic()
     with pytest.raises(BackendFailed, match=re.escape("did not finish 100003 steps within 4 s")), begun.guarded:
@@ -207,6 +216,23 @@ def test_a_killed_process_ends_the_run(victim, said, tmp_path):
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     with pytest.raises(BackendFailed, match=said), begun.guarded:
+        begun.prepare()
+        begun.execute()
+    killer.join(10)
+    begun.assert_nothing_left()
+
+
+def test_a_process_that_is_killed_while_others_start_ends_the_run(tmp_path):
+    begun = Begun(20, tmp_path)
+
+    def kill():
+        while not begun.guarded.group or len(members(begun.guarded.group)) < 4:
+            time.sleep(0.002)
+        os.kill(max(members(begun.guarded.group)), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    with pytest.raises(BackendFailed, match="was killed by signal 9"), begun.guarded:
         begun.prepare()
         begun.execute()
     killer.join(10)
