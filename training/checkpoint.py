@@ -151,16 +151,16 @@ def _refuse_misfits(path: Path, network: SNNergy, weights: Any) -> None:
     if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
         raise UserError(f"{path}: state_dict is not a dict of tensors; {_MAKE_ANOTHER}")
     wanted = network.state_dict()
-    lines = [f"{path}: weight {name} is missing" for name in sorted(wanted.keys() - weights.keys())]
-    lines += [
+    lines = [
         f"{path}: weight {word(name)} is not in the network that its config describes"
-        for name in weights.keys() - wanted.keys()
+        for name in sorted(weights.keys() - wanted.keys(), key=str)
     ]
     for name, tensor in wanted.items():
         if name in weights:
             lines += [f"{path}: weight {name} {line}" for line in _misfit(weights[name], tensor)]
+    lines += [f"{path}: weight {name} is missing" for name in sorted(wanted.keys() - weights.keys())]
     if lines:
-        raise UserError([*lines, f"{path}: weights and config do not belong together; {_MAKE_ANOTHER}"])
+        raise UserError([f"{path}: weights and config do not belong together; {_MAKE_ANOTHER}", *lines])
 
 
 def _misfit(found: torch.Tensor, wanted: torch.Tensor) -> Iterator[str]:

@@ -93,7 +93,7 @@ def test_a_verification_that_fails_exits_3_and_leaves_no_activity(cli, tiny, tmp
     found = module.Verification(samples=2, nodes=9, values_compared=100, mismatches={"stage1.video.spds.out": 7})
     asked = {}
 
-    def verify(_net, samples, *, timeout_s):
+    def verify(_net, samples, *, timeout_s, memory):
         asked.update({name: len(array) for name, array in samples.arrays.items()}, timeout_s=timeout_s)
         return found
 
