@@ -18,6 +18,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.fuzz import cases
 from tests.fuzz.canary import Canary, Watch
@@ -100,7 +101,7 @@ class Bench:
         for folder in (place.folder, place.scratch):
             shutil.rmtree(folder, ignore_errors=True)
         fields = json.loads((made / "case.json").read_text())
-        case = cases.Case(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
+        case = cases.Case(**{key: _frozen(value) for key, value in fields.items()})
         (made / "case").rename(place.folder)
         place.scratch.mkdir()
         shutil.rmtree(made)
@@ -112,7 +113,11 @@ class Bench:
         return Verdict(case, ran, tuple(judge(ran, place, before, case.outputs, touched, case.arguments[0])))
 
 
-def warm(work: Path, formats: Sequence[str]) -> Path:
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def warm(work: Path, formats: tuple[str, ...]) -> Path:
     """Import what the commands for files of these formats import, and let the caches fill; returns the corpus.
 
     The corpus is written if it is missing, or of other code; then everything found with that code goes as well.

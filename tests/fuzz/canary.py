@@ -58,7 +58,7 @@ class Watch:
 
     def events(self) -> set[str]:
         """Names of the files that were touched since the last call."""
-        found = set()
+        found: set[str] = set()
         while True:
             try:
                 data = os.read(self._queue, 65536)

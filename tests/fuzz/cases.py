@@ -73,7 +73,7 @@ def _hdf5(rng: random.Random, base: Path, path: Path, canary: Canary) -> tuple[s
 
 
 def _nir(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> Case:
-    base = _choose(rng, corpus / "nir", *(["*.nir"] if rng.random() < 0.2 else ["[!t]*.nir"]))
+    base = _choose(rng, corpus / "nir", *(["*.nir"] if rng.random() < 0.1 else ["[!t]*.nir"]))
     done = _hdf5(rng, base, folder / "case.nir", canary)
     arguments = ["compile", "case.nir", "-o", "out.net"]
     if rng.random() < 0.5:

@@ -102,9 +102,10 @@ def execute(command: Callable[[], int], place: Place, *, cpu_s: int = CPU_S) -> 
 
 def _report(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
-    except ValueError:
+        report: dict[str, Any] = json.loads(path.read_text())
+    except ValueError:  # a signal ended the child before it wrote one
         return {}
+    return report
 
 
 def _live(command: Callable[[], int], place: Place, cpu_s: int) -> NoReturn:

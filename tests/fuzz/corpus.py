@@ -26,6 +26,7 @@ from snnergy.training.loop.train import train
 from snnergy.training.model.network import SNNergy
 from tests.energy.activity_files import Edge, Node, write_activity
 from tests.fuzz.child import ROOT
+from tests.fuzz.values import Array
 from tests.neuromorphic import graphs, nets, stock_files
 from tests.snnergy.conftest import TINY
 
@@ -52,10 +53,10 @@ def _graphs(folder: Path) -> None:
     target.mkdir(parents=True)
     rng = np.random.default_rng(0)
 
-    def full(value: float, *shape: int) -> np.ndarray:
+    def full(value: float, *shape: int) -> Array:
         return np.full(shape or (4,), value, np.float32)
 
-    def numbers(*shape: int) -> np.ndarray:
+    def numbers(*shape: int) -> Array:
         return rng.normal(0, 0.5, shape).astype(np.float32)
 
     small = {

@@ -11,6 +11,7 @@ import os
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from tests.fuzz.canary import Canary, Watch
 from tests.fuzz.child import Place, execute
@@ -30,7 +31,7 @@ def categories(folder: Path, code: str) -> list[str]:
     watch = Watch(canary.folder)
     place = Place(folder / "case", folder / "scratch")
     (place.folder / "given").write_text("given")
-    names = {"canary": canary, "os": os, "sys": sys, "no": refuse}
+    names: dict[str, Any] = {"canary": canary, "os": os, "sys": sys, "no": refuse}
     exec(f"def body():\n{textwrap.indent(code, '    ')}", names)
     before = contents(place)
     ran = execute(names["body"], place, cpu_s=1)

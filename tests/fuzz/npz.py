@@ -41,8 +41,9 @@ def mutate(rng: random.Random, path: Path, canary: Canary, times: int) -> list[s
     return done
 
 
-def _array(content: bytes) -> np.ndarray:
-    return np.load(io.BytesIO(content), allow_pickle=False)
+def _array(content: bytes) -> values.Array:
+    array: values.Array = np.load(io.BytesIO(content), allow_pickle=False)
+    return array
 
 
 def _bytes_of(array: Any, *, pickled: bool = False) -> bytes:

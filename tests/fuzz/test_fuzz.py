@@ -6,10 +6,15 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.fuzz import cases
 from tests.fuzz.child import ROOT
 
 FILES = 128
+
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the watch over files is Linux' inotify")
 
 
 def test_formats_take_turns():

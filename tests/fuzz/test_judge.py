@@ -11,6 +11,8 @@ import pytest
 from tests.fuzz.child import CPU_S, ROOT, Place, Ran
 from tests.fuzz.judge import judge
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the watch over files is Linux' inotify")
+
 FAKES = {
     "nothing": ([], "return no()"),
     "accepted": ([], "open('out', 'w').close()\nreturn 0"),

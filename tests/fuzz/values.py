@@ -8,6 +8,9 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
 
 NUMBERS: tuple[Any, ...] = (
     0, -1, 1, 2, 3, 17, 255, 256, 4096, 32768, 65536, 10**6, 10**9, 2**31 - 1, 2**31, -(2**31), 2**32, 2**62, 2**63 - 1,
@@ -39,7 +42,7 @@ def text(rng: random.Random, *, name: bool = False) -> str:
     return chosen.replace("\x00", "0").replace("\ud800", "?") or "."
 
 
-def nearly(rng: random.Random, array: np.ndarray) -> np.ndarray:
+def nearly(rng: random.Random, array: Array) -> Array:
     """An array with some of its numbers replaced, in a type that holds them."""
     value = array.flat[rng.randrange(array.size)] if array.size and rng.random() < 0.3 else number(rng)
     wide = array.astype(np.result_type(array.dtype, np.asarray(value).dtype)) if rng.random() < 0.6 else array.copy()
@@ -51,7 +54,7 @@ def nearly(rng: random.Random, array: np.ndarray) -> np.ndarray:
     return wide
 
 
-def reshaped(rng: random.Random, array: np.ndarray) -> np.ndarray:
+def reshaped(rng: random.Random, array: Array) -> Array:
     """The same numbers in another shape, or fewer of them, or none."""
     kind = rng.randrange(8)
     if kind == 0:
@@ -71,7 +74,7 @@ def reshaped(rng: random.Random, array: np.ndarray) -> np.ndarray:
     return array.reshape((1,) * rng.choice((3, 12, 32 - array.ndim)) + array.shape)
 
 
-def retyped(rng: random.Random, array: np.ndarray) -> Any:
+def retyped(rng: random.Random, array: Array) -> Any:
     """The same numbers in another type, or a type of its own."""
     kind = rng.random()
     if kind < 0.6:
