@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from h5py import h5a, h5d, h5g, h5i, h5l, h5o, h5p, h5s, h5t, h5z
 
 from snnergy.artefacts.budget import memory, size_text
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.trial import survived
 
 # What h5py raises over wrong bytes, and over types that numpy does not have.
 FAULTS = (
@@ -31,13 +33,14 @@ FAULTS = (
 # The oldest format whose object headers have checksums: HDF5 1.10 of 2016 reads it.
 CHECKED: dict[str, Any] = {"libver": ("v110", "v110")}
 
-_OBJECTS_MAX = 50_000  # looking at so many takes seconds; the largest network of ours has 2,000
+_OBJECTS_MAX = 50_000  # reading so many takes seconds; the largest network of ours has 2,000
 _DEPTH_MAX = 16
 _NAME_MAX = 1000  # bytes
 _DEFLATE_MAX = 1032  # times smaller: the best that deflate can do, and more than LZF can
 _UNSTORED_MAX = 1 << 20  # bytes that a dataset may declare beyond that
 _WHOLE_SHARE = 0.5  # of the budget, for all that a file holds, and for one chunk of it
 _FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FILTER_LZF}
+_SMALL = 1 << 16  # bytes of a dataset that is tried out whole
 _TEXT_BYTES_AT_ONCE = 64 << 20
 _BRIEF = 200  # characters of a library's message
 _READABLE = {h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM}
@@ -59,6 +62,8 @@ def opened(path: Path, next_step: str, *, title: str = "readable HDF5 file", who
     Raises:
         UserError: it is not HDF5, is damaged, or holds something of what is refused here; all of it at once.
     """
+    if death := deadly(path):
+        raise UserError(f"{path}: is damaged, HDF5 does not survive reading it ({death}); {next_step}")
     try:
         file = h5py.File(path, "r")
     except FAULTS as error:
@@ -72,6 +77,42 @@ def opened(path: Path, next_step: str, *, title: str = "readable HDF5 file", who
         if look.violations:
             raise UserError(look.violations)
         yield file
+
+
+def deadly(path: Path) -> str:
+    """What HDF5 dies of when it reads the file, empty where it does not: wrong bytes can crash it, or hold it for ever.
+
+    All but the arrays of numbers is read in a child first, once a process for each state of a file.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return _deadly(str(path), (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@lru_cache(maxsize=64)
+def _deadly(path: str, _: tuple[int, ...]) -> str:
+    return survived(lambda: _read_all_but_numbers(path), memory())
+
+
+def _read_all_but_numbers(path: str) -> None:
+    with h5py.File(path, "r") as file:
+        look = _Look(path, "")
+        look.around(file)
+        if look.violations:
+            return
+        stack: list[h5py.Group | h5py.Dataset] = [file]
+        while stack:
+            node = stack.pop()
+            for name in node.attrs:
+                with suppress(Unreadable):
+                    read_attribute(node.attrs, name)
+            if isinstance(node, h5py.Group):
+                stack += node.values()
+            elif _is_variable(node.id.get_type()) or node.id.get_storage_size() < _SMALL:
+                with suppress(Unreadable):
+                    read_dataset(node)
 
 
 @dataclass
@@ -183,7 +224,8 @@ def copy_with_checksums(source: h5py.Group, target: h5py.Group) -> None:
             copy_with_checksums(node, target.create_group(name))
             continue
         if node.shape and node.size:
-            storage = {"chunks": node.chunks or True, "compression": "gzip", "shuffle": True, "fletcher32": True}
+            packed = {"compression": "gzip", "shuffle": True, "fletcher32": True}
+            storage = {} if node.dtype.hasobject else packed  # no filter takes texts of variable length
             copied = target.create_dataset(name, data=node[()], dtype=node.dtype, **storage)
         else:
             plan = h5p.create(h5p.DATASET_CREATE)

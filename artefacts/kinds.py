@@ -47,6 +47,10 @@ def recognise(path: Path) -> Kind | None:
         import h5py  # here, so that a missing file is said without it
 
         if h5py.is_hdf5(path):
+            from snnergy.artefacts.hdf5 import deadly
+
+            if deadly(path):
+                return None
             with h5py.File(path, "r") as file:
                 return _of_hdf5(file)
         if zipfile.is_zipfile(path):

@@ -101,7 +101,10 @@ def read_samples(path: Path, shapes: Mapping[str, Shape], *, time_last: bool = F
     """
     arrays, found = _load(path, shapes)
     if time_last:
-        arrays = {name: None if array is None else np.moveaxis(array, -1, 0) for name, array in arrays.items()}
+        arrays = {
+            name: array if array is None or not array.ndim else np.moveaxis(array, -1, 0)
+            for name, array in arrays.items()
+        }
     return checked(arrays, shapes, found if labels is None else labels, str(path))
 
 

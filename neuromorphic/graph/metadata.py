@@ -21,6 +21,7 @@ from snnergy.neuromorphic.limits import GRADED_BITS_MAX
 
 _TEXT_MAX = 300  # characters of a role or a modality, which stand in tables and plots
 _LABEL_MAX = 1 << 20
+SMALLEST, LARGEST = 1e-15, 1e15  # of a time step or a scale, so that products with parameters stay finite
 
 
 def metadata_violations(nodes: Mapping[str, Any], graph: Mapping[str, Any]) -> list[str]:
@@ -39,7 +40,12 @@ def _wrong(metadata: Mapping[str, Any], checks: Mapping[str, Callable[[Any], str
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    if isinstance(value, np.ndarray):
+        if value.size != 1:
+            return f"an array of shape {value.shape}"
+        value = value.item()
+    beginning = value[: _TEXT_MAX + 1] if isinstance(value, str | bytes) else value  # not all of a megabyte
+    text = repr(beginning)
     return text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]}…"
 
 
@@ -54,7 +60,8 @@ def _number(value: Any) -> float | None:
 
 def _positive(value: Any) -> str:
     number = _number(value)
-    return "" if number is not None and number > 0 else "a finite number above 0"
+    fits = number is not None and SMALLEST <= number <= LARGEST
+    return "" if fits else f"a number above 0, within {SMALLEST:g}..{LARGEST:g}"
 
 
 def _whole(low: int, high: int) -> Callable[[Any], str]:

@@ -19,7 +19,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import FAULTS, Unreadable, opened, read_dataset
 from snnergy.artefacts.kinds import NIR, require
 from snnergy.neuromorphic.graph.nodes import RULES
-from snnergy.neuromorphic.graph.validate import type_violations
+from snnergy.neuromorphic.graph.validate import EDGES_MAX, NODES_MAX, type_violations
 
 _REMAKE = "write the file again with nir 1.0.8"
 _TYPES = {kind.__name__: kind for kind in RULES}
@@ -49,6 +49,8 @@ class _Reader:
         groups = root.get("nodes") if isinstance(root, h5py.Group) else None
         if not isinstance(groups, h5py.Group):
             raise UserError(f"{self.name}: HDF5, but not a NIR graph (no /node/nodes); {_REMAKE}")
+        if len(groups) > NODES_MAX:
+            raise UserError(f"{self.name}: /node/nodes: holds {len(groups):,} nodes, {NODES_MAX:,} are allowed")
         types = {name: self._type(name, group) for name, group in groups.items()}
         unknown = type_violations({name: kind for name, kind in types.items() if kind})
         self.violations += [f"{self.name}: {violation}" for violation in unknown]
@@ -100,6 +102,9 @@ class _Reader:
             return None
 
     def _edges(self, root: h5py.Group) -> list[tuple[str, str]]:
+        if "edges" in root and getattr(root["edges"], "size", 0) > 2 * EDGES_MAX:
+            self._refuse("/node/edges", f"holds more than {EDGES_MAX:,} edges")
+            return []
         stored = np.asarray(self._member("/node/edges", root["edges"]) if "edges" in root else np.empty((0, 2)))
         if stored.size == 0:
             return []

@@ -8,6 +8,7 @@ import nir
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic.graph.metadata import LARGEST, SMALLEST
 from snnergy.neuromorphic.graph.nodes import rule_of
 
 # Published reference graphs that store no dt were written with this step (NIR paper, Pedersen et al. 2024).
@@ -22,11 +23,14 @@ def choose_dt(graph: nir.NIRGraph, dt: float | None) -> tuple[float, str]:
         dt: what the user asks for; None leaves the choice to the graph.
 
     Raises:
-        UserError: `dt` is not above 0.
+        UserError: `dt` is not within its range above 0.
     """
     if dt is not None:
-        if not dt > 0:
-            raise UserError(f"dt {dt}: must be above 0; give the step the time constants were written for")
+        if not SMALLEST <= dt <= LARGEST:
+            raise UserError(
+                f"dt {dt}: must be above 0, within {SMALLEST:g}..{LARGEST:g}; give the step the time constants were "
+                "written for"
+            )
         return dt, "given"
     if "dt" in graph.metadata:
         return float(graph.metadata["dt"]), "from the file's metadata"

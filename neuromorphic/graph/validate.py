@@ -25,6 +25,7 @@ _LARGEST_SIZE = (1 << 31) - 1
 # the float64 weight, its scaled copies and the integer one.
 _BYTES_A_VALUE = 64
 _BYTES_A_PARAMETER = 32
+NODES_MAX, EDGES_MAX = 3_000, 10_000  # of a graph, many times what our largest have: lowering looks at each pair
 _NESTED = "NIRGraph"
 _KNOWN = {kind.__name__ for kind in RULES}
 
@@ -42,6 +43,8 @@ def type_violations(types: dict[str, str]) -> list[str]:
 
 def structure_violations(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> list[str]:
     """A line for each edge and node, all of known types, that is out of place."""
+    if len(nodes) > NODES_MAX or len(edges) > EDGES_MAX:
+        return [f"{len(nodes):,} nodes and {len(edges):,} edges, {NODES_MAX:,} and {EDGES_MAX:,} are allowed"]
     found = [f"node {name!r} {problem}; rename it" for name in nodes if (problem := name_problem(name))]
     for a, b in edges:
         found += [f"edge {a!r} → {b!r} is dangling: there is no node {end!r}" for end in (a, b) if end not in nodes]

@@ -22,14 +22,24 @@ _KEPT, _COMPARED, _INTERPRETED = 8, 32, 12
 
 
 def calibrate(source: NirSource, samples: Samples) -> Calibration:
-    """Run the float oracle on `samples` and keep every neuron's output, flattened to `(N, T, neurons)`."""
+    """Run the float oracle on `samples` and keep every neuron's output, flattened to `(N, T, neurons)`.
+
+    Raises:
+        UserError: that takes more memory than is allowed, or a value leaves single precision.
+    """
     _refuse_excess(source, samples)
     parts: dict[str, list[Tensor]] = {}
     for first in range(0, len(samples), _BATCH):
         batch = {name: array[first : first + _BATCH] for name, array in samples.arrays.items()}
-        values = interpret(source, batch).values
-        values |= {name: torch.from_numpy(np.asarray(array, np.float32)) for name, array in batch.items()}
+        with np.errstate(over="ignore"):
+            batch = {name: np.asarray(array, np.float32) for name, array in batch.items()}
+        values = {name: torch.from_numpy(array) for name, array in batch.items()} | interpret(source, batch).values
         for name, value in values.items():
+            if not value.isfinite().all():
+                raise UserError(
+                    f"{source.name}: node {name!r}: leaves single precision on the calibration samples; scale the "
+                    "samples, or the weights before it, down"
+                )
             parts.setdefault(name, []).append(value.flatten(2))
     # Node by node, so that only one of them is there twice.
     return Calibration({name: torch.cat(parts.pop(name)) for name in tuple(parts)})

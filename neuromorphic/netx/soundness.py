@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from snnergy.artefacts.budget import refuse_excess, refuse_work
+from snnergy.artefacts.display import listed
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import name_problem
 from snnergy.neuromorphic.cost import products
@@ -77,6 +78,7 @@ def _structure(net: QuantNet) -> Iterator[str]:
             yield f"the name {name!r} {problem}; give another"
     if not net.inputs or not net.outputs:
         yield f"{len(net.inputs)} inputs and {len(net.outputs)} outputs; a network has one of each at least"
+    known_names = listed(sorted(names))
     known = {port.name for port in net.inputs}
     incoming: dict[str, list[QuantSynapse]] = defaultdict(list)
     for synapse in net.synapses:
@@ -86,7 +88,7 @@ def _structure(net: QuantNet) -> Iterator[str]:
             if synapse.source not in known:
                 yield (
                     f"{synapse.source} → {synapse.target}: no input or earlier population {synapse.source!r}; "
-                    f"the file has {sorted(names)}"
+                    f"the file has {known_names}"
                 )
         known.add(population.name)
     populations = {population.name for population in net.populations}
@@ -94,6 +96,6 @@ def _structure(net: QuantNet) -> Iterator[str]:
         label = f"{synapse.source} → {synapse.target}"
         yield from (f"{label}: {problem}" for problem in geometry_problems(synapse.operator))
         if synapse.target not in populations:
-            yield f"{label}: no population {synapse.target!r}; the file has {sorted(names)}"
+            yield f"{label}: no population {synapse.target!r}; the file has {known_names}"
         if synapse.delay < 0 or synapse.balance < 0:
             yield f"{label}: delay {synapse.delay} and balance {synapse.balance} must not be negative"

@@ -160,6 +160,7 @@ def _pair(layer: Fields, name: str) -> Pair:
     value = layer.integers(name).reshape(-1)
     if value.size not in (1, 2):
         layer.refuse(name, f"{value.size} values; expected one, or one for height and one for width")
+        return 1, 1
     return int(value[0]), int(value[-1])
 
 

@@ -25,6 +25,7 @@ from snnergy.neuromorphic.passes.infra import Condition, Pass
 # Sums of sums of linear nodes have as many ways through them as the product of their numbers.
 _WAYS_MAX = 1024
 _BYTES_AN_ENTRY = 16  # float64, and the one that it was made from
+_LARGEST = 1e60  # of a fused weight or bias: products with a membrane's gain and an input's scale are still finite
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ class Fuse(Pass[NirSource, FusedGraph]):
         """`ir` with what arrives at each neuron.
 
         Raises:
-            UserError: two branches that are one, a bias that a Delay would have to hold back, or a readout that feeds
-                a neuron.
+            UserError: two branches that are one, a bias that a Delay would have to hold back, a readout that feeds a
+                neuron, or weights whose product is too large.
         """
         leaving: dict[str, Arrival] = {}
         arrivals: dict[str, Arrival] = {}
@@ -113,8 +114,10 @@ class Fuse(Pass[NirSource, FusedGraph]):
                 continue
             arrival = _summed(name, [leaving[pred] for pred in ir.preds[name]])
             if isinstance(rule, LinearRule):
-                leaving[name] = _through(name, ir, rule, arrival)
-                entries += sum(_entries(branch) for branch in leaving[name].branches)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    leaving[name] = _through(name, ir, rule, arrival)
+                _refuse_beyond(name, leaving[name])
+                entries += sum(_numbers(branch).size for branch in leaving[name].branches)
                 refuse_excess(f"node {name!r}: {entries:,} weights of fused layers", entries * _BYTES_AN_ENTRY)
             elif rule.kind == "output":
                 outputs.append(_output(name, arrival, arrivals))
@@ -125,15 +128,21 @@ class Fuse(Pass[NirSource, FusedGraph]):
         return FusedGraph(ir, arrivals, tuple(outputs))
 
 
-def _entries(branch: Branch) -> int:
+def _numbers(branch: Branch) -> FloatArray:
+    """Gain or weights of a branch, none for the identity."""
     operator = branch.operator
-    return (
-        0
-        if operator is None
-        else operator.gain.size
-        if isinstance(operator, operators.Diagonal)
-        else operator.weight.size
-    )
+    if operator is None:
+        return np.empty(0)
+    return operator.gain if isinstance(operator, operators.Diagonal) else operator.weight
+
+
+def _refuse_beyond(name: str, arrival: Arrival) -> None:
+    for numbers in (arrival.bias, *map(_numbers, arrival.branches)):
+        if not (numbers.min(initial=0) >= -_LARGEST and numbers.max(initial=0) <= _LARGEST):  # a NaN is neither
+            raise UserError(
+                f"node {name!r}: fused with the linear nodes before it, its weights or biases exceed {_LARGEST:g}; "
+                "scale them down"
+            )
 
 
 def _summed(name: str, incoming: list[Arrival]) -> Arrival:

@@ -59,6 +59,7 @@ _FINE_EXPONENT = 4
 _CURRENT_HEADROOM = 2.0
 # Without calibration a readout is assumed to integrate no longer than this many steps.
 _UNCALIBRATED_STEPS = 64
+_FINEST = 1e-200  # of a weight: a smaller one counts as this, so that a scale is finite
 _STATE_RANGE = STATE_MAX >> ALIGN_SHIFT
 
 
@@ -171,7 +172,7 @@ def _quantize_population(
     sources = None
     if calibration is not None:
         sources = [torch.round(calibration.values[s.source] / steps.get(s.source, 1.0)) for s in synapses]
-    peaks = [float(np.abs(w).max()) or 1.0 for w in weights]
+    peaks = [max(float(np.abs(w).max()) or 1.0, _FINEST) for w in weights]
     ceiling = _register_ceiling(population, synapses, weights, sources, ports)
     wanted = WEIGHT_MANTISSA_MAX * (1 << (0 if stock else _FINE_EXPONENT)) / max(peaks)
     base = min(wanted, ceiling)
@@ -195,7 +196,7 @@ def _quantize_population(
 
 def _filling_exponent(peak: float) -> int:
     """The smallest exponent at which a weight of `peak` chip units has an 8-bit mantissa."""
-    needed = math.ceil(math.log2(peak / WEIGHT_MANTISSA_MAX) - 1e-9)
+    needed = math.ceil(math.log2(max(peak, _FINEST) / WEIGHT_MANTISSA_MAX) - 1e-9)
     return max(WEIGHT_EXPONENT_MIN, min(needed, WEIGHT_EXPONENT_MAX))
 
 

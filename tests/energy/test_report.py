@@ -33,7 +33,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_the_folder_is_complete(written: tuple[EnergyReport, Path]) -> None:
     names = {str(path.relative_to(written[1])) for path in written[1].rglob("*") if path.is_file()}
     plots = ("energy_by_stage", "energy_over_samples", "firing_rates", "spikes_over_time")
-    tables = {"report.html", "energy.json", "energy.csv", "firing_rates.csv"}
+    tables = {"report.html", "energy.json", "energy.csv", "firing_rates.csv", ".snnergy"}
     assert names == tables | {f"plots/{name}.svg" for name in plots}
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import stat
 import unicodedata
@@ -26,6 +27,7 @@ CATEGORIES = ("internal_errors", "code_run", "foreign_files", "over_budget", "le
 _EXPECTED = (0, 2, 3)  # done, refused, a check did not hold
 _LINES, _CHARACTERS = 12, 20_000
 _HASHED = 64 << 20
+_PROGRESS = re.compile(r"\w+ing .+: (\d+ of \d+, )?\d+ s")  # what a log gets of work that takes half a minute
 
 Contents = Mapping[str, str]
 
@@ -157,7 +159,7 @@ def _messages(ran: Ran, command: str) -> list[Fault]:
     faults = []
     if len(lines) > _LINES or len(text) > _CHARACTERS:
         faults.append(Fault("unclear", f"{command}: more than {_LINES} lines or {_CHARACTERS} characters"))
-    strange = [line for line in lines if not line.startswith("snnergy")]
+    strange = [line for line in lines if not line.startswith("snnergy") and not _PROGRESS.fullmatch(line)]
     if ran.code == 2 and strange:
         faults.append(Fault("unclear", f"{command}: a line that is not ours: {strange[0].strip()[:60]}"))
     if ran.code == 2 and not lines:

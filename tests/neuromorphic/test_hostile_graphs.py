@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import resource
 import shutil
+import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -175,11 +177,85 @@ def test_a_small_file_of_many_zeros(tmp_path):
 
 def test_as_many_messages_as_one_can_read(tmp_path):
     graph = graphs.branched()
-    graph.edges += [(f"no{i}", "out") for i in range(20_000)]
+    graph.edges += [(f"no{i}", "out") for i in range(9_000)]
     with pytest.raises(UserError) as refused:
         from_graph(graph)
-    assert len(refused.value.violations) >= 20_000
+    assert len(refused.value.violations) >= 9_000
     assert len(str(refused.value).splitlines()) == 11
+
+
+def test_too_many_edges_are_not_read(spoilt):
+    def many(nodes: h5py.Group) -> None:
+        del nodes.parent["edges"]
+        nodes.parent["edges"] = np.full((10_001, 2), b"a")
+
+    with pytest.raises(UserError, match=r"/node/edges: holds more than 10,000 edges"):
+        read_nir(spoilt(many))
+
+
+def test_too_many_nodes_are_not_read(spoilt):
+    path = spoilt(lambda nodes: [nodes.create_group(f"more{i}") for i in range(3001)])
+    with pytest.raises(UserError, match=r"/node/nodes: holds 3,\d+ nodes, 3,000 are allowed"):
+        read_nir(path)
+
+
+@pytest.mark.parametrize(("nodes", "edges"), [(3001, 0), (0, 10_001)])
+def test_a_graph_of_too_many_parts(nodes, edges):
+    graph = graphs.branched()
+    graph.nodes |= {f"more{i}": graph.nodes["out"] for i in range(nodes)}
+    graph.edges += [("stem", "out")] * edges
+    with pytest.raises(UserError, match=r"graph: [\d,]+ nodes and [\d,]+ edges, 3,000 and 10,000 are allowed"):
+        from_graph(graph)
+
+
+def test_a_long_value_of_metadata_is_not_written_out_before_it_is_cut(spoilt):
+    def change(nodes: h5py.Group) -> None:
+        text = nodes.create_dataset("stem/metadata/modality", (1,), "S20000000", chunks=(1,), compression="gzip")
+        text[0] = b"\xff" * 20_000_000
+
+    tracemalloc.start()
+    with pytest.raises(UserError, match="metadata modality is"):
+        read_nir(spoilt(change))
+    assert tracemalloc.get_traced_memory()[1] < 70_000_000
+    tracemalloc.stop()
+
+
+def lowered(*layers: nir.NIRNode, **metadata: float) -> nir.NIRGraph:
+    nodes = [nir.Input({"input": np.array([3])}), *layers, graphs.lif((3,)), nir.Output({"output": np.array([3])})]
+    nodes[0].metadata |= {"value_class": "binary"}
+    names = [f"n{i}" for i in range(len(nodes))]
+    return nir.NIRGraph(dict(zip(names, nodes, strict=True)), list(pairwise(names)), {"dt": 1.0} | metadata)
+
+
+def test_factors_whose_product_leaves_the_floats():
+    scales = [nir.Scale(scale=np.full(3, 1e15)) for _ in range(25)]
+    with pytest.raises(UserError, match=r"node 'n4': fused with the linear nodes before it, .* exceed 1e\+60"):
+        compile(lowered(*scales))
+
+
+def test_a_weight_below_every_float_has_an_exponent():
+    tiny, threshold = nir.Linear(weight=np.full((3, 3), 1e-315)), graphs.lif((3,), threshold=1e15)
+    assert not compile(lowered(tiny, threshold)).net.synapses[0].operator.weight.any()
+
+
+@pytest.mark.parametrize("dt", [np.inf, 1e16, 1e-16])
+def test_a_time_step_out_of_range(dt):
+    with pytest.raises(UserError, match=r"dt .*: must be above 0, within 1e-15..1e\+15"):
+        compile(lowered(), dt=dt)
+    with pytest.raises(UserError, match=r"metadata dt is .*; must be a number above 0, within"):
+        compile(lowered(dt=dt))
+
+
+def test_a_time_constant_below_every_float():
+    neurons = nir.CubaLIF(*(np.full(3, x) for x in (5e-324, 2.0, 0.0, 0.0, 1.0, 1.0)))
+    with pytest.raises(UserError, match=r"is shorter than dt 1"):
+        compile(lowered(neurons))
+
+
+def test_calibration_that_leaves_single_precision():
+    samples = np.full((2, 4, 3), 1e308)
+    with pytest.raises(UserError, match=r"node 'n0': leaves single precision on the calibration samples"):
+        compile(lowered(), calibration=samples)
 
 
 def test_a_sound_file_is_read_as_before(spoilt, tmp_path):

@@ -154,3 +154,9 @@ def test_arrays_of_the_other_byte_order_are_samples(tmp_path: Path) -> None:
 def test_an_array_that_fits_is_not_copied() -> None:
     x = np.zeros((2, 3, 4), np.uint8)
     assert np.shares_memory(as_samples(x, {"audio": (1, 4)}).arrays["audio"], x)
+
+
+def test_a_single_number_has_no_time_axis(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.float32(1))
+    with pytest.raises(UserError, match=r"shape \(\), the network takes"):
+        read_samples(tmp_path / "x.npy", shapes_of((AUDIO,)), time_last=True)

@@ -186,3 +186,11 @@ def test_num_layers_must_leave_neurons(tmp_path):
     for layers, message in ((0, "at least 1"), (1, "no layer of neurons")):
         with pytest.raises(UserError, match=message):
             read_netx(tmp_path / "m.net", num_layers=layers)
+
+
+def test_a_stride_of_no_numbers(tmp_path):
+    with chain_file(tmp_path / "m.net") as file:
+        del file["layer/1/stride"]
+        file["layer/1/stride"] = np.zeros(0)
+    with pytest.raises(UserError, match="/layer/1/stride: 0 values; expected one, or one for height and one for"):
+        read_netx(tmp_path / "m.net")

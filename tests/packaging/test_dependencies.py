@@ -19,7 +19,8 @@ NOT_IMPORTED = {
     "lava": {"lava-dl"},  # stock netx, for a user who compares files with it
 }
 # Package → distribution, where several distributions hold parts of the package or not every environment has it.
-DISTRIBUTIONS = {"lava": "lava-nc", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+# pydantic pins its core, and documents an error of it for validators.
+DISTRIBUTIONS = {"lava": "lava-nc", "pydantic_core": "pydantic", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 
 
 def declared(extra: str | None) -> set[str]:

@@ -9,6 +9,8 @@ import yaml
 LARGEST = 1 << 16  # bytes; a written-out experiment has two thousand
 _DEEPEST = 16
 _LONGEST_INTEGER = 1 << 63
+# What the parser raises, and its constructors of a tag (!!int, !!timestamp) over a text of another kind.
+_DAMAGE = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class _Loader(yaml.SafeLoader):
@@ -49,7 +51,7 @@ def parsed(source: str | bytes) -> Any:
         raise ValueError(f"more than {LARGEST} bytes")
     try:
         value = yaml.load(source if isinstance(source, str) else source.decode(), _Loader)
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
+    except _DAMAGE as error:
         raise ValueError(" ".join(ascii(str(error))[1:-1].replace("\\n", " ").split())[:300]) from None
     _refuse_odd(value)
     return value

@@ -14,7 +14,7 @@ import resource
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -185,15 +185,28 @@ def _fit(
         enable_progress_bar=progress == "bar",
         enable_model_summary=False,
     )
+    logged = set((folder / "logs").rglob("*"))
     try:
         trainer.fit(learner, datamodule=data, ckpt_path=start_from)
-    except MISFITS as error:
+    except (StateRefused, *MISFITS) as error:
         if start_from is None or restored.begun:
+            raise
+        _forget_logs(folder / "logs", logged)
+        if isinstance(error, StateRefused):
             raise
         raise refusal(start_from, error) from error
     if _rank():
         raise SystemExit(0)
     return learner, timer.time_elapsed("train"), _return_to_best(learner, resume / BEST)
+
+
+def _forget_logs(logs: Path, kept: set[Path]) -> None:
+    """Remove what loggers have begun of a run that does not go on."""
+    for path in sorted(set(logs.rglob("*")) - kept, reverse=True):  # what lies in a folder before the folder
+        path.rmdir() if path.is_dir() else path.unlink()
+    if not kept:
+        with suppress(OSError):
+            logs.rmdir()
 
 
 @contextmanager

@@ -48,4 +48,5 @@ class ChipParameters:
         tau = self.uniform(name)
         if tau < self.dt:
             self.violations.append(f"{name} {tau:g} is shorter than dt {self.dt:g}; give a smaller dt")
+            return 1.0
         return self.dt / tau
