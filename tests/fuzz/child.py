@@ -29,10 +29,8 @@ MEMORY = 2 << 30
 CPU_S = 15
 WALL_S = 120
 _DISK = 1 << 30
-_READABLE = tuple(
-    os.path.realpath(path)
-    for path in (ROOT, sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev")
-)
+_SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev")
+_READABLE = tuple(os.path.realpath(path) for path in (ROOT, sys.prefix, sys.base_prefix, *sys.path, *_SYSTEM))
 _WRITABLE = ("/dev/null", "/dev/shm", "/proc/self")
 _STARTS = (
     "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "pty.spawn", "subprocess.Popen", "socket.bind",
@@ -199,7 +197,7 @@ class _Hook:
                 self._path(event, args[0], -1, (*self.own, *_READABLE))
             elif event == "os.fork" and sys._getframe(1).f_code.co_filename == trial.__file__:
                 pass  # which tries a file out
-            elif event in _STARTS or (event == "pickle.find_class" and args[0] in _PAYLOADS):
+            elif event in _STARTS or (event == "pickle.find_class" and _harms(*args)):
                 self._object(f"code: {event} {args!r:.200}")
         except Exception as error:
             self._object(f"hook: {event} {type(error).__name__}: {error}")
