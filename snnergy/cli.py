@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import lru_cache
 from types import TracebackType
 
 import typer
@@ -51,6 +52,14 @@ for _name, _module in _COMMANDS.items():
 def _group(_version: Version = False) -> None: ...
 
 
+@lru_cache(maxsize=1)
+def program() -> TyperGroup:
+    """All commands, with the options that install a shell's completion; putting them together takes a while."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
 def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | None = None) -> int:
     """Run one command line and return its exit code; our own errors become lines on standard error.
 
@@ -59,8 +68,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "snnergy", only: str | Non
         prog_name: that name, as help and errors show it.
         only: command that `arguments` belong to; None takes it from `arguments`.
     """
-    group = typer.main.get_command(app)  # with the options that install a shell's completion
-    assert isinstance(group, TyperGroup)
+    group = program()
     command = group if only is None else group.commands[only]
     terminal = Terminal()
     try:

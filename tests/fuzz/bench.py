@@ -123,8 +123,10 @@ def warm(work: Path, formats: tuple[str, ...]) -> Path:
     The corpus is written if it is missing, or of other code; then everything found with that code goes as well.
     """
     from snnergy.artefacts.files import git_revision
+    from snnergy.cli import program
 
     git_revision()
+    program()
     for name in _IMPORTS[formats]:
         importlib.import_module(name)
     corpus, stamp, code = work / "corpus", work / "of", _digest()
