@@ -33,7 +33,7 @@ FAULTS = (
 # The oldest format whose object headers have checksums: HDF5 1.10 of 2016 reads it.
 CHECKED: dict[str, Any] = {"libver": ("v110", "v110")}
 
-_OBJECTS_MAX = 50_000  # reading so many takes seconds; the largest network of ours has 2,000
+_OBJECTS_MAX = 100_000  # reading so many takes seconds; a network has some 60 a population
 _DEPTH_MAX = 16
 _NAME_MAX = 1000  # bytes
 _DEFLATE_MAX = 1032  # times smaller: the best that deflate can do, and more than LZF can
