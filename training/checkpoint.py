@@ -158,6 +158,8 @@ def _refuse_misfits(path: Path, network: SNNergy, weights: Any) -> None:
     for name, tensor in wanted.items():
         if name in weights:
             lines += [f"{path}: weight {name} {line}" for line in _misfit(weights[name], tensor)]
+            if name.endswith("running_var") and (weights[name] < 0).any():
+                lines.append(f"{path}: weight {name} holds variances below 0")
     lines += [f"{path}: weight {name} is missing" for name in sorted(wanted.keys() - weights.keys())]
     if lines:
         raise UserError([f"{path}: weights and config do not belong together; {_MAKE_ANOTHER}", *lines])

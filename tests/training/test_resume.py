@@ -36,8 +36,16 @@ def unfinished(tmp_path, few_digits, monkeypatch):
 
 def test_a_state_that_is_none_of_this_run_is_refused_and_kept_until_asked(unfinished, tmp_path):
     content = torch_archive.read(unfinished)
-    content["optimizer_states"][0]["state"][0]["exp_avg"] = torch.zeros(3)
-    for damage in (saved(content), saved(content | {"loops": {}}), saved({}), unfinished.read_bytes()[:-50]):
+    moments = content["optimizer_states"][0]["state"][0]
+    damages = [saved(content | {"loops": {}}), saved({}), unfinished.read_bytes()[:-50]]
+    for name, value in (
+        ("exp_avg", torch.zeros(3)),
+        ("step", torch.tensor(-2.0)),
+        ("exp_avg_sq", -moments["exp_avg_sq"]),
+    ):
+        state = content["optimizer_states"][0]["state"] | {0: moments | {name: value}}
+        damages.append(saved(content | {"optimizer_states": [content["optimizer_states"][0] | {"state": state}]}))
+    for damage in damages:
         unfinished.write_bytes(damage)
         with pytest.raises(UserError, match=r"last\.ckpt: the unfinished run cannot go on from it"):
             run(tmp_path)

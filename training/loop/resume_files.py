@@ -74,7 +74,10 @@ class ResumeFiles(CheckpointIO):
 
 
 class Restored(Callback):
-    """Looks at what Lightning has made of a file before the first step uses it, and knows whether that has begun."""
+    """Looks at what Lightning has made of a file before the first step uses it.
+
+    begun: whether an epoch has passed since: what fails before that fails for what was restored.
+    """
 
     begun = False
 
@@ -91,6 +94,9 @@ class Restored(Callback):
         values += [state[name] for state in trainer.optimizers[0].state.values() for name in _ADAM]
         if not all(torch.isfinite(value).all() for value in values):
             raise ValueError("weights or moments are NaN or infinite")
+        for state in trainer.optimizers[0].state.values():
+            if state["step"].numel() != 1 or state["step"] < 0 or (state["exp_avg_sq"] < 0).any():
+                raise ValueError("a count of steps or a mean of squares is negative")
         new: Any = pl_module.configure_optimizers()
         expected = new["lr_scheduler"]["scheduler"].state_dict()
         for group, fresh in zip(trainer.optimizers[0].param_groups, new["optimizer"].param_groups, strict=True):
@@ -103,6 +109,12 @@ class Restored(Callback):
             raise ValueError("the schedule of the learning rate is another")
         if not _counts([trainer.fit_loop.state_dict(), schedule["last_epoch"], schedule["_step_count"]]):
             raise ValueError("a count of steps is none")
+        rates = schedule["_last_lr"]
+        if not isinstance(rates, list) or not all(isinstance(r, float) and math.isfinite(r) for r in rates):
+            raise ValueError(f"the last learning rates are {rates!r}")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that an epoch has passed."""
         self.begun = True
 
 
