@@ -208,10 +208,13 @@ def test_weights_are_finite_numbers_of_the_networks_type(saved):
     weights = dict(network.state_dict())
     weights["head.linear.bias"] = torch.full((10,), float("inf"))
     weights["head.linear.weight"] = weights["head.linear.weight"].double()
+    variance = next(name for name in weights if name.endswith("running_var"))
+    weights[variance] = weights[variance] - 2
     change(path, state_dict=weights)
     message = refusal(path)
     assert "weight head.linear.bias holds NaN or infinite values" in message
     assert "weight head.linear.weight is torch.float64, must be torch.float32" in message
+    assert f"weight {variance} holds variances below 0" in message
 
 
 @pytest.mark.parametrize(
