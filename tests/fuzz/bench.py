@@ -38,9 +38,11 @@ _SOUND = {
 
 # The slow ones once, before the children that import the rest for themselves.
 _IMPORTS = {
-    cases.EXPERIMENTS: ("tests.fuzz.corpus",),
+    cases.EXPERIMENTS: (
+        "snnergy.export.write", "snnergy.training.data.digits", "snnergy.training.loop.run", "tests.fuzz.corpus",
+    ),
     cases.NETWORKS: ("snnergy.neuromorphic.lowering.compile", "snnergy.energy.report.plots"),
-}
+}  # fmt: skip
 _MAKING_S = 60  # seconds that a case may be made for
 
 

@@ -143,13 +143,14 @@ def _experiments(folder: Path) -> None:
     """An untrained checkpoint, its graph, experiments, and a run that was killed after its first epoch."""
     for name in ("checkpoint", "config", "resume"):
         (folder / name).mkdir()
-    config = from_dict(TINY, "tiny")
+    small = TINY | {"model": TINY["model"] | {"variant": "spatial"}}  # half the nodes
+    config = from_dict(small, "tiny")
     torch.manual_seed(0)
     checkpoint.save(folder / "checkpoint/tiny.pt", SNNergy(config.model).eval(), config, {"test_accuracy": 0.1})
     export(folder / "checkpoint/tiny.pt", folder / "nir/tiny.nir", samples=None)
     write_samples(folder / "nir/tiny.npz", model_inputs(config, "test", 2))
-    (folder / "config/tiny.yaml").write_text(yaml.safe_dump(TINY))
-    grid = TINY | {"data": TINY["data"] | {"name": "grid", "root": "nowhere"}}
+    (folder / "config/tiny.yaml").write_text(yaml.safe_dump(small))
+    grid = small | {"data": TINY["data"] | {"name": "grid", "root": "nowhere"}}
     (folder / "config/grid.yaml").write_text(yaml.safe_dump(grid))
     shutil.copy(ROOT / "configs/digits.yaml", folder / "config/digits.yaml")
     shutil.copy(ROOT / "configs/ave.yaml", folder / "config/ave.yaml")
