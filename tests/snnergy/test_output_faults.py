@@ -68,7 +68,8 @@ def a_disk_of(limit: int) -> Iterator[None]:
 
 @each_command
 def test_on_a_full_disk_the_old_stays_and_one_line_says_why(writers, tmp_path, command):
-    writers[command](tmp_path)
+    for _ in range(2):  # a run in memory is smaller on disk from the second time on
+        writers[command](tmp_path)
     before = contents(tmp_path)
     largest = max(map(len, before.values()))
     for limit in (0, *(largest * number // LIMITS for number in range(1, LIMITS)), largest - 1):
@@ -77,7 +78,7 @@ def test_on_a_full_disk_the_old_stays_and_one_line_says_why(writers, tmp_path, c
         (line,) = caught.value.lines
         assert str(tmp_path) in line and "cannot be written (File too large)" in line
         assert contents(tmp_path) == before
-        assert not list(tmp_path.rglob("*.snnergy"))
+        assert not list(tmp_path.glob(".*.snnergy"))
     with a_disk_of(1 << 30):
         writers[command](tmp_path)
 
