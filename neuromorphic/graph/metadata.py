@@ -34,6 +34,9 @@ def metadata_violations(nodes: Mapping[str, Any], graph: Mapping[str, Any]) -> l
 
 
 def _wrong(metadata: Mapping[str, Any], checks: Mapping[str, Callable[[Any], str]]) -> Iterator[str]:
+    if not isinstance(metadata, Mapping):
+        yield f"is {_shown(metadata)}; must be values by name"
+        return
     for key, check in checks.items():
         if key in metadata and (wanted := check(metadata[key])):
             yield f"{key} is {_shown(metadata[key])}; must be {wanted}"

@@ -61,6 +61,7 @@ def replaced(member: str, value: Any) -> Any:
         (replaced("stem/tau", np.zeros((4, 8, 8), "f4")), "tau goes down to 0; must be above 0"),
         (replaced("stem/tau", np.float32(2)), "/stem: nir cannot build a LIF of it"),
         (replaced("stem/metadata/stage", 1.5), "metadata stage is"),
+        (replaced("stem/metadata", "none"), "metadata is 'none'; must be values by name"),
         (replaced("stem/metadata/role", "r" * 301), "metadata role is"),
         (replaced("image/metadata/bits", 10**9), "metadata bits is"),
         (replaced("image/metadata/bits", 4.5), "metadata bits is"),
