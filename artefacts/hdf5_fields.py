@@ -50,8 +50,12 @@ class Fields:
         self.violations.append(f"{self.where}/{name}: {problem}")
 
     def has(self, name: str) -> bool:
-        """Whether the field is there."""
-        return name in self.source
+        """Whether the field is there; notes a violation where that cannot be told."""
+        try:
+            return name in self.source
+        except FAULTS as error:
+            self.refuse(name, f"cannot be looked up ({error}); copy the file again, or {self.remake}")
+            return False
 
     def numbered(self) -> int:
         """How many entries the group has; notes a violation unless they are named 0, 1, 2, …"""
@@ -64,7 +68,7 @@ class Fields:
 
     def group(self, name: str, *, attributes: bool = False) -> Fields | None:
         """Datasets (or attributes) of the group `name`, or None and a violation where there is no such group."""
-        node = self.source.get(name)
+        node = self._member(name)
         if not isinstance(node, h5py.Group):
             self.refuse(name, f"no such group; {self.remake}")
             return None
@@ -188,7 +192,7 @@ class Fields:
 
     def dataset(self, name: str, shape: Shape) -> h5py.Dataset | None:
         """The dataset of integers of that shape, not read yet, or None and a violation."""
-        dataset = self.source.get(name)
+        dataset = self._member(name)
         if not isinstance(dataset, h5py.Dataset):
             self.refuse(name, f"no such dataset; {self.remake}")
         elif dataset.shape != shape:
@@ -217,9 +221,16 @@ class Fields:
             return np.zeros(1)
         return array
 
+    def _member(self, name: str) -> object:
+        """The group or dataset of that name, None where there is none or it is damaged."""
+        try:
+            return self.source.get(name)
+        except FAULTS:
+            return None
+
     def _size(self, name: str) -> int:
         """Number of values of a dataset; 0 for anything else, which is small."""
-        node = None if isinstance(self.source, h5py.AttributeManager) else self.source.get(name)
+        node = None if isinstance(self.source, h5py.AttributeManager) else self._member(name)
         return int(node.size or 0) if isinstance(node, h5py.Dataset) else 0
 
     def _single(self, name: str, value: npt.NDArray[Any]) -> Any:
@@ -230,8 +241,10 @@ class Fields:
 
     def _value(self, name: str) -> object:
         """What is stored, or None after noting why nothing is."""
+        violations = len(self.violations)
         if not self.has(name):
-            self.refuse(name, f"missing; {self.remake}")
+            if len(self.violations) == violations:
+                self.refuse(name, f"missing; {self.remake}")
             return None
         try:
             if isinstance(self.source, h5py.AttributeManager):

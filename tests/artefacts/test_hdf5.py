@@ -9,6 +9,7 @@ import pytest
 from snnergy.artefacts import budget, hdf5, trial
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import Unreadable, name_problem, opened, read_attribute, read_dataset
+from snnergy.artefacts.hdf5_fields import Fields
 from snnergy.artefacts.kinds import recognise
 
 SECRET = "the secret of another file"
@@ -219,3 +220,19 @@ def content(file: h5py.File) -> dict[str, object]:
 
     file.visititems(visit)
     return found
+
+
+class Damaged:
+    """A group of which HDF5 cannot even say what it holds."""
+
+    def __contains__(self, name: str) -> bool:
+        raise RuntimeError("bad heap")
+
+    get = __contains__
+
+
+def test_what_cannot_be_looked_up_is_said():
+    violations: list[str] = []
+    fields = Fields(Damaged(), "a.net: /graph", violations, "compile it again")
+    assert (fields.integer("version"), fields.group("inputs"), fields.dataset("values", (1,))) == (0, None, None)
+    assert len(violations) == 3 and all("a.net: /graph/" in line and "compile it again" in line for line in violations)
