@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-import snnergy
 from snnergy.artefacts.errors import BackendFailed, OutputRefused, UserError
 from snnergy.artefacts.records import Records
 from snnergy.artefacts.types import IntArray
@@ -156,7 +155,7 @@ def execute(
     """
     found = [f"{name}={Path(folder).parent}" for name in _IMPORTED for folder in _folders(name)]
     written = ["-B"] if sys.dont_write_bytecode else []
-    package = str(Path(snnergy.__file__).parent)
+    package = _folders("snnergy")[0]
     guarded.start([sys.executable, "-I", *written, "-W", "ignore", start.__file__, str(job.root), package, *found])
     deadline = time.monotonic() + timeout_s
     reported = 0
