@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5i, h5l, h5o, h5p, h5s, h5t, h5z
 
-from snnergy.artefacts.budget import memory, size_text
+from snnergy.artefacts.budget import VARIABLE, memory, size_text
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.trial import survived
 
@@ -73,7 +73,8 @@ def opened(path: Path, next_step: str, *, title: str = "readable HDF5 file", who
         look.around(file)
         allowed = int(_WHOLE_SHARE * memory())
         if whole and look.declared > allowed:
-            look.refuse("/", f"holds {size_text(look.declared)} unpacked, {size_text(allowed)} are allowed")
+            sizes = f"{size_text(look.declared)} unpacked, {size_text(allowed)} are allowed"
+            look.refuse("/", f"holds {sizes}, half of what {VARIABLE} says or 1GiB")
         if look.violations:
             raise UserError(look.violations)
         yield file
