@@ -127,7 +127,7 @@ class _Reader:
             labels=attributes.labels(),
             memoryless=attributes.has("memoryless") and attributes.flag("memoryless"),
             biased=attributes.integer("biased") if attributes.has("biased") else None,
-            scale=attributes.scale("scale") if attributes.has("scale") else 1.0,
+            scale=attributes.scale("scale", inverting=True) if attributes.has("scale") else 1.0,
         )
         if node.biased is not None and not 0 <= node.biased <= node.size:
             attributes.refuse("biased", f"{node.biased}, but the population has {node.size} neurons")

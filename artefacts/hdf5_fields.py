@@ -104,14 +104,14 @@ class Fields:
         """One finite number."""
         return float(self._single(name, self._numbers(name)))
 
-    def scale(self, name: str) -> float:
-        """One finite number above 0; 1 after a violation."""
+    def scale(self, name: str, *, inverting: bool = False) -> float:
+        """One finite number above 0, or other than 0 if it may be `inverting`; 1 after a violation."""
         violations = len(self.violations)
         value = self.real(name)
-        if value > 0:
+        if value > 0 or (value < 0 and inverting):
             return value
         if len(self.violations) == violations:
-            self.refuse(name, f"{value:g}; must be above 0")
+            self.refuse(name, f"{value:g}; must be {'other than' if inverting else 'above'} 0")
         return 1.0
 
     def flag(self, name: str) -> bool:

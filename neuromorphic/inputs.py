@@ -12,8 +12,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import Samples
 from snnergy.artefacts.types import IntArray, Shape
 from snnergy.neuromorphic.ir import InputPort, QuantNet
-
-_WIDEST_PAYLOAD = 24  # bits, the width of u
+from snnergy.neuromorphic.limits import GRADED_BITS_MAX
 
 
 def shapes_of(ports: Sequence[InputPort]) -> dict[str, Shape]:
@@ -36,9 +35,9 @@ def check_range(samples: Samples, ports: Sequence[InputPort]) -> None:
 
 
 def _outside(array: Array, port: InputPort) -> list[str]:
-    if not 1 <= port.bits <= _WIDEST_PAYLOAD or port.scale == 0 or not math.isfinite(port.scale):
+    if not 1 <= port.bits <= GRADED_BITS_MAX or port.scale == 0 or not math.isfinite(port.scale):
         return [
-            f"input {port.name}: {port.bits} bits in steps of {port.scale:g}, a port sends 1..{_WIDEST_PAYLOAD} bits "
+            f"input {port.name}: {port.bits} bits in steps of {port.scale:g}, a port sends 1..{GRADED_BITS_MAX} bits "
             "in steps of a finite size; compile the network again"
         ]
     smallest, largest = float(array.min()), float(array.max())

@@ -97,7 +97,7 @@ def _read_input(attributes: Fields) -> InputPort:
         name=attributes.name("name"),
         shape=attributes.shape("shape"),
         value_class=attributes.choice("value_class", VALUE_CLASSES),
-        scale=attributes.scale("scale"),
+        scale=attributes.scale("scale", inverting=True),  # as a stock file's input layer can
         bits=attributes.integer("bits", at_least=1, at_most=GRADED_BITS_MAX),
         signed=attributes.flag("signed"),
     )

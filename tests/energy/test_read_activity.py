@@ -130,7 +130,7 @@ BROKEN = {
     "a group that is none": (_dataset("nodes/head", 1), "/nodes/head: no such group"),
     "a format that is no text": (_attribute("/", "format", [1, 2]), "format: not a text"),
     "a version that is a list": (_attribute("/", "version", [1, 1]), "version: shape (2,)"),
-    "a scale of nothing": (_attribute("nodes/head", "scale", 0.0), "scale: 0; must be above 0"),
+    "a scale of nothing": (_attribute("nodes/head", "scale", 0.0), "scale: 0; must be other than 0"),
     "a scale without end": (_attribute("nodes/head", "scale", float("inf")), "scale: 1 values are NaN or infinite"),
     "more neurons than are counted": (_attribute("nodes/head", "shape", (2**30, 2**30)), "/nodes/head/shape: "),
     "an origin that is no list of names": (_attribute("edges/0", "origin", "[[1], {}]"), "origin: not a list"),

@@ -36,6 +36,17 @@ def test_read_returns_what_was_written(seed, make, tmp_path):
         assert read_netx(tmp_path / f"{index}.net") == written
 
 
+def test_an_input_may_invert_but_not_be_flat(tmp_path):
+    net = random_net(0)
+    inverted = replace(net, inputs=tuple(replace(port, scale=-0.5) for port in net.inputs))
+    write_netx(inverted, tmp_path / "m.net")
+    assert read_netx(tmp_path / "m.net") == inverted
+    with h5py.File(tmp_path / "m.net", "r+") as file:
+        file["graph/inputs/0"].attrs["scale"] = 0.0
+    with pytest.raises(UserError, match=r"inputs/0/scale: 0; must be other than 0"):
+        read_netx(tmp_path / "m.net")
+
+
 def test_an_existing_file_is_kept_unless_forced(tmp_path):
     path = tmp_path / "m.net"
     write_netx(random_net(0), path)
