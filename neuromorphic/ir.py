@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ import numpy.typing as npt
 from snnergy.artefacts.types import FloatArray, IntArray, Labels, Shape, ValueClass
 
 Pair = tuple[int, int]
+Reset = Literal["hard", "soft"]  # after a spike: v = 0, or v less the threshold for each spike
+Spikes = Literal["one", "many"]  # in a step: at most one, or as many as the threshold fits into v, as one graded spike
 
 
 class ByValue:

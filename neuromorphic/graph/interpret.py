@@ -58,7 +58,7 @@ def interpret(
             x = emitted[preds[0]]
             for pred in preds[1:]:
                 x = x + emitted[pred]
-        value, charged = rule.interpret(node, x, source.dt)
+        value, charged = rule.interpret(node, x, source.conventions)
         if name in keep:
             kept[name] = value
             if charged is not None:

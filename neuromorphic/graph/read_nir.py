@@ -15,6 +15,7 @@ import nir
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import sha256_of
+from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.metadata import metadata_violations
 from snnergy.neuromorphic.graph.nir_file import load
 from snnergy.neuromorphic.graph.source import NirSource
@@ -57,4 +58,4 @@ def from_graph(graph: nir.NIRGraph, dt: float | None = None, *, name: str = "gra
     order = sorted_nodes(name, preds)
     shapes = infer_shapes(name, nodes, order, preds)
     dt, reason = choose_dt(graph, dt)
-    return NirSource(nodes, order, preds, shapes, dt, reason, name, sha256)
+    return NirSource(nodes, order, preds, shapes, Conventions(dt), reason, name, sha256)

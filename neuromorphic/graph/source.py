@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnergy.artefacts.types import Labels, Shape
+from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes import rule_of
 from snnergy.neuromorphic.graph.nodes.rule import Kind
 from snnergy.neuromorphic.ir import InputPort
@@ -16,17 +17,22 @@ class NirSource:
     """A sound NIR graph; every node's type is in the table of `nodes`.
 
     order: node names, topologically sorted. preds: predecessors of each node. shapes: what each node emits.
-    dt: time step in the unit of the file's time constants; dt_reason says where it came from.
+    dt_reason: where the time step came from.
     """
 
     nodes: dict[str, Any]
     order: tuple[str, ...]
     preds: dict[str, tuple[str, ...]]
     shapes: dict[str, Shape]
-    dt: float
+    conventions: Conventions
     dt_reason: str
     name: str
     sha256: str
+
+    @property
+    def dt(self) -> float:
+        """Time step in the unit of the graph's time constants."""
+        return self.conventions.dt
 
     def of_type(self, *types: type) -> tuple[str, ...]:
         """Names of the nodes of the given types, in topological order."""

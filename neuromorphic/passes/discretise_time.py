@@ -61,7 +61,7 @@ def _population(name: str, fused: FusedGraph) -> tuple[FloatPopulation, FloatArr
     node, shape = source.nodes[name], source.shapes[name]
     rule = rule_of(node)
     assert isinstance(rule, PopulationRule), rule
-    equation = rule.equation(node, source.dt, shape)
+    equation = rule.equation(node, source.conventions, shape)
     carried = fused.arrivals[name].bias.reshape(shape)
     # A constant through a decaying current would need a ramp in u; only a memoryless current is a plain bias.
     if equation.decay_u != 1.0 and np.any(carried):

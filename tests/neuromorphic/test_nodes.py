@@ -12,6 +12,7 @@ import torch
 
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import operators
+from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes import RULES, rule_of
 from snnergy.neuromorphic.graph.nodes.rule import LinearRule, PopulationRule
 from snnergy.neuromorphic.graph.read_nir import from_graph
@@ -73,17 +74,30 @@ def test_there_is_a_node_here_of_every_type_in_the_table() -> None:
 @pytest.mark.parametrize(("node", "shape"), NODES, ids=name)
 def test_what_a_node_emits_has_the_shape_that_was_promised(node: nir.NIRNode, shape: tuple[int, ...]) -> None:
     rule = rule_of(node)
-    value, membrane = rule.interpret(node, torch.from_numpy(numbers(2, 5, *shape)), 1.0)
+    value, membrane = rule.interpret(node, torch.from_numpy(numbers(2, 5, *shape)), Conventions(1.0))
     assert value.shape == (2, 5, *rule.output_shape(node, shape))
     assert (membrane is not None) == (rule.kind == "neuron")
     assert rule.__doc__
+
+
+@pytest.mark.parametrize(("node", "shape"), NODES, ids=name)
+def test_step_by_step_a_node_does_the_same(node: nir.NIRNode, shape: tuple[int, ...]) -> None:
+    rule, x, conventions = rule_of(node), torch.from_numpy(numbers(2, 5, *shape)), Conventions(0.5)
+    value, membrane = rule.interpret(node, x, conventions)
+    step = rule.begin(node, conventions)
+    for t in range(5):
+        emitted, charged = step(x[:, t])
+        torch.testing.assert_close(emitted, value[:, t])
+        assert membrane is None or charged is not None
+        if membrane is not None and charged is not None:
+            torch.testing.assert_close(charged, membrane[:, t])
 
 
 @pytest.mark.parametrize(("node", "shape"), of_rule(LinearRule), ids=name)
 def test_operator_bias_and_delay_are_what_the_oracle_computes(node: nir.NIRNode, shape: tuple[int, ...]) -> None:
     rule, x = rule_of(node), numbers(1, 5, *shape)
     assert isinstance(rule, LinearRule)
-    value, _ = rule.interpret(node, torch.from_numpy(x), 1.0)
+    value, _ = rule.interpret(node, torch.from_numpy(x), Conventions(1.0))
     operator, bias = rule.operator(node, shape), rule.bias(node)
     late = rule.delay_steps(node, 1.0) or 0
     for t in range(5):
@@ -95,10 +109,10 @@ def test_operator_bias_and_delay_are_what_the_oracle_computes(node: nir.NIRNode,
 
 @pytest.mark.parametrize(("node", "shape"), of_rule(PopulationRule), ids=name)
 def test_the_equation_of_a_population_is_the_one_of_the_oracle(node: nir.NIRNode, shape: tuple[int, ...]) -> None:
-    rule, x, dt = rule_of(node), np.abs(numbers(1, 12, *shape)), 0.5
+    rule, x, conventions = rule_of(node), np.abs(numbers(1, 12, *shape)), Conventions(0.5)
     assert isinstance(rule, PopulationRule)
-    value, charged = rule.interpret(node, torch.from_numpy(x), dt)
-    equation = rule.equation(node, dt, shape)
+    value, charged = rule.interpret(node, torch.from_numpy(x), conventions)
+    equation = rule.equation(node, conventions, shape)
     u, v = np.zeros(shape), np.zeros(shape)
     for t in range(12):
         u = (1 - equation.decay_u) * u + equation.gain * x[0, t]

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from snnergy.artefacts.types import FloatArray, Shape
+from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes.parameters import tensor
 from snnergy.neuromorphic.graph.nodes.rule import LinearRule, given
 from snnergy.neuromorphic.ir import Conv2d, Pair
@@ -47,7 +48,7 @@ class ConvolutionRule(LinearRule):
         kernel = self.kernel(node, shape)
         return math.prod(kernel.output_shape) * math.prod(kernel.weight.shape[1:])
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """The cross-correlation of each step."""
         k = self.kernel(node, tuple(x.shape[2:]))
         bias = tensor(node, "bias") if hasattr(node, "bias") else None

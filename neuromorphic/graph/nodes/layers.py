@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from snnergy.artefacts.types import FloatArray, Shape
+from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes.convolution import ConvolutionRule, padding_of, pair, weighted
 from snnergy.neuromorphic.graph.nodes.parameters import tensor
 from snnergy.neuromorphic.graph.nodes.rule import LinearRule, given
@@ -41,7 +42,7 @@ class Linear(LinearRule):
         """One for each weight."""
         return int(node.weight.size)
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """weight · x."""
         return x @ tensor(node, "weight").T, None
 
@@ -56,7 +57,7 @@ class Affine(Linear):
     nir_type = nir.Affine
     ranks: ClassVar[Mapping[str, int]] = {"weight": 2, "bias": 1}
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """weight · x + bias."""
         return x @ tensor(node, "weight").T + tensor(node, "bias"), None
 
@@ -95,9 +96,9 @@ class Conv1d(ConvolutionRule):
         channels, _, length = super().output_shape(node, shape)
         return (channels, length)
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """The convolution over the last axis."""
-        out, _ = super().interpret(node, x, dt)
+        out, _ = super().interpret(node, x, conventions)
         return out.squeeze(3), None
 
     def kernel(self, node: Any, shape: Shape) -> Kernel:

@@ -55,10 +55,9 @@ class Membrane(ABC):
     def equation(self, parameters: ChipParameters, threshold: float | None) -> Equation:
         """The same in the chip's terms; what it cannot take is added to the violations of `parameters`."""
 
-    def charge(self, node: Any, x: Tensor, dt: float) -> Charge:
-        """The state of `node` before the first step of `x` `(N, T, *shape)`."""
-        v, i = torch.zeros(2, x.shape[0], *x.shape[2:])
-        return Charge(self.charged(node, dt), self.filtered(node, dt), v, i)
+    def charge(self, node: Any, dt: float) -> Charge:
+        """The state of `node` before the first step, which gives it its shape."""
+        return Charge(self.charged(node, dt), self.filtered(node, dt), torch.zeros(()), torch.zeros(()))
 
 
 @dataclass(frozen=True)

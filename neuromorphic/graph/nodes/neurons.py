@@ -12,9 +12,10 @@ from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import Shape
+from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes.membrane import Cuba, Integrating, Leaky, Membrane
 from snnergy.neuromorphic.graph.nodes.parameters import ChipParameters, tensor
-from snnergy.neuromorphic.graph.nodes.rule import Equation, PopulationRule, elementwise_shape
+from snnergy.neuromorphic.graph.nodes.rule import Equation, PopulationRule, Step, elementwise_shape, over_time
 
 
 class _Spiking(PopulationRule):
@@ -27,21 +28,26 @@ class _Spiking(PopulationRule):
         """Its own."""
         return elementwise_shape(node.r, shape)
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """Spikes, and the membrane before reset."""
-        threshold, reset = tensor(node, "v_threshold"), tensor(node, "v_reset")
-        charge = self.membrane.charge(node, x, dt)
-        spikes, membrane = torch.empty_like(x), torch.empty_like(x)
-        for t in range(x.shape[1]):
-            v = charge(x[:, t])
-            fired = v > threshold
-            spikes[:, t], membrane[:, t] = fired, v
-            charge.v = torch.where(fired, reset, v)
-        return spikes, membrane
+        return over_time(self.begin(node, conventions), x)
 
-    def equation(self, node: Any, dt: float, shape: Shape) -> Equation:
+    def begin(self, node: Any, conventions: Conventions) -> Step:
+        """Charge, fire, reset."""
+        threshold, reset = tensor(node, "v_threshold"), tensor(node, "v_reset")
+        charge = self.membrane.charge(node, conventions.dt)
+
+        def step(x: Tensor) -> tuple[Tensor, Tensor | None]:
+            v = charge(x)
+            fired = v > threshold
+            charge.v = torch.where(fired, reset, v)
+            return fired.float(), v
+
+        return step
+
+    def equation(self, node: Any, conventions: Conventions, shape: Shape) -> Equation:
         """`membrane`'s with one threshold; the chip resets to 0."""
-        parameters = ChipParameters(node, dt, shape)
+        parameters = ChipParameters(node, conventions.dt, shape)
         if np.any(node.v_reset):
             parameters.violations.append(
                 f"v_reset {np.unique(node.v_reset)}: Loihi resets to 0; shift the membrane so that v_reset is 0"
@@ -94,13 +100,13 @@ class Threshold(PopulationRule):
         """Its own."""
         return elementwise_shape(node.threshold, shape)
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """Spikes, and the input that was compared."""
         return (x > tensor(node, "threshold")).float(), x
 
-    def equation(self, node: Any, dt: float, shape: Shape) -> Equation:
+    def equation(self, node: Any, conventions: Conventions, shape: Shape) -> Equation:
         """Both states are cleared in every step."""
-        parameters = ChipParameters(node, dt, shape)
+        parameters = ChipParameters(node, conventions.dt, shape)
         threshold = parameters.uniform("threshold")
         if parameters.violations:
             raise UserError(parameters.violations)

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from snnergy.artefacts.types import Shape
+from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes.rule import Equation, PopulationRule, Rule, given
 
 _RANK_MAX = 8
@@ -29,7 +30,7 @@ class Input(Rule):
             raise ValueError(f"shape {declared.tolist()}; extents are whole numbers from 1")
         return tuple(int(extent) for extent in declared)
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """`x` itself."""
         return x, None
 
@@ -44,10 +45,10 @@ class Output(PopulationRule):
         """Its input's, whatever the node declares."""
         return given(shape)
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """`x` itself."""
         return x, None
 
-    def equation(self, node: Any, dt: float, shape: Shape) -> Equation:
+    def equation(self, node: Any, conventions: Conventions, shape: Shape) -> Equation:
         """Both states are cleared in every step."""
         return Equation(1.0, 1.0, np.ones(shape), np.zeros(shape), None)

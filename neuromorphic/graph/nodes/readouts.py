@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import nir
-import torch
 from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import Shape
+from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes.membrane import Cuba, Integrating, Leaky, Membrane
 from snnergy.neuromorphic.graph.nodes.parameters import ChipParameters
-from snnergy.neuromorphic.graph.nodes.rule import Equation, PopulationRule, elementwise_shape
+from snnergy.neuromorphic.graph.nodes.rule import Equation, PopulationRule, Step, elementwise_shape, over_time
 
 
 class _Readout(PopulationRule):
@@ -25,18 +25,23 @@ class _Readout(PopulationRule):
         """Its own."""
         return elementwise_shape(node.r, shape)
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """The membrane after each step."""
-        charge = self.membrane.charge(node, x, dt)
-        out = torch.empty_like(x)
-        for t in range(x.shape[1]):
-            charge.v = charge(x[:, t])
-            out[:, t] = charge.v
-        return out, None
+        return over_time(self.begin(node, conventions), x)
 
-    def equation(self, node: Any, dt: float, shape: Shape) -> Equation:
+    def begin(self, node: Any, conventions: Conventions) -> Step:
+        """Charge."""
+        charge = self.membrane.charge(node, conventions.dt)
+
+        def step(x: Tensor) -> tuple[Tensor, Tensor | None]:
+            charge.v = charge(x)
+            return charge.v, None
+
+        return step
+
+    def equation(self, node: Any, conventions: Conventions, shape: Shape) -> Equation:
         """`membrane`'s, without a threshold."""
-        parameters = ChipParameters(node, dt, shape)
+        parameters = ChipParameters(node, conventions.dt, shape)
         charging = self.membrane.equation(parameters, None)
         if parameters.violations:
             raise UserError(parameters.violations)

@@ -7,17 +7,21 @@ batch and a time axis unless it is said.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from snnergy.artefacts.types import FloatArray, Shape
+from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.operators import Linear
 
 Kind = Literal["input", "output", "neuron", "readout", "linear"]
+# One time step of a node, `(N, …)` in and out: what it emits, and the membrane as in `Rule.interpret`.
+Step = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 
 class Rule(ABC):
@@ -50,11 +54,20 @@ class Rule(ABC):
         return 0
 
     @abstractmethod
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """The node as NIR defines it, in float32: what it emits for `x` over time, both `(N, T, …)`.
 
         The second is the membrane that a neuron compares with its threshold, before reset; None for all others.
         """
+
+    def begin(self, node: Any, conventions: Conventions) -> Step:
+        """The same step by step, from the start of a sample; a node without memory needs no state for it."""
+
+        def step(x: Tensor) -> tuple[Tensor, Tensor | None]:
+            value, charged = self.interpret(node, x[:, None], conventions)
+            return value[:, 0], None if charged is None else charged[:, 0]
+
+        return step
 
 
 class LinearRule(Rule):
@@ -73,6 +86,17 @@ class LinearRule(Rule):
     def delay_steps(self, node: Any, dt: float) -> int | None:
         """Whole steps by which the node delays; None for a node that is no delay."""
         return None
+
+
+def over_time(step: Step, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """`step` on each step of `x` `(N, T, *shape)`, of a node that emits the shape it is given."""
+    value, membrane = torch.empty_like(x), None
+    for t in range(x.shape[1]):
+        value[:, t], charged = step(x[:, t])
+        if charged is not None:
+            membrane = torch.empty_like(x) if membrane is None else membrane
+            membrane[:, t] = charged
+    return value, membrane
 
 
 @dataclass(frozen=True)
@@ -94,7 +118,7 @@ class PopulationRule(Rule):
     """Of a node that can become a population."""
 
     @abstractmethod
-    def equation(self, node: Any, dt: float, shape: Shape) -> Equation:
+    def equation(self, node: Any, conventions: Conventions, shape: Shape) -> Equation:
         """The node's discretised equation.
 
         Raises:

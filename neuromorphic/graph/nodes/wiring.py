@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import Shape
+from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes.parameters import tensor
-from snnergy.neuromorphic.graph.nodes.rule import LinearRule, elementwise_shape, given
+from snnergy.neuromorphic.graph.nodes.rule import LinearRule, Step, elementwise_shape, given
 from snnergy.neuromorphic.operators import Diagonal, Linear
 
 
@@ -33,7 +35,7 @@ class Flatten(LinearRule):
             raise ValueError(f"start_dim {node.start_dim} lies behind end_dim {node.end_dim} of shape {shape}")
         return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """`x` with the axes joined."""
         start, end = (int(d) % (x.ndim - 2) + 2 for d in (node.start_dim, node.end_dim))
         return x.flatten(start, end), None
@@ -52,7 +54,7 @@ class Scale(LinearRule):
         """Its own."""
         return elementwise_shape(node.scale, shape)
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """scale · x."""
         return x * tensor(node, "scale"), None
 
@@ -70,12 +72,22 @@ class Delay(LinearRule):
         """Its own."""
         return elementwise_shape(node.delay, shape)
 
-    def interpret(self, node: Any, x: Tensor, dt: float) -> tuple[Tensor, Tensor | None]:
+    def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """`x` later by whole steps."""
-        steps, out = self.delay_steps(node, dt), torch.zeros_like(x)
+        steps, out = self.delay_steps(node, conventions.dt), torch.zeros_like(x)
         if steps < x.shape[1]:
             out[:, steps:] = x[:, : x.shape[1] - steps]
         return out, None
+
+    def begin(self, node: Any, conventions: Conventions) -> Step:
+        """A line that holds as many steps."""
+        line: deque[Tensor] = deque(maxlen=self.delay_steps(node, conventions.dt) + 1)
+
+        def step(x: Tensor) -> tuple[Tensor, Tensor | None]:
+            line.append(x)
+            return line[0] if len(line) == line.maxlen else torch.zeros_like(x), None
+
+        return step
 
     def operator(self, node: Any, shape: Shape) -> Linear | None:
         """The identity."""
