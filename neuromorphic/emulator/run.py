@@ -19,7 +19,7 @@ from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
 from snnergy.neuromorphic.emulator.fixed_point import NeuronState, step
 from snnergy.neuromorphic.emulator.synapses import delivered, drive
 from snnergy.neuromorphic.inputs import check_integers
-from snnergy.neuromorphic.ir import QuantNet, QuantPopulation
+from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
 
 # Samples simulated together: enough to fill the kernels, few enough that state stays in cache.
 BATCH = 16
@@ -27,7 +27,9 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Scan:
-    """One population over a batch: spikes uint8, u and v int32, each `(N, T, neurons)`; u and v may be empty."""
+    """One population over a batch: spikes uint8 (int32 where there can be several), u and v int32, each
+    `(N, T, neurons)`; u and v may be empty.
+    """
 
     spikes: Tensor
     u: Tensor
@@ -71,10 +73,7 @@ def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -
     counts: dict[int, tuple[Tensor, Tensor]] = {}
     for population in net.populations:
         incoming = [(i, s) for i, s in enumerate(net.synapses) if s.target == population.name]
-        assert incoming, f"{population.name} has no synapse"
-        a_in = drive(incoming[0][1], values[incoming[0][1].source])
-        for _, s in incoming[1:]:
-            a_in += drive(s, values[s.source])
+        a_in = _driven(population, [s for _, s in incoming], values)
         counts |= {i: delivered(s, values[s.source]) for i, s in incoming}
         keep = record_state or not population.spiking
         done = scan(population, a_in, keep)
@@ -98,12 +97,22 @@ def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -
     )
 
 
+def _driven(population: QuantPopulation, incoming: list[QuantSynapse], values: dict[str, Tensor]) -> Tensor:
+    """Synaptic input over time, float64 holding integers `(N, T, neurons)`; none where no synapse brings any."""
+    if not incoming:
+        return torch.zeros(*next(iter(values.values())).shape[:2], population.size, dtype=torch.float64)
+    a_in = drive(incoming[0], values[incoming[0].source])
+    for s in incoming[1:]:
+        a_in += drive(s, values[s.source])
+    return a_in
+
+
 def scan(population: QuantPopulation, a_in: Tensor, keep: bool) -> Scan:
     """Step the membranes of `population` through its synaptic input `(N, T, neurons)`; u and v only if `keep`."""
     samples, steps, neurons = a_in.shape
     state = NeuronState.cleared(samples, neurons)
     bias = torch.from_numpy(population.bias.reshape(-1).astype(np.float64))
-    spikes = torch.empty(samples, steps, neurons, dtype=torch.uint8)
+    spikes = torch.from_numpy(np.empty((samples, steps, neurons), population.spike_type))
     u, v = torch.empty(2, samples, steps if keep else 0, neurons, dtype=torch.int32)
     for t in range(steps):
         spikes[:, t] = step(population, bias, state, a_in[:, t])

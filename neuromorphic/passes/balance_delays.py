@@ -1,8 +1,8 @@
 """Gives every population its pipeline depth and every synapse the extra delay that makes branches meet.
 
 On the chip each synapse costs one step, so logical step t of a population at depth d is handled in step t + d, with
-inputs at depth 0; logical delays come on top and are the same for both. The depth is the number of synapses on the
-longest path from an input, and a synapse waits
+inputs, and populations that no synapse leads to, at depth 0; logical delays come on top and are the same for both. The
+depth is the number of synapses on the longest path from there, and a synapse waits
 
     balance = depth(target) − depth(source) − 1 .
 """
@@ -28,7 +28,8 @@ class BalanceDelays(Pass[FloatNet, FloatNet]):
         """The same network with both fields set."""
         depths = {port.name: 0 for port in ir.inputs}
         for population in ir.populations:
-            depths[population.name] = 1 + max(depths[s.source] for s in ir.synapses if s.target == population.name)
+            sources = [depths[s.source] for s in ir.synapses if s.target == population.name]
+            depths[population.name] = 1 + max(sources, default=-1)
         return replace(
             ir,
             populations=tuple(replace(p, depth=depths[p.name]) for p in ir.populations),

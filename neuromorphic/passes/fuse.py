@@ -40,15 +40,18 @@ class Branch:
 
 @dataclass(frozen=True)
 class Arrival:
-    """Everything that reaches a node: branches that are summed, and a constant added in every step."""
+    """Everything that reaches a node: branches that are summed, and constants.
+
+    constants: what is added in every step from that number of steps on; empty where nothing is.
+    """
 
     branches: tuple[Branch, ...]
-    bias: FloatArray
+    constants: dict[int, FloatArray]
 
 
 @dataclass(frozen=True)
 class FusedGraph:
-    """neurons: the node, its synapses and the constant that they add. outputs: neuron names."""
+    """arrivals: what reaches each neuron and readout. outputs: neuron names."""
 
     source: NirSource
     arrivals: dict[str, Arrival]
@@ -100,15 +103,14 @@ class Fuse(Pass[NirSource, FusedGraph]):
         """`ir` with what arrives at each neuron.
 
         Raises:
-            UserError: two branches that are one, a bias that a Delay would have to hold back, a readout that feeds a
-                neuron, or weights whose product is too large.
+            UserError: two branches that are one, a readout that feeds a neuron, or weights whose product is too large.
         """
         leaving: dict[str, Arrival] = {}
         arrivals: dict[str, Arrival] = {}
         outputs: list[str] = []
         entries = 0
         for name in ir.order:
-            rule, itself = rule_of(ir.nodes[name]), Arrival((Branch(name),), np.zeros(ir.shapes[name]))
+            rule, itself = rule_of(ir.nodes[name]), Arrival((Branch(name),), {})
             if rule.kind == "input":
                 leaving[name] = itself
                 continue
@@ -117,7 +119,7 @@ class Fuse(Pass[NirSource, FusedGraph]):
                 with np.errstate(over="ignore", invalid="ignore"):
                     leaving[name] = _through(name, ir, rule, arrival)
                 _refuse_beyond(name, leaving[name])
-                entries += sum(_numbers(branch).size for branch in leaving[name].branches)
+                entries += sum(numbers.size for numbers in _all_numbers(leaving[name]))
                 refuse_excess(f"node {name!r}: {entries:,} weights of fused layers", entries * _BYTES_AN_ENTRY)
             elif rule.kind == "output":
                 outputs.append(_output(name, arrival, arrivals))
@@ -136,8 +138,12 @@ def _numbers(branch: Branch) -> FloatArray:
     return operator.gain if isinstance(operator, operators.Diagonal) else operator.weight
 
 
+def _all_numbers(arrival: Arrival) -> tuple[FloatArray, ...]:
+    return (*arrival.constants.values(), *map(_numbers, arrival.branches))
+
+
 def _refuse_beyond(name: str, arrival: Arrival) -> None:
-    for numbers in (arrival.bias, *map(_numbers, arrival.branches)):
+    for numbers in _all_numbers(arrival):
         if not (numbers.min(initial=0) >= -_LARGEST and numbers.max(initial=0) <= _LARGEST):  # a NaN is neither
             raise UserError(
                 f"node {name!r}: fused with the linear nodes before it, its weights or biases exceed {_LARGEST:g}; "
@@ -159,7 +165,10 @@ def _summed(name: str, incoming: list[Arrival]) -> Arrival:
                 f"node {name!r}: {branch.source!r} reaches it twice through the same nodes; use a Scale of 2"
             )
         merged[key] = branch
-    return Arrival(tuple(merged.values()), np.sum([arrival.bias for arrival in incoming], axis=0))
+    constants: dict[int, FloatArray] = {}
+    for delay, values in (item for arrival in incoming for item in arrival.constants.items()):
+        constants[delay] = constants[delay] + values if delay in constants else values
+    return Arrival(tuple(merged.values()), constants)
 
 
 def _output(name: str, arrival: Arrival, arrivals: dict[str, Arrival]) -> str:
@@ -185,15 +194,17 @@ def _refuse_analog_readouts(source: NirSource, arrivals: dict[str, Arrival]) -> 
 
 def _through(name: str, source: NirSource, rule: LinearRule, arrival: Arrival) -> Arrival:
     """What leaves the linear node `name` when `arrival` enters it."""
-    node, shape = source.nodes[name], source.shapes[source.preds[name][0]]
-    steps = rule.delay_steps(node, source.dt)
-    if steps is not None and np.any(arrival.bias):
-        raise UserError(f"Delay {name!r} follows a bias; place the delay before the layer that has the bias")
+    node, shape, own = source.nodes[name], source.shapes[source.preds[name][0]], source.shapes[name]
+    steps = rule.delay_steps(node, source.dt) or 0
     operator, own_bias = rule.operator(node, shape), rule.bias(node)
+    constants = {delay + steps: values for delay, values in arrival.constants.items()}
     if operator is None:
-        return replace(arrival, branches=tuple(replace(b, delay=b.delay + (steps or 0)) for b in arrival.branches))
+        late = tuple(replace(b, delay=b.delay + steps) for b in arrival.branches)
+        return Arrival(late, {delay: values.reshape(own) for delay, values in constants.items()})
     branches = tuple(
         replace(b, operator=operators.compose(b.operator, operator), origin=(*b.origin, name)) for b in arrival.branches
     )
-    carried = operators.apply(operator, arrival.bias.reshape(shape))
-    return Arrival(branches, carried if own_bias is None else carried + own_bias)
+    constants = {d: operators.apply(operator, values.reshape(shape)).reshape(own) for d, values in constants.items()}
+    if own_bias is not None:
+        constants[0] = constants.get(0, np.zeros(own)) + own_bias
+    return Arrival(branches, constants)
