@@ -18,6 +18,7 @@ from snnergy.artefacts.files import sha256_of
 from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.metadata import metadata_violations
 from snnergy.neuromorphic.graph.nir_file import load
+from snnergy.neuromorphic.graph.silent import as_readouts
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.graph.time_step import choose_dt
 from snnergy.neuromorphic.graph.validate import (
@@ -51,6 +52,7 @@ def from_graph(graph: nir.NIRGraph, dt: float | None = None, *, name: str = "gra
         violations += metadata_violations(nodes, graph.metadata)
     if violations:
         raise UserError([f"{name}: {violation}" for violation in violations])
+    nodes = as_readouts(nodes, edges)
     sources: dict[str, list[str]] = defaultdict(list)
     for a, b in edges:
         sources[b].append(a)

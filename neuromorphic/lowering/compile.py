@@ -12,6 +12,7 @@ from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import shapes_of
 from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
+from snnergy.neuromorphic.passes.fit_chip import Chip
 
 
 def compile(
@@ -20,6 +21,8 @@ def compile(
     calibration: SampleSource | None = None,
     dt: float | None = None,
     readout: str | None = None,
+    chip: Chip = "loihi2",
+    allow_approximate: bool = False,
 ) -> Compiled:
     """Quantize a NIR graph to the integers of the chip.
 
@@ -29,13 +32,15 @@ def compile(
             without them scales rest on worst cases and nothing is measured.
         dt: time step in the unit of the graph's time constants; None takes the graph's own or a stated guess.
         readout: the output that predictions are taken from; None for the first.
+        chip: `loihi2`, or `loihi1`, which has neither soft reset nor graded spikes.
+        allow_approximate: let neurons that `chip` has not be its own, reset to 0 after one spike a step.
 
     Raises:
         UserError: the graph is unsound or holds something that the chip cannot do.
     """
     source = _source(graph, dt)
     samples = None if calibration is None else as_samples(calibration, shapes_of(source.ports()))
-    return lower(source, samples, readout=readout)
+    return lower(source, samples, readout=readout, chip=chip, allow_approximate=allow_approximate)
 
 
 def _source(graph: Path | str | nir.NIRGraph, dt: float | None) -> NirSource:

@@ -16,24 +16,32 @@ from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
+from snnergy.neuromorphic.passes.fit_chip import Chip, FitChip
 from snnergy.neuromorphic.passes.fuse import Fuse
 from snnergy.neuromorphic.passes.quantize import Quantize
 from snnergy.neuromorphic.passes.round_decays import RoundDecays
 from snnergy.neuromorphic.simulation import decode
 
 
-def lower(source: NirSource, samples: Samples | None = None, *, readout: str | None = None) -> Compiled:
+def lower(
+    source: NirSource,
+    samples: Samples | None = None,
+    *,
+    readout: str | None = None,
+    chip: Chip = "loihi2",
+    allow_approximate: bool = False,
+) -> Compiled:
     """Lower a graph that has been read; `snnergy.neuromorphic.lowering.compile` describes the arguments."""
     fused = Fuse()(source)
     chosen = decode.readout_of(fused.outputs, readout)
     if samples is not None:
         decode.check_labels(samples.labels, math.prod(source.shapes[chosen]), chosen)
-    floating = DiscretiseTime()(fused)
+    floating = FitChip(chip, allow_approximate)(DiscretiseTime()(fused))
     balanced = BalanceDelays()(floating)
     rounded = RoundDecays()(balanced)
     calibration = None if samples is None else with_sources(calibrate(source, samples), rounded)
     quantized = Quantize(calibration)(rounded)
-    net = Check()(replace(quantized.net, provenance=_provenance(source, samples)))
+    net = Check()(replace(quantized.net, provenance=_provenance(source, samples) | {"chip": chip}))
     if samples is None or calibration is None:
         return Compiled(net, fidelity.uncalibrated(quantized, source.dt, source.dt_reason, chosen))
     records = emulator.run(net, to_integers(samples, net.inputs))

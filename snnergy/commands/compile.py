@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,6 +27,12 @@ def command(
         typer.Option(help="Time step, in the unit of the file's time constants.", show_default="the file's own"),
     ] = None,
     readout: Readout = None,
+    chip: Annotated[
+        Literal["loihi2", "loihi1"], typer.Option(help="Loihi 1 has neither soft reset nor graded spikes.")
+    ] = "loihi2",
+    allow_approximate: Annotated[
+        bool, typer.Option("--allow-approximate", help="Put the chip's own neurons in place of those that it has not.")
+    ] = False,
     force: Force = False,
     _json: Json = False,
     _debug: Debug = False,
@@ -45,7 +51,9 @@ def command(
     with terminal.progress(f"compiling {model}"):
         from snnergy.neuromorphic.lowering.compile import compile
 
-        compiled = compile(model, calibration=calibration, dt=dt, readout=readout)
+        compiled = compile(
+            model, calibration=calibration, dt=dt, readout=readout, chip=chip, allow_approximate=allow_approximate
+        )
     report_path = compiled.save(target, force=force)
     net, report = compiled.net, compiled.fidelity
     terminal.say(f"{target}: {len(net.populations)} populations, {len(net.synapses)} synapses")

@@ -97,7 +97,7 @@ def _firing_violations(threshold: FloatArray, shift: FloatArray, conventions: Co
         )
     elif finite.max() > _APART * finite.min():
         found.append(
-            f"v_threshold lies {finite.min():g} to {finite.max():g} above v_reset, more than a factor {_APART:g} apart; "
+            f"v_threshold lies {finite.min():g} to {finite.max():g} above reset, over a factor {_APART:g} apart; "
             "split the node"
         )
     return found
