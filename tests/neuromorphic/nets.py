@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 
-from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import (
+    RESETS,
+    SPIKES,
+    Conv2d,
+    Dense,
+    InputPort,
+    QuantNet,
+    QuantPopulation,
+    QuantSynapse,
+)
 
 
 def random_net(seed: int, *, delays: bool = True) -> QuantNet:
@@ -38,14 +50,28 @@ def random_net(seed: int, *, delays: bool = True) -> QuantNet:
     return QuantNet(ports, tuple(populations), balanced, ("out",))
 
 
+def programmed_net(seed: int) -> QuantNet:
+    """`random_net` with decays of each neuron, and populations of every kind of reset and spikes."""
+    rng, net = np.random.default_rng(seed), random_net(seed)
+    kinds = list(itertools.product(RESETS, SPIKES))
+    populations = []
+    for index, p in enumerate(net.populations):
+        reset, spikes = kinds[(index + seed) % 4] if p.spiking else ("hard", "one")
+        du, dv = rng.integers(500, 4097, p.size), rng.integers(0, 4097, p.size)
+        populations.append(replace(p, du=du, dv=dv, reset=reset, spikes=spikes))
+    return replace(net, populations=tuple(populations))
+
+
 def _population(
     rng: np.random.Generator, name: str, shape: tuple[int, ...], depth: int, *, spiking: bool
 ) -> QuantPopulation:
     size = int(np.prod(shape))
     bias = rng.integers(-40, 60, size if rng.random() < 0.5 else 1).astype(np.int32)
-    du, dv = int(rng.choice([4096, 4096, 1024])), int(rng.choice([0, 415, 2048, 4096]))
+    du, dv = np.array([rng.choice([4096, 4096, 1024])]), np.array([rng.choice([0, 415, 2048, 4096])])
     vth = int(rng.integers(20, 400)) if spiking else 131071
-    return QuantPopulation(name, shape, du, dv if spiking else 0, vth, bias, spiking, float(rng.uniform(1, 99)), depth)
+    return QuantPopulation(
+        name, shape, du, dv if spiking else 0 * dv, vth, bias, spiking, float(rng.uniform(1, 99)), depth
+    )
 
 
 def _synapse(

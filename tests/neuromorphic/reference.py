@@ -67,12 +67,14 @@ def simulate(net: QuantNet, inputs: dict[str, np.ndarray]) -> dict[str, dict[str
                     if s.target == p.name
                 )
                 u = np.sign(u) * ((np.abs(u) * (4096 - p.du)) >> 12) + (a_in << 6)
+                u = u.astype(np.int32).astype(np.int64)  # as wide as Lava's
                 u = np.where(u > 1 << 23, u - (1 << 24), u)
                 u = np.where(u <= -(1 << 23), u + (1 << 24), u)
                 v = np.sign(v) * ((np.abs(v) * (4096 - p.dv)) >> 12) + u + (p.bias.reshape(-1).astype(np.int64) << 6)
                 v = np.clip(v, -(1 << 23) + 1, (1 << 23) - 1)
-                spikes[t] = v > p.vth << 6
-                v = np.where(spikes[t] == 1, 0, v)
+                threshold = p.vth << 6
+                spikes[t] = np.where(v > threshold, v // threshold if p.spikes == "many" else 1, 0)
+                v = np.where(spikes[t] > 0, v - spikes[t] * threshold if p.reset == "soft" else 0, v)
                 for field, value in (("spikes", spikes[t]), ("u", u), ("v", v)):
                     out[field][p.name][n, t] = value.reshape(p.shape)
             values[p.name] = spikes

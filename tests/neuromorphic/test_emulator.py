@@ -20,9 +20,9 @@ from tests.neuromorphic import nets, reference
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000))
-def test_spikes_u_and_v_equal_the_reference(seed: int) -> None:
-    assert_equals_reference(nets.random_net(seed), seed)
+@given(st.integers(0, 10_000), st.sampled_from([nets.random_net, nets.programmed_net]))
+def test_spikes_u_and_v_equal_the_reference(seed: int, make: Callable[[int], QuantNet]) -> None:
+    assert_equals_reference(make(seed), seed)
 
 
 def assert_equals_reference(net: QuantNet, seed: int) -> None:

@@ -47,9 +47,11 @@ def run_float(net: FloatNet, inputs: dict[str, np.ndarray]) -> dict[str, np.ndar
             )
             u = (1 - p.decay_u) * u + drive
             v = (1 - p.decay_v) * v + u + np.broadcast_to(p.bias, p.shape).reshape(-1)
-            fired = v > (np.inf if p.threshold is None else p.threshold)
-            out.append(v if p.threshold is None else fired.astype(float))
-            v = np.where(fired, 0.0, v)
+            threshold = np.inf if p.threshold is None else p.threshold
+            spikes = np.where(v > threshold, np.floor(v / threshold) if p.spikes == "many" else 1.0, 0.0)
+            out.append(v if p.threshold is None else spikes)
+            if p.threshold is not None:
+                v = np.where(spikes > 0, v - spikes * threshold if p.reset == "soft" else 0.0, v)
         values[p.name] = np.stack(out)
     return values
 

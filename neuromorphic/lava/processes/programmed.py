@@ -12,11 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.variable import Var
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.lif.process import LIFReset
 
 from snnergy.artefacts.types import IntArray
@@ -34,11 +31,8 @@ class ProgrammedLif(LIFReset):  # type: ignore[misc]
         self.proc_params["reset"], self.proc_params["spikes"] = reset, spikes
 
 
-@implements(proc=ProgrammedLif, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
 class ProgrammedLifModel(RecordingLif):
-    """The stock model's charging, and a spike and reset of our own."""
+    """The stock model's charging, and a spike and reset of our own; the run configuration chooses it for its Process."""
 
     du: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32, precision=12)
     dv: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32, precision=12)

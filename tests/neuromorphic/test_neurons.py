@@ -1,0 +1,260 @@
+"""Neurons as files have them: parameters of each neuron, resets, several spikes a step; and what a chip makes of them.
+
+The right values come from loops over single neurons in float64 that share nothing with the oracle or the passes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.samples import Samples
+from snnergy.neuromorphic import emulator
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.neuromorphic.graph.source import NirSource
+from snnergy.neuromorphic.inputs import to_integers
+from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.limits import ALIGN_SHIFT
+from snnergy.neuromorphic.lowering.compiled import Compiled
+from snnergy.neuromorphic.lowering.lower import lower
+from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles, write_netx
+from snnergy.neuromorphic.passes.check import Check
+from snnergy.neuromorphic.passes.round_decays import RoundDecays
+from tests.neuromorphic import graphs, nets
+from tests.neuromorphic.test_passes import floating, run_float
+from tests.neuromorphic.test_read_nir import chain, flat
+
+N, STEPS = 5, 30
+RNG = np.random.default_rng(3)
+WEIGHT, BIAS = RNG.normal(0.3, 0.8, (N, N)), RNG.normal(0, 0.2, N)
+SPIKES_IN = (RNG.random((2, STEPS, N)) < 0.4).astype(np.float32)
+
+
+def each(low: float, high: float, seed: int = 0) -> np.ndarray:
+    """A value for each neuron."""
+    return np.random.default_rng(seed).uniform(low, high, N).astype(np.float32)
+
+
+def same(value: float) -> np.ndarray:
+    return graphs.full((N,), value)
+
+
+def node(kind: type, **changes: np.ndarray) -> nir.NIRNode:
+    fields = {"r": same(1.0), "v_threshold": same(1.0), "v_reset": same(0.0)}
+    if kind is not nir.IF:
+        fields |= {"tau": same(3.0), "v_leak": same(0.0)}
+    if kind is nir.CubaLIF:
+        fields |= {"tau_mem": fields.pop("tau"), "tau_syn": same(2.0), "w_in": same(3.0)}
+    return kind(**(fields | changes))
+
+
+def spikes_of(neuron: nir.NIRNode, current: np.ndarray, source: NirSource) -> np.ndarray:
+    """NIR's Euler steps on currents `(T, neurons)`, one neuron at a time."""
+    out, dt = np.zeros(current.shape), source.conventions.dt
+    reset, spikes = source.conventions.reset, source.conventions.spikes
+    for j in range(current.shape[1]):
+        p = {name: float(value[j]) for name, value in vars(neuron).items() if np.shape(value) == (current.shape[1],)}
+        i = v = 0.0
+        for t, x in enumerate(current[:, j]):
+            if "tau_syn" in p:
+                i += dt / p["tau_syn"] * (p["w_in"] * x - i)
+                v += dt / p["tau_mem"] * (p["v_leak"] - v + p["r"] * i)
+            elif "tau" in p:
+                v += dt / p["tau"] * (p["v_leak"] - v + p["r"] * x)
+            else:
+                v += dt * p["r"] * x
+            if v > p["v_threshold"]:
+                out[t, j] = math.floor(v / p["v_threshold"]) if spikes == "many" else 1
+                v = v - out[t, j] * p["v_threshold"] if reset == "soft" else p["v_reset"]
+    return out
+
+
+def graph(neuron: nir.NIRNode, delay: int = 0, dt: float = 1.0, **conventions: str) -> NirSource:
+    inp, out = flat(N)
+    inp.metadata["value_class"] = "binary"
+    late = [nir.Delay(same(delay * dt))] if delay else []
+    layer = nir.Affine(WEIGHT.astype(np.float32), BIAS.astype(np.float32))
+    source = from_graph(chain(inp, layer, *late, neuron, out), dt)
+    return replace(source, conventions=replace(source.conventions, **conventions))
+
+
+def currents(delay: int = 0) -> np.ndarray:
+    """What reaches the neuron of `graph`, `(N, T, neurons)`."""
+    sent = SPIKES_IN @ WEIGHT.astype(np.float32).astype(float).T + BIAS.astype(np.float32)
+    return np.concatenate([np.zeros((2, delay, N)), sent], 1)[:, :STEPS]
+
+
+KINDS: dict[str, Callable[[], nir.NIRNode]] = {
+    "tau of each": lambda: node(nir.LIF, tau=each(2, 6), r=each(1, 3)),
+    "both taus of each": lambda: node(nir.CubaLIF, tau_mem=each(2, 6), tau_syn=each(1.5, 4, 1)),
+    "threshold of each": lambda: node(nir.IF, v_threshold=each(0.7, 1.9)),
+    "threshold and leak of each": lambda: node(nir.CubaLIF, v_threshold=each(0.7, 1.9), v_leak=each(-0.3, 0.3)),
+    "rest at -65": lambda: node(nir.LIF, v_reset=same(-65), v_leak=same(-65), v_threshold=same(-50), r=each(25, 40)),
+    "reset of each": lambda: node(nir.LIF, v_reset=each(-0.5, 0.4), v_leak=each(-0.2, 0.2), v_threshold=each(0.7, 1.5)),
+    "reset of a current-based": lambda: node(nir.CubaLIF, v_reset=each(-0.5, 0.4), tau_syn=each(1.5, 4)),
+    "reset without leak": lambda: node(nir.IF, v_reset=each(-0.5, 0.4)),
+    "some never fire": lambda: node(nir.LIF, v_threshold=np.array([1, np.inf, 1, np.inf, 0.8], np.float32)),
+    "bias ramps up": lambda: node(nir.CubaLIF),
+}
+
+
+@pytest.mark.parametrize("delay", [0, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_oracle_and_float_network_are_the_neurons_of_the_file(kind: str, delay: int) -> None:
+    neuron = KINDS[kind]()
+    source = graph(neuron, delay)
+    name = next(iter(source.of_kind("neuron")))
+    expected = np.stack([spikes_of(neuron, current, source) for current in currents(delay)])
+    assert expected.any()
+    np.testing.assert_array_equal(interpret(source, {"n0": SPIKES_IN}).values[name].numpy(), expected)
+    net = floating(source)
+    for n in range(2):
+        np.testing.assert_array_equal(run_float(net, {"n0": SPIKES_IN[n]})[name], expected[n])
+
+
+@pytest.mark.parametrize(("reset", "spikes"), list(product(("hard", "soft"), ("one", "many"))))
+@pytest.mark.parametrize("kind", [nir.LIF, nir.IF, nir.CubaLIF])
+def test_every_reset_and_number_of_spikes(kind: type, reset: str, spikes: str) -> None:
+    neuron = node(kind, v_threshold=each(0.2, 0.7))
+    source = graph(neuron, reset=reset, spikes=spikes)
+    expected = np.stack([spikes_of(neuron, current, source) for current in currents()])
+    assert (expected.max() > 1) == (spikes == "many")
+    np.testing.assert_array_equal(interpret(source, {"n0": SPIKES_IN}).values["n2"].numpy(), expected)
+    net = floating(source)
+    assert (net.populations[-1].reset, net.populations[-1].spikes) == (reset, spikes)
+    for n in range(2):
+        np.testing.assert_array_equal(run_float(net, {"n0": SPIKES_IN[n]})["n2"], expected[n])
+
+
+def on_chip(source: NirSource) -> tuple[Compiled, QuantNet, np.ndarray]:
+    """Compiled on its own samples, and the spikes (or the membrane, in model units) of its output there."""
+    samples = Samples({"n0": SPIKES_IN}, None)
+    compiled = lower(source, samples)
+    net = compiled.net
+    records, output = emulator.run(net, to_integers(samples, net.inputs)), net.population(net.outputs[0])
+    if output.spiking:
+        return compiled, net, records.values[output.name]
+    return compiled, net, records.v[output.name] / (output.scale * (1 << ALIGN_SHIFT))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_eight_bits_keep_the_spikes(kind: str) -> None:
+    neuron = KINDS[kind]()
+    source = graph(neuron)
+    expected = np.stack([spikes_of(neuron, current, source) for current in currents()])
+    assert (on_chip(source)[2] != expected).mean() <= 0.03
+
+
+@pytest.mark.parametrize(("reset", "spikes"), [("soft", "one"), ("hard", "many"), ("soft", "many")])
+def test_eight_bits_keep_programmed_neurons(reset: str, spikes: str, tmp_path: Path) -> None:
+    neuron = node(nir.LIF, tau=each(2, 6), v_threshold=same(0.4))
+    source = graph(neuron, reset=reset, spikes=spikes)
+    expected = np.stack([spikes_of(neuron, current, source) for current in currents()])
+    _, net, found = on_chip(source)
+    assert np.abs(found - expected).sum() <= 0.05 * expected.sum()
+    write_netx(net, tmp_path / "m.net")
+    assert read_netx(tmp_path / "m.net") == net
+    obstacles = "\n".join(stock_obstacles(net))
+    assert "decays differ" in obstacles
+    assert ("reset by subtraction" in obstacles, "several spikes" in obstacles) == (reset == "soft", spikes == "many")
+
+
+def test_a_bias_before_a_decaying_current_comes_from_a_source() -> None:
+    compiled, net, _ = on_chip(graph(node(nir.CubaLIF)))
+    source, target = net.populations
+    assert (source.name, source.shape, source.labels.role) == ("n2.bias", (1,), "bias")
+    assert (source.bias.item(), source.vth, source.spiking, target.bias.any()) == (1, 0, True, False)
+    assert {n.node: n.own_error for n in compiled.fidelity.nodes}["n2.bias"] == 0.0
+    records = emulator.run(net, {"n0": SPIKES_IN.astype(np.int32)})
+    assert records.values["n2.bias"].all()
+    (index,) = (i for i, s in enumerate(net.synapses) if s.source == "n2.bias")
+    assert (records.delivered[index] == N).all()  # as many synaptic events as there are synapses, in every step
+
+
+@pytest.mark.parametrize("dt", [1e-4, 1e-3, 1.0])
+def test_a_time_constant_of_dt_in_single_precision_has_no_memory(dt: float) -> None:
+    tau = np.float32(dt) / (np.float32(1) - np.float32(0))
+    for near in (tau, np.nextafter(tau, np.float32(0)), np.nextafter(tau, np.float32(2))):
+        net = floating(graph(node(nir.CubaLIF, tau_syn=same(near), tau_mem=same(3 * dt)), dt=dt))
+        (population,) = net.populations  # a bias is a bias again
+        assert population.decay_u.tolist() == [1.0] and population.bias.any()
+    with pytest.raises(UserError, match="is shorter than dt"):
+        floating(graph(node(nir.LIF, tau=same(0.99 * dt)), dt=dt))
+
+
+def test_infinite_thresholds_are_a_readout() -> None:
+    source = graph(node(nir.LIF, v_threshold=same(np.inf)))
+    assert isinstance(source.nodes["n2"], nir.LI)
+    expected = interpret(source, {"n0": SPIKES_IN}).values["n2"].numpy()
+    assert np.abs(on_chip(source)[2] - expected).max() < 0.02 * np.abs(expected).max()
+    inp, out = flat(N)
+    silent = chain(inp, node(nir.LIF, v_threshold=same(np.inf)), nir.Linear(WEIGHT), node(nir.LIF), out)
+    with pytest.raises(UserError, match="node 'n1': v_threshold is infinite, so that it never fires"):
+        floating(from_graph(silent, 1.0))
+
+
+@pytest.mark.parametrize("tau", [500.0, 3000.0, 20000.0])
+def test_a_rounded_decay_keeps_the_steady_state(tau: float) -> None:
+    inp, out = flat(1)
+    inp.metadata["value_class"] = "binary"
+    source = from_graph(chain(inp, nir.Linear(graphs.full((1, 1), 0.9)), graphs.lif((1,), tau), out), 1.0)
+    (before,), (after,) = (net.populations for net in (floating(source), RoundDecays()(floating(source))))
+    assert after.decay_error == pytest.approx(abs(before.decay_v[0] / after.decay_v[0] - 1))
+    net = lower(source).net
+    assert net.population("n2").dv.item() == max(round(4096 / tau), 1)
+    records = emulator.run(net, {"n0": np.ones((1, 20000, 1), np.int32)}, record_state=True)
+    reached = records.v["n2"][0, -1, 0] / (net.population("n2").scale * (1 << ALIGN_SHIFT))
+    assert not records.values["n2"].any() and reached == pytest.approx(0.9, abs=0.02)
+
+
+def test_rounding_keeps_what_a_constant_input_leads_to() -> None:
+    neuron = node(nir.CubaLIF, tau_mem=each(50, 9000), tau_syn=each(2, 5000, 1), v_leak=each(-1, 1))
+    before = floating(graph(neuron))
+    after = RoundDecays()(before)
+
+    def settled(net: object) -> np.ndarray:
+        population = net.populations[-1]
+        u = sum(s.operator.weight.reshape(N, -1).sum(1) for s in net.synapses) / population.decay_u
+        return (u + population.bias) / population.decay_v
+
+    np.testing.assert_allclose(settled(after), settled(before), rtol=1e-9)
+    assert after.populations[-1].decay_error > 0.1
+    assert RoundDecays()(after).synapses == after.synapses
+
+
+def test_what_loihi_1_has_not_is_refused_or_approximated() -> None:
+    samples = Samples({"n0": SPIKES_IN}, None)
+    source = graph(node(nir.LIF, v_threshold=same(0.3)), reset="soft", spikes="many")
+    with pytest.raises(UserError, match="n2: soft reset and several spikes a step, which Loihi 1 has not"):
+        lower(source, samples, chip="loihi1")
+    compiled = lower(source, samples, chip="loihi1", allow_approximate=True)
+    assert compiled.net.population("n2").stock and compiled.net.provenance["chip"] == "loihi1"
+    assert compiled.fidelity.nodes[-1].own_error > 0.1  # against the file's own neurons
+    inp, out = flat(N)
+    inp.metadata |= {"value_class": "real", "scale": 0.1, "bits": 4}
+    with pytest.raises(UserError, match="input 'n0': graded"):
+        lower(from_graph(chain(inp, node(nir.LIF), out), 1.0), chip="loihi1", allow_approximate=True)
+
+
+def test_parameters_that_no_chip_can_have_are_refused_by_name() -> None:
+    for neuron, conventions, message in (
+        (node(nir.LIF, v_reset=same(1.0)), {}, "v_threshold 1: must be above 1, to which the membrane is reset"),
+        (node(nir.LIF, v_reset=same(0.1)), {"spikes": "many"}, "v_reset 0.1 and several spikes a step"),
+        (node(nir.LIF, v_threshold=np.array([1, 1, 1, 1, 1e-20])), {}, "over a factor 1e\\+15 apart"),
+    ):
+        with pytest.raises(UserError, match=message):
+            floating(graph(neuron, **conventions))
+    net = nets.programmed_net(0)
+    broken = replace(net, populations=(replace(net.populations[1], vth=0, du=np.arange(2)), *net.populations[2:]))
+    with pytest.raises(UserError, match="threshold is 0, the chip takes 1") as caught:
+        Check()(broken)
+    assert "current decay has 2 values for" in str(caught.value)
