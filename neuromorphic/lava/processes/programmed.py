@@ -32,7 +32,7 @@ class ProgrammedLif(LIFReset):  # type: ignore[misc]
 
 
 class ProgrammedLifModel(RecordingLif):
-    """The stock model's charging, and a spike and reset of our own; the run configuration chooses it for its Process."""
+    """The stock model's charging, a spike and reset of our own; the run configuration chooses it for its Process."""
 
     du: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32, precision=12)
     dv: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32, precision=12)
