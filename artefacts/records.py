@@ -14,7 +14,8 @@ from snnergy.artefacts.types import IntArray
 class Records:
     """Recorded integers of one run over N samples of T steps.
 
-    values: `(N, T, *shape)` of each input (what was injected) and of each spiking population (0 or 1).
+    values: `(N, T, *shape)` of each input (what was injected) and of each spiking population (0 or 1, or how many
+        spikes there were).
     u, v: `(N, T, *shape)` int32 after the step and its reset; of readouts always, of the others on request.
     delivered: for each synapse of the network, in order, `(N, T)` synaptic events that arrived at its
         targets (every tap inside the source counts once a non-zero value). Empty where a backend cannot count.

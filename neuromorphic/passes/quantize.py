@@ -221,7 +221,11 @@ def _filling_exponent(peak: float) -> int:
 
 
 def _is_sequential(net: FloatNet) -> bool:
-    """Whether stock netx could hold the network: one input, and each population fed by the one before."""
+    """Whether stock netx could hold the network: one input, and each population, of stock neurons, fed by the one
+    before.
+    """
+    if not all(p.stock and p.decay_u.size == p.decay_v.size == 1 for p in net.populations):
+        return False
     chain = [port.name for port in net.inputs] + [p.name for p in net.populations]
     return len(net.inputs) == 1 and [(s.source, s.target) for s in net.synapses] == list(pairwise(chain))
 

@@ -28,6 +28,8 @@ from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles, write_netx
 from snnergy.neuromorphic.passes.check import Check
+from snnergy.neuromorphic.passes.infra import BrokenCondition
+from snnergy.neuromorphic.passes.quantize import Quantize
 from snnergy.neuromorphic.passes.round_decays import RoundDecays
 from tests.neuromorphic import graphs, nets
 from tests.neuromorphic.test_passes import floating, run_float
@@ -229,6 +231,8 @@ def test_rounding_keeps_what_a_constant_input_leads_to() -> None:
     np.testing.assert_allclose(settled(after), settled(before), rtol=1e-9)
     assert after.populations[-1].decay_error > 0.1
     assert RoundDecays()(after).synapses == after.synapses
+    with pytest.raises(BrokenCondition, match="every decay is one of 12 bits"):
+        Quantize()(before)
 
 
 def test_what_loihi_1_has_not_is_refused_or_approximated() -> None:

@@ -13,12 +13,14 @@ from snnergy.neuromorphic.ir import Dense, FloatNet
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
+from snnergy.neuromorphic.passes.fit_chip import FitChip
 from snnergy.neuromorphic.passes.fuse import Fuse
 from snnergy.neuromorphic.passes.infra import BrokenCondition, Condition, Pass
 from snnergy.neuromorphic.passes.quantize import Quantize
+from snnergy.neuromorphic.passes.round_decays import RoundDecays
 from tests.neuromorphic import graphs
 
-PASSES = (Fuse, DiscretiseTime, BalanceDelays, Quantize, Check)
+PASSES = (Fuse, DiscretiseTime, FitChip, BalanceDelays, RoundDecays, Quantize, Check)
 
 
 def float_net() -> FloatNet:
