@@ -7,6 +7,9 @@ float of the model or an integer of the chip, and `passes/quantize.py` is the on
 Time is logical: every population handles time step `t` of a sample at step `t`. What a pipeline adds
 on a chip is kept apart, in the fields `depth` of populations and `balance` of synapses.
 
+Populations stand in an order in which they can be computed: a synapse whose source is its target, or stands behind it,
+closes a loop and is late by one logical step at least.
+
 Everything here compares by value (`ByValue`): two networks are equal where their structure and all their numbers are.
 """
 
@@ -102,6 +105,12 @@ class Dense(ByValue):
 Operator = Conv2d | Dense
 
 
+def soonest(synapse: FloatSynapse | QuantSynapse) -> int:
+    """Logical steps after which the first of a synapse's targets is met."""
+    delays = synapse.operator.delays if isinstance(synapse.operator, Dense) else None
+    return synapse.delay + (0 if delays is None else int(delays.min()))
+
+
 @dataclass(frozen=True)
 class InputPort:
     """One input of the network.
@@ -167,7 +176,7 @@ class FloatNet(ByValue):
     """A network in model units. outputs: names of populations."""
 
     inputs: tuple[InputPort, ...]
-    populations: tuple[FloatPopulation, ...]  # in topological order
+    populations: tuple[FloatPopulation, ...]
     synapses: tuple[FloatSynapse, ...]
     outputs: tuple[str, ...]  # population names
 
@@ -181,7 +190,7 @@ class QuantPopulation(ByValue):
     bias: mantissa, flattened `shape` or size 1; added as `bias << 6`.
     spiking: False for a readout; its vth is the largest there is and must never be crossed.
     scale: chip units (before the shift by 6) for one unit of the float model.
-    depth: synapses on the longest path from an input; the pipeline step of logical t is t + depth.
+    depth: the pipeline step of logical t is t + depth (see `passes/balance_delays.py`).
     """
 
     name: str
@@ -208,7 +217,8 @@ class QuantSynapse(ByValue):
     operator.weight: int32 mantissas in −127..127 (a stock lava-dl file may hold −256..255).
     exponent: −8..7. A negative one shifts the whole sum right; synapses with delays of their own have none such.
     delay: logical steps (uniform; per-synapse delays sit in the operator).
-    balance: extra pipeline steps that make this branch arrive with the longest one; 0 in logical time.
+    balance: extra pipeline steps that make this branch arrive with the longest one; 0 in logical time. In a loop it may
+        be negative, down to what the synapse is late anyway.
     origin, learned: as in `FloatSynapse`.
     """
 
@@ -232,7 +242,7 @@ class QuantNet(ByValue):
     """
 
     inputs: tuple[InputPort, ...]
-    populations: tuple[QuantPopulation, ...]  # in topological order
+    populations: tuple[QuantPopulation, ...]
     synapses: tuple[QuantSynapse, ...]
     outputs: tuple[str, ...]
     reset: bool = True
@@ -245,3 +255,10 @@ class QuantNet(ByValue):
     def incoming(self, name: str) -> tuple[QuantSynapse, ...]:
         """The synapses into the population `name`."""
         return tuple(s for s in self.synapses if s.target == name)
+
+    def preds(self) -> dict[str, list[str]]:
+        """The sources of each population's synapses."""
+        found: dict[str, list[str]] = {population.name: [] for population in self.populations}
+        for synapse in self.synapses:
+            found[synapse.target].append(synapse.source)
+        return found

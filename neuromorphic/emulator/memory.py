@@ -8,6 +8,7 @@ from snnergy.neuromorphic.cost import recorded_bytes
 from snnergy.neuromorphic.emulator.run import BATCH
 from snnergy.neuromorphic.emulator.synapses import WORKSPACE, row_bytes
 from snnergy.neuromorphic.ir import Dense, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.loops import groups
 
 # A weight as it is multiplied, once for those of one delay, its magnitude, and whether it is zero.
 _BYTES_PER_WEIGHT = 24
@@ -23,7 +24,15 @@ def needed(net: QuantNet, samples: int, steps: int, *, record_state: bool = Fals
     recorded = recorded_bytes(net, record_state=record_state) * steps
     inputs = sum(4 * math.prod(port.shape) for port in net.inputs) * steps
     joined = 1 if samples <= BATCH else 2
-    widest = max((_at_work(net, p, steps, record_state) for p in net.populations), default=0)
+    preds = net.preds()
+    # The populations of a loop are at work together.
+    widest = max(
+        (
+            sum(_at_work(net, net.population(name), steps, record_state) for name in group)
+            for group in groups(preds, preds)
+        ),
+        default=0,
+    )
     return samples * (inputs + joined * recorded) + together * (inputs + widest) + _of_synapses(net, together * steps)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -111,6 +112,19 @@ def drive(synapse: QuantSynapse, x: Tensor) -> Tensor:
     dtype = _exact_dtype(mantissas, float(x.abs().max()) if x.numel() else 0.0)
     accumulated = propagate(synapse.operator, mantissas.to(dtype), x, synapse.delay).double()
     return accumulated.mul_(2.0**synapse.exponent).floor_()
+
+
+def single_delays(synapse: QuantSynapse) -> list[QuantSynapse]:
+    """`synapse` as synapses that add up to it, all of one delay each: those of its targets that are as late."""
+    operator = synapse.operator
+    if isinstance(operator, Conv2d) or operator.delays is None:
+        return [synapse]
+    return [
+        replace(
+            synapse, delay=synapse.delay + int(d), operator=Dense(np.where(operator.delays == d, operator.weight, 0))
+        )
+        for d in np.unique(operator.delays)
+    ]
 
 
 def delivered(synapse: QuantSynapse, x: Tensor) -> tuple[Tensor, Tensor]:

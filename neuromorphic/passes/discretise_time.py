@@ -62,7 +62,10 @@ def _population(name: str, fused: FusedGraph) -> tuple[FloatPopulation, FloatArr
     rule = rule_of(node)
     assert isinstance(rule, PopulationRule), rule
     equation = rule.equation(node, source.conventions, shape)
-    carried = fused.arrivals[name].bias.reshape(shape)
+    constants = fused.arrivals[name].constants
+    carried = constants.get(0, np.zeros(shape))
+    if any(delay and values.any() for delay, values in constants.items()):
+        raise UserError("a Delay follows a bias; place the delay before the layer that has the bias")
     # A constant through a decaying current would need a ramp in u; only a memoryless current is a plain bias.
     if equation.decay_u != 1.0 and np.any(carried):
         raise UserError("a bias enters its decaying current; move it to v_leak")

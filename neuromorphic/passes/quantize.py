@@ -28,6 +28,7 @@ from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic.emulator.run import scan
 from snnergy.neuromorphic.emulator.synapses import drive, propagate
 from snnergy.neuromorphic.ir import (
+    Conv2d,
     FloatNet,
     FloatPopulation,
     FloatSynapse,
@@ -177,6 +178,8 @@ def _quantize_population(
     wanted = WEIGHT_MANTISSA_MAX * (1 << (0 if stock else _FINE_EXPONENT)) / max(peaks)
     base = min(wanted, ceiling)
     exponents = [0 if stock else _filling_exponent(peak * base) for peak in peaks]
+    # Delays of single synapses: what arrives together is summed before it is shifted, whenever it was sent.
+    exponents = [e if _uniform(s) else max(e, 0) for e, s in zip(exponents, synapses, strict=True)]
     best: Quantized | None = None
     for trial in _SCALE_TRIALS if sources is not None else _SCALE_TRIALS[:1]:
         scale = min(trial * base, ceiling)
@@ -192,6 +195,10 @@ def _quantize_population(
             break
     assert best is not None
     return best
+
+
+def _uniform(synapse: FloatSynapse) -> bool:
+    return isinstance(synapse.operator, Conv2d) or synapse.operator.delays is None
 
 
 def _filling_exponent(peak: float) -> int:

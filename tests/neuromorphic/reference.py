@@ -57,23 +57,23 @@ def simulate(net: QuantNet, inputs: dict[str, np.ndarray]) -> dict[str, dict[str
     }
     for n in range(samples):
         values = {name: array[n].reshape(steps, -1).astype(np.int64) for name, array in inputs.items()}
-        for p in net.populations:
-            u, v = np.zeros(p.size, np.int64), np.zeros(p.size, np.int64)
-            spikes = np.zeros((steps, p.size), np.int64)
-            for t in range(steps):
-                a_in = sum(
-                    arriving(s, w, values[s.source], t)
-                    for s, w in zip(net.synapses, weights, strict=True)
-                    if s.target == p.name
-                )
-                u = np.sign(u) * ((np.abs(u) * (4096 - p.du)) >> 12) + (a_in << 6)
-                u = np.where(u > 1 << 23, u - (1 << 24), u)
-                u = np.where(u <= -(1 << 23), u + (1 << 24), u)
-                v = np.sign(v) * ((np.abs(v) * (4096 - p.dv)) >> 12) + u + (p.bias.reshape(-1).astype(np.int64) << 6)
-                v = np.clip(v, -(1 << 23) + 1, (1 << 23) - 1)
-                spikes[t] = v > p.vth << 6
-                v = np.where(spikes[t] == 1, 0, v)
-                for field, value in (("spikes", spikes[t]), ("u", u), ("v", v)):
-                    out[field][p.name][n, t] = value.reshape(p.shape)
-            values[p.name] = spikes
+        values |= {p.name: np.zeros((steps, p.size), np.int64) for p in net.populations}
+        states = {p.name: (np.zeros(p.size, np.int64), np.zeros(p.size, np.int64)) for p in net.populations}
+        for t, p in itertools.product(range(steps), net.populations):
+            u, v = states[p.name]
+            a_in = sum(
+                arriving(s, w, values[s.source], t)
+                for s, w in zip(net.synapses, weights, strict=True)
+                if s.target == p.name
+            )
+            u = np.sign(u) * ((np.abs(u) * (4096 - p.du)) >> 12) + (a_in << 6)
+            u = np.where(u > 1 << 23, u - (1 << 24), u)
+            u = np.where(u <= -(1 << 23), u + (1 << 24), u)
+            v = np.sign(v) * ((np.abs(v) * (4096 - p.dv)) >> 12) + u + (p.bias.reshape(-1).astype(np.int64) << 6)
+            v = np.clip(v, -(1 << 23) + 1, (1 << 23) - 1)
+            spikes = v > p.vth << 6
+            values[p.name][t] = spikes
+            states[p.name] = u, np.where(spikes, 0, v)
+            for field, value in (("spikes", spikes), ("u", u), ("v", states[p.name][1])):
+                out[field][p.name][n, t] = value.reshape(p.shape)
     return out
