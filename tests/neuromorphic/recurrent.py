@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import nir
 import numpy as np
 
@@ -30,7 +32,7 @@ def graph(nodes: dict[str, nir.NIRNode], *edges: tuple[str, str]) -> nir.NIRGrap
 
 
 def path(*names: str) -> list[tuple[str, str]]:
-    return list(zip(names, names[1:], strict=False))
+    return list(pairwise(names))
 
 
 def random_graph(seed: int) -> nir.NIRGraph:
@@ -62,7 +64,7 @@ def samples(seed: int, count: int = 3, steps: int = 12) -> np.ndarray:
 
 
 def random_net(seed: int) -> QuantNet:
-    """Populations in a row, each fed by the one before; synapses back to any of them, a convolution of one to itself."""
+    """Populations in a row, each fed by the one before, and synapses back to any of them, also of one to itself."""
     rng = np.random.default_rng(seed)
     count = int(rng.integers(1, 4))
     ports = (InputPort("input", (2, 3, 2), "real", 1.0, 4),)

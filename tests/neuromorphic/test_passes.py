@@ -87,7 +87,7 @@ def test_fuse_refuses_what_would_be_lost() -> None:
         Fuse()(from_graph(analog))
     late_bias = chain(inp, nir.Affine(np.eye(3), np.ones(3)), nir.Delay(ones), graphs.lif((3,)), out)
     with pytest.raises(UserError, match="follows a bias"):
-        Fuse()(from_graph(late_bias))
+        floating(from_graph(late_bias))
 
 
 def test_linear_output_becomes_a_readout() -> None:
