@@ -21,6 +21,7 @@ from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.ir import FloatSynapse
 from snnergy.neuromorphic.passes.conditions import SORTED_GRAPH
 from snnergy.neuromorphic.passes.infra import Condition, Pass
+from snnergy.neuromorphic.taps import synapse_count
 
 # Sums of sums of linear nodes have as many ways through them as the product of their numbers.
 _WAYS_MAX = 1024
@@ -64,9 +65,22 @@ class FusedGraph:
                 branch.delay,
                 branch.origin,
                 any(_learned(self.source.nodes[name]) for name in branch.origin),
+                macs=sum(self._macs(name) for name in branch.origin),
             )
             for branch in self.arrivals[neuron].branches
         )
+
+    def _macs(self, name: str) -> int:
+        """Multiplications of the linear node `name` on its own, none if nothing of it was learned."""
+        source = self.source
+        node = source.nodes[name]
+        rule = rule_of(node)
+        if not isinstance(rule, LinearRule) or not _learned(node):
+            return 0
+        operator = rule.operator(node, source.shapes[source.preds[name][0]])
+        if operator is None or isinstance(operator, operators.Diagonal):
+            return 0 if operator is None else operator.gain.size
+        return synapse_count(operator)
 
 
 def _learned(node: Any) -> bool:
