@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from snnergy.neuromorphic.ir import Dense, Operator, QuantNet
+from snnergy.neuromorphic.ir import Conv2d, Operator, QuantNet
 
 
 def products(net: QuantNet) -> int:
@@ -13,9 +13,8 @@ def products(net: QuantNet) -> int:
 
 
 def _products(operator: Operator) -> int:
-    if isinstance(operator, Dense):
-        return operator.weight.size
-    return operator.weight.size * math.prod(operator.output_shape[1:])
+    places = operator.output_shape[1:] if isinstance(operator, Conv2d) else ()
+    return operator.weight.size * math.prod(places)
 
 
 def recorded_bytes(net: QuantNet, *, record_state: bool = False) -> int:

@@ -16,7 +16,8 @@ Everything here compares by value (`ByValue`): two networks are equal where thei
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +31,7 @@ Spikes = Literal["one", "many"]  # in a step: at most one, or as many as the thr
 
 
 class ByValue:
-    """Equality of records that hold arrays, directly or in a field: same class, and equal values in every field.
+    """Equality of dataclasses that hold arrays, directly or in a field: same class, and equal values in every field.
 
     Arrays are equal where their shape and all elements are. How a number is stored does not count: a bias of 3 is the
     same bias in int32 and in float64. Nothing of this is hashable, since an array can change.
@@ -39,7 +40,7 @@ class ByValue:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return all(_same(value, vars(other)[name]) for name, value in vars(self).items())
+        return all(_same(vars(self)[field.name], vars(other)[field.name]) for field in fields(self))
 
 
 def _same(a: object, b: object) -> bool:
@@ -74,6 +75,10 @@ class Conv2d(ByValue):
         return (self.weight.shape[0], height, width)
 
     @property
+    def delays(self) -> None:
+        """None: all synapses of a convolution are equally late."""
+
+    @property
     def is_diagonal(self) -> bool:
         """Whether it multiplies each channel by one number and nothing else: 1×1, a group for each channel."""
         channels = self.input_shape[0]
@@ -102,13 +107,31 @@ class Dense(ByValue):
         return (self.weight.shape[0],)
 
 
-Operator = Conv2d | Dense
+@dataclass(frozen=True, eq=False)
+class Sparse(ByValue):
+    """The synapses of a linear map that is neither dense nor a convolution, target by target (CSR).
+
+    weight: of each synapse, `(synapses,)`; one of weight zero is a synapse all the same.
+    columns: flat index of its source, rising for each target, `(synapses,)` int32.
+    row_starts: where each target's synapses begin, and their number, `(targets + 1,)` int64.
+    delays: extra time steps of each synapse, `(synapses,)`, or None where there are none.
+    """
+
+    weight: npt.NDArray[Any]
+    columns: IntArray
+    row_starts: IntArray
+    input_shape: Shape
+    output_shape: Shape
+    delays: IntArray | None = None
+
+
+Operator = Conv2d | Dense | Sparse
 
 
 def soonest(synapse: FloatSynapse | QuantSynapse) -> int:
     """Logical steps after which the first of a synapse's targets is met."""
-    delays = synapse.operator.delays if isinstance(synapse.operator, Dense) else None
-    return synapse.delay + (0 if delays is None else int(delays.min()))
+    delays = synapse.operator.delays
+    return synapse.delay + (int(delays.min()) if delays is not None and delays.size else 0)
 
 
 @dataclass(frozen=True)
@@ -159,6 +182,8 @@ class FloatSynapse(ByValue):
 
     delay: logical time steps. origin: NIR nodes that were fused into the operator, in order.
     learned: whether the weights were trained; False for wiring such as identities, pools and channel sums.
+    macs: multiplications of the learned nodes among them, were each computed by itself, borders included; None where
+        that is not known.
     balance: as in `QuantSynapse`; 0 until delays are balanced.
     """
 
@@ -169,6 +194,7 @@ class FloatSynapse(ByValue):
     origin: tuple[str, ...] = ()
     learned: bool = True
     balance: int = 0
+    macs: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +245,7 @@ class QuantSynapse(ByValue):
     delay: logical steps (uniform; per-synapse delays sit in the operator).
     balance: extra pipeline steps that make this branch arrive with the longest one; 0 in logical time. In a loop it may
         be negative, down to what the synapse is late anyway.
-    origin, learned: as in `FloatSynapse`.
+    origin, learned, macs: as in `FloatSynapse`.
     """
 
     source: str
@@ -230,6 +256,7 @@ class QuantSynapse(ByValue):
     balance: int = 0
     origin: tuple[str, ...] = ()
     learned: bool = True
+    macs: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,15 +277,23 @@ class QuantNet(ByValue):
 
     def population(self, name: str) -> QuantPopulation:
         """The population called `name`."""
-        return next(p for p in self.populations if p.name == name)
+        return self._by_name[name]
 
     def incoming(self, name: str) -> tuple[QuantSynapse, ...]:
         """The synapses into the population `name`."""
-        return tuple(s for s in self.synapses if s.target == name)
+        return tuple(self._by_target.get(name, ()))
 
     def preds(self) -> dict[str, list[str]]:
         """The sources of each population's synapses."""
-        found: dict[str, list[str]] = {population.name: [] for population in self.populations}
+        return {p.name: [s.source for s in self.incoming(p.name)] for p in self.populations}
+
+    @cached_property
+    def _by_name(self) -> dict[str, QuantPopulation]:
+        return {population.name: population for population in self.populations}
+
+    @cached_property
+    def _by_target(self) -> dict[str, list[QuantSynapse]]:
+        found: dict[str, list[QuantSynapse]] = {}
         for synapse in self.synapses:
-            found[synapse.target].append(synapse.source)
+            found.setdefault(synapse.target, []).append(synapse)
         return found

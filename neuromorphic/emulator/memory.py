@@ -7,10 +7,10 @@ import math
 from snnergy.neuromorphic.cost import recorded_bytes
 from snnergy.neuromorphic.emulator.run import BATCH
 from snnergy.neuromorphic.emulator.synapses import WORKSPACE, row_bytes
-from snnergy.neuromorphic.ir import Dense, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.loops import groups
 
-# A weight as it is multiplied, once for those of one delay, its magnitude, and whether it is zero.
+# A weight as it is multiplied, once for those of one delay, its magnitude, whether it is zero, and its source.
 _BYTES_PER_WEIGHT = 24
 # u, v and what they are computed from in one step, float64.
 _BYTES_PER_NEURON = 8 * 8
@@ -51,7 +51,7 @@ def _at_work(net: QuantNet, population: QuantPopulation, steps: int, record_stat
 def _driven(synapse: QuantSynapse, targets: int, source: int) -> int:
     """Bytes for each step of one synapse's product: a float32 that becomes float64, and its source if that is late."""
     operator = synapse.operator
-    if isinstance(operator, Dense) and operator.delays is not None:
+    if operator.delays is not None:
         return 24 * targets + source
     return 12 * targets + (source if synapse.delay else 0)
 

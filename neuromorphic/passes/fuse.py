@@ -26,6 +26,7 @@ from snnergy.neuromorphic.ir import Dense, FloatSynapse, Operator
 from snnergy.neuromorphic.loops import groups
 from snnergy.neuromorphic.passes.conditions import SORTED_GRAPH
 from snnergy.neuromorphic.passes.infra import Condition, Pass
+from snnergy.neuromorphic.taps import synapse_count, unrolled
 
 # Sums of sums of linear nodes have as many ways through them as the product of their numbers.
 _WAYS_MAX = 1024
@@ -71,7 +72,8 @@ class FusedGraph:
     outputs: tuple[str, ...]
 
     def synapses(self, neuron: str) -> tuple[FloatSynapse, ...]:
-        """The branches into `neuron` as synapses."""
+        """The branches into `neuron` as synapses. Those that differ in delay alone are computed once: by the first."""
+        macs = {(b.source, b.origin): sum(map(self._macs, b.origin)) for b in self.arrivals[neuron].branches}
         return tuple(
             FloatSynapse(
                 branch.source,
@@ -80,9 +82,22 @@ class FusedGraph:
                 branch.delay,
                 branch.origin,
                 any(_learned(self.source.nodes[name]) for name in branch.origin),
+                macs=macs.pop((branch.source, branch.origin), 0),
             )
             for branch in self.arrivals[neuron].branches
         )
+
+    def _macs(self, name: str) -> int:
+        """Multiplications of the linear node `name` on its own, none if nothing of it was learned."""
+        source = self.source
+        node = source.nodes[name]
+        rule = rule_of(node)
+        if not isinstance(rule, LinearRule) or not _learned(node):
+            return 0
+        operator = rule.operator(node, source.shapes[source.preds[name][0]])
+        if operator is None or isinstance(operator, operators.Diagonal):
+            return 0 if operator is None else operator.gain.size
+        return synapse_count(operator)
 
 
 def _learned(node: Any) -> bool:
@@ -303,10 +318,13 @@ def _as_synapse(branch: Branch, source_shape: Shape) -> Operator:
     operator = operators.as_synapse(branch.operator, source_shape)
     if branch.late_in is None and branch.late_out is None:
         return operator
-    matrix = operators.matrix(operator)
-    delays = np.zeros(matrix.shape, np.int64)
-    if branch.late_in is not None:
-        delays += branch.late_in
-    if branch.late_out is not None:
-        delays += branch.late_out[:, None]
-    return Dense(matrix, delays)
+    if not isinstance(operator, Dense):
+        operator = unrolled(operator)
+    shape = operator.weight.shape
+    late_in, late_out = (
+        np.zeros(math.prod(end), np.int64) if late is None else late
+        for end, late in ((operator.input_shape, branch.late_in), (operator.output_shape, branch.late_out))
+    )
+    if isinstance(operator, Dense):
+        return replace(operator, delays=np.broadcast_to(late_in, shape) + late_out[:, None])
+    return replace(operator, delays=late_in[operator.columns] + late_out.repeat(np.diff(operator.row_starts)))

@@ -28,7 +28,6 @@ from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic.emulator.run import scan
 from snnergy.neuromorphic.emulator.synapses import drive, propagate
 from snnergy.neuromorphic.ir import (
-    Conv2d,
     FloatNet,
     FloatPopulation,
     FloatSynapse,
@@ -49,6 +48,7 @@ from snnergy.neuromorphic.limits import (
 )
 from snnergy.neuromorphic.passes.conditions import BALANCED, FITTING, SORTED, SPIKES_ONLY
 from snnergy.neuromorphic.passes.infra import Condition, Pass
+from snnergy.neuromorphic.taps import largest_row_sum
 
 # Scales tried on calibration data, as multiples of the one that clips no weight.
 _SCALE_TRIALS = (1.0, 1.15, 1.35, 1.6, 2.0)
@@ -173,13 +173,13 @@ def _quantize_population(
     sources = None
     if calibration is not None:
         sources = [torch.round(calibration.values[s.source] / steps.get(s.source, 1.0)) for s in synapses]
-    peaks = [max(float(np.abs(w).max()) or 1.0, _FINEST) for w in weights]
+    peaks = [max(float(np.abs(w).max(initial=0)) or 1.0, _FINEST) for w in weights]
     ceiling = _register_ceiling(population, synapses, weights, sources, ports)
     wanted = WEIGHT_MANTISSA_MAX * (1 << (0 if stock else _FINE_EXPONENT)) / max(peaks)
     base = min(wanted, ceiling)
     exponents = [0 if stock else _filling_exponent(peak * base) for peak in peaks]
     # Delays of single synapses: what arrives together is summed before it is shifted, whenever it was sent.
-    exponents = [e if _uniform(s) else max(e, 0) for e, s in zip(exponents, synapses, strict=True)]
+    exponents = [e if s.operator.delays is None else max(e, 0) for e, s in zip(exponents, synapses, strict=True)]
     best: Quantized | None = None
     for trial in _SCALE_TRIALS if sources is not None else _SCALE_TRIALS[:1]:
         scale = min(trial * base, ceiling)
@@ -195,10 +195,6 @@ def _quantize_population(
             break
     assert best is not None
     return best
-
-
-def _uniform(synapse: FloatSynapse) -> bool:
-    return isinstance(synapse.operator, Conv2d) or synapse.operator.delays is None
 
 
 def _filling_exponent(peak: float) -> int:
@@ -233,7 +229,7 @@ def _register_ceiling(
     else:
         payload = {port.name: float((1 << port.bits) - 1) for port in ports}
         worst = sum(
-            float(np.abs(w).reshape(w.shape[0], -1).sum(1).max()) * payload.get(s.source, 1.0)
+            largest_row_sum(s.operator, np.abs(w)) * payload.get(s.source, 1.0)
             for s, w in zip(synapses, weights, strict=True)
         )
         peak_u = worst / max(population.decay_u, 1 / _UNCALIBRATED_STEPS)
@@ -284,6 +280,7 @@ def _rounded(
             balance=s.balance,
             origin=s.origin,
             learned=s.learned,
+            macs=s.macs,
         )
         for s, w, e in zip(synapses, wanted, exponents, strict=True)
     )

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
-from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantNet, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantNet, QuantSynapse, Sparse
 
 
 def matrix(operator: Operator) -> np.ndarray:
-    """The operator as a matrix `(outputs, inputs)` of the weight's own type; a convolution tap by tap."""
+    """The operator as a matrix `(outputs, inputs)` of the weight's own type, synapse by synapse."""
+    if isinstance(operator, Sparse):
+        return _placed(operator, operator.weight)
     return operator.weight if isinstance(operator, Dense) else _convolution_matrix(operator)
+
+
+def structure(operator: Operator) -> np.ndarray:
+    """Which synapses there are, whatever their weight, `(outputs, inputs)`."""
+    return matrix(replace(operator, weight=np.ones_like(operator.weight))) != 0
+
+
+def _placed(operator: Sparse, values: np.ndarray) -> np.ndarray:
+    found = np.zeros((int(np.prod(operator.output_shape)), int(np.prod(operator.input_shape))), values.dtype)
+    for row, (first, end) in enumerate(itertools.pairwise(operator.row_starts)):
+        for entry in range(first, end):
+            found[row, operator.columns[entry]] += values[entry]
+    return found
 
 
 def _convolution_matrix(c: Conv2d) -> np.ndarray:
@@ -37,7 +53,9 @@ def weight_matrix(synapse: QuantSynapse) -> np.ndarray:
 
 def arriving(synapse: QuantSynapse, weight: np.ndarray, source: np.ndarray, t: int) -> np.ndarray:
     """Input at step t from `source` `(T, neurons)`."""
-    extra = synapse.operator.delays if isinstance(synapse.operator, Dense) else None
+    extra = synapse.operator.delays
+    if isinstance(synapse.operator, Sparse) and extra is not None:
+        extra = _placed(synapse.operator, extra)
     delays = np.zeros(weight.shape, int) if extra is None else extra
     total = np.zeros(weight.shape[0], np.int64)
     for d in np.unique(delays):
