@@ -18,6 +18,7 @@ from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
 from snnergy.neuromorphic.passes.fuse import Fuse
 from snnergy.neuromorphic.passes.quantize import Quantize
+from snnergy.neuromorphic.passes.relay_delays import RelayDelays
 from snnergy.neuromorphic.simulation import decode
 
 
@@ -31,7 +32,7 @@ def lower(source: NirSource, samples: Samples | None = None, *, readout: str | N
     balanced = BalanceDelays()(floating)
     calibration = None if samples is None else calibrate(source, samples)
     quantized = Quantize(calibration)(balanced)
-    net = Check()(replace(quantized.net, provenance=_provenance(source, samples)))
+    net = Check()(RelayDelays()(replace(quantized.net, provenance=_provenance(source, samples))))
     if samples is None or calibration is None:
         return Compiled(net, fidelity.uncalibrated(quantized, source.dt, source.dt_reason, chosen))
     records = emulator.run(net, to_integers(samples, net.inputs))
