@@ -25,7 +25,7 @@ from snnergy.artefacts.types import IntArray, Labels, Shape, ValueClass
 
 Counts = npt.NDArray[np.int64]
 NodeKind = Literal["input", "neuron", "readout"]
-EdgeKind = Literal["conv2d", "dense"]
+EdgeKind = Literal["conv2d", "dense", "sparse"]
 
 # Values held at once while streaming: 32 MB as float64, far below what one activity file can hold.
 _VALUES_AT_ONCE = 4_000_000
@@ -65,6 +65,7 @@ class Edge:
     parameters, nonzero_parameters: weights stored, and those that are not zero.
     taps, nonzero_taps: synapses, borders and strides included: the sum of the fan-out over all source neurons.
     counted: whether the simulator kept a count of its own.
+    macs: multiplications of its learned nodes, were each computed by itself; None where that is not known.
     """
 
     index: int
@@ -78,6 +79,7 @@ class Edge:
     taps: int
     nonzero_taps: int
     counted: bool
+    macs: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@ HDF5, all names case-sensitive; attributes marked ? may be left out.
                    block? (-1: unknown), modality?, memoryless?, biased? (neurons with a bias other than zero), scale?
         values     (samples, T, *shape) integers; readouts have none
         u?, v?     (samples, T, *shape) current and membrane after each step
-    /edges/I/      source, target, kind = conv2d | dense, origin? (JSON list), learned, parameters, nonzero_parameters
+    /edges/I/      source, target, kind = conv2d | dense | sparse, origin? (JSON list), learned, parameters,
+                   nonzero_parameters, macs? (multiplications of its learned layers, each by itself)
         fan_out, fan_out_nonzero        (*shape of the source) synapses that each neuron reaches; without zero weights
         delivered?, delivered_nonzero?  (samples, T) synaptic events counted by the simulator itself, at the step in
                                         which the source sent them; a simulator that keeps no count leaves both out
@@ -161,7 +162,8 @@ class _Reader:
             attributes.refuse("origin", "not a list of texts; name the nodes that were fused")
         if sound and learned and taps > parameters * nodes[target].size:
             attributes.refuse("parameters", f"{parameters} weights cannot make the {taps} synapses of fan_out")
-        return Edge(index, source, target, kind, origin, learned, parameters, alive, taps, nonzero_taps, counted)
+        macs = attributes.count("macs") if attributes.has("macs") else None
+        return Edge(index, source, target, kind, origin, learned, parameters, alive, taps, nonzero_taps, counted, macs)
 
     def _classes(self, name: str, samples: int) -> tuple[int, ...]:
         counts = _counts(self.root, name, (samples,)) if self.root.has(name) else None
@@ -339,7 +341,7 @@ def _node_attributes(node: Node) -> dict[str, Any]:
 
 
 def _edge_attributes(edge: Edge) -> dict[str, Any]:
-    return {
+    found = {
         "source": edge.source,
         "target": edge.target,
         "kind": edge.kind,
@@ -348,3 +350,4 @@ def _edge_attributes(edge: Edge) -> dict[str, Any]:
         "parameters": edge.parameters,
         "nonzero_parameters": edge.nonzero_parameters,
     }
+    return found if edge.macs is None else found | {"macs": edge.macs}

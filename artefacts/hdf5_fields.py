@@ -22,6 +22,7 @@ from snnergy.artefacts.types import Labels, Shape
 
 _INT32 = np.iinfo(np.int32)
 _RANK_MAX = 8
+_COUNT_MAX = 1 << 53
 _BYTES_A_NUMBER = 32  # as read, as float64 while it is checked, as int64, and as its user wants it
 _Choice = TypeVar("_Choice", bound=str)
 _Json = TypeVar("_Json", dict[str, Any], list[Any])
@@ -99,6 +100,16 @@ class Fields:
             limits = f"at least {at_least}" if at_most == _INT32.max else f"within {at_least}..{at_most}"
             self.refuse(name, f"{value}; must be {limits}")
         return max(at_least, min(value, at_most))
+
+    def count(self, name: str) -> int:
+        """One whole number from 0 to 2⁵³, up to which floats hold all; 0 after a violation."""
+        violations = len(self.violations)
+        value = float(self._single(name, self._numbers(name)))
+        if 0 <= value <= _COUNT_MAX and value.is_integer():
+            return int(value)
+        if len(self.violations) == violations:
+            self.refuse(name, f"{value:g}; must be a whole number from 0 to 2^53")
+        return 0
 
     def real(self, name: str) -> float:
         """One finite number."""

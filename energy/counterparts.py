@@ -6,7 +6,10 @@ One pass over one frame costs   E = macs · (multiply-add) + (biases + activatio
   (Yan et al. 2024, "Reconsidering the energy efficiency of spiking neural networks").
 
 Only operators with learned weights are layers of an ANN. It is charged nothing for attention, gates and pooling,
-which makes it a lower bound and the comparison hard on the spiking network. Streams that a spiking network keeps
+which makes it a lower bound and the comparison hard on the spiking network. Where several linear layers became one
+operator (a pool and a convolution, two convolutions), it is charged for whichever takes fewer multiplications: the
+operator, or its learned layers one after the other (the 3×3 taps of a convolution behind a pool, not the 6×6 taps that a
+spike meets). Streams that a spiking network keeps
 apart and an ANN adds first share one layer: edges into the same target whose last fused node is the same
 are charged once, at the widest of them.
 """
@@ -75,7 +78,7 @@ def learned_layers(activity: Activity) -> tuple[tuple[Edge, ...], ...]:
 def counterparts(activity: Activity, *, static_input: bool) -> tuple[Counterpart, Counterpart]:
     """The fp32 and the quantized ANN of the same shape, in that order."""
     layers = learned_layers(activity)
-    macs = sum(max(edge.taps for edge in layer) for layer in layers)
+    macs = sum(max(map(_multiplications, layer)) for layer in layers)
     targets = [activity.node(name) for name in {layer[0].target: None for layer in layers}]
     biases = sum(target.size if target.biased is None else target.biased for target in targets)
     activations = sum(target.size for target in targets if target.kind == "neuron")
@@ -86,6 +89,10 @@ def counterparts(activity: Activity, *, static_input: bool) -> tuple[Counterpart
         return Counterpart(title, bits, macs, biases, activations, passes, technology)
 
     return network("fp32 ANN", 32, FP32), network(f"{bits}-bit ANN", bits, _narrowest(bits))
+
+
+def _multiplications(edge: Edge) -> int:
+    return edge.taps if edge.macs is None else min(edge.taps, edge.macs)
 
 
 def _narrowest(bits: int) -> Technology:

@@ -73,8 +73,8 @@ def paper_formula(activity: Activity, ledger: Ledger) -> PaperFormula:
 
 
 def _dense_flops(activity: Activity, edge: Edge) -> int:
-    """Multiplications of the layer on its full map, those with padding included."""
-    if edge.kind == "dense":
+    """Multiplications of the layer on its full map, those with padding included; sparse synapses have no padding."""
+    if edge.kind != "conv2d":
         return edge.parameters
     return edge.parameters * prod(activity.node(edge.target).shape[1:])
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from snnergy.neuromorphic.ir import Dense, Operator, QuantNet, QuantPopulation
+from snnergy.neuromorphic.ir import Conv2d, Operator, QuantNet, QuantPopulation
 
 
 def products(net: QuantNet) -> int:
@@ -15,9 +15,8 @@ def products(net: QuantNet) -> int:
 
 
 def _products(operator: Operator) -> int:
-    if isinstance(operator, Dense):
-        return operator.weight.size
-    return operator.weight.size * math.prod(operator.output_shape[1:])
+    places = operator.output_shape[1:] if isinstance(operator, Conv2d) else ()
+    return operator.weight.size * math.prod(places)
 
 
 def spike_bytes(population: QuantPopulation) -> int:

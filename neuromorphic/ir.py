@@ -7,13 +7,17 @@ float of the model or an integer of the chip, and `passes/quantize.py` is the on
 Time is logical: every population handles time step `t` of a sample at step `t`. What a pipeline adds
 on a chip is kept apart, in the fields `depth` of populations and `balance` of synapses.
 
+Populations stand in an order in which they can be computed: a synapse whose source is its target, or stands behind it,
+closes a loop and is late by one logical step at least.
+
 Everything here compares by value (`ByValue`): two networks are equal where their structure and all their numbers are.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -29,7 +33,7 @@ SPIKES: tuple[Spikes, ...] = get_args(Spikes)
 
 
 class ByValue:
-    """Equality of records that hold arrays, directly or in a field: same class, and equal values in every field.
+    """Equality of dataclasses that hold arrays, directly or in a field: same class, and equal values in every field.
 
     Arrays are equal where their shape and all elements are. How a number is stored does not count: a bias of 3 is the
     same bias in int32 and in float64. Nothing of this is hashable, since an array can change.
@@ -38,7 +42,7 @@ class ByValue:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return all(_same(value, vars(other)[name]) for name, value in vars(self).items())
+        return all(_same(vars(self)[field.name], vars(other)[field.name]) for field in fields(self))
 
 
 def _same(a: object, b: object) -> bool:
@@ -73,6 +77,10 @@ class Conv2d(ByValue):
         return (self.weight.shape[0], height, width)
 
     @property
+    def delays(self) -> None:
+        """None: all synapses of a convolution are equally late."""
+
+    @property
     def is_diagonal(self) -> bool:
         """Whether it multiplies each channel by one number and nothing else: 1×1, a group for each channel."""
         channels = self.input_shape[0]
@@ -101,7 +109,31 @@ class Dense(ByValue):
         return (self.weight.shape[0],)
 
 
-Operator = Conv2d | Dense
+@dataclass(frozen=True, eq=False)
+class Sparse(ByValue):
+    """The synapses of a linear map that is neither dense nor a convolution, target by target (CSR).
+
+    weight: of each synapse, `(synapses,)`; one of weight zero is a synapse all the same.
+    columns: flat index of its source, rising for each target, `(synapses,)` int32.
+    row_starts: where each target's synapses begin, and their number, `(targets + 1,)` int64.
+    delays: extra time steps of each synapse, `(synapses,)`, or None where there are none.
+    """
+
+    weight: npt.NDArray[Any]
+    columns: IntArray
+    row_starts: IntArray
+    input_shape: Shape
+    output_shape: Shape
+    delays: IntArray | None = None
+
+
+Operator = Conv2d | Dense | Sparse
+
+
+def soonest(synapse: FloatSynapse | QuantSynapse) -> int:
+    """Logical steps after which the first of a synapse's targets is met."""
+    delays = synapse.operator.delays
+    return synapse.delay + (int(delays.min()) if delays is not None and delays.size else 0)
 
 
 @dataclass(frozen=True)
@@ -173,6 +205,8 @@ class FloatSynapse(ByValue):
 
     delay: logical time steps. origin: NIR nodes that were fused into the operator, in order.
     learned: whether the weights were trained; False for wiring such as identities, pools and channel sums.
+    macs: multiplications of the learned nodes among them, were each computed by itself, borders included; None where
+        that is not known.
     balance: as in `QuantSynapse`; 0 until delays are balanced.
     """
 
@@ -183,6 +217,7 @@ class FloatSynapse(ByValue):
     origin: tuple[str, ...] = ()
     learned: bool = True
     balance: int = 0
+    macs: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +225,7 @@ class FloatNet(ByValue):
     """A network in model units. outputs: names of populations."""
 
     inputs: tuple[InputPort, ...]
-    populations: tuple[FloatPopulation, ...]  # in topological order
+    populations: tuple[FloatPopulation, ...]
     synapses: tuple[FloatSynapse, ...]
     outputs: tuple[str, ...]  # population names
 
@@ -205,7 +240,7 @@ class QuantPopulation(ByValue):
     bias: mantissa, flattened `shape` or size 1; added as `bias << 6`.
     spiking: False for a readout; its vth is the largest there is and must never be crossed.
     scale: chip units (before the shift by 6) for one unit of the float model.
-    depth: synapses on the longest path from an input; the pipeline step of logical t is t + depth.
+    depth: the pipeline step of logical t is t + depth (see `passes/balance_delays.py`).
     reset, spikes: as in `FloatPopulation`; other than hard and one, they need Loihi 2.
     """
 
@@ -248,8 +283,9 @@ class QuantSynapse(ByValue):
     operator.weight: int32 mantissas in −127..127 (a stock lava-dl file may hold −256..255).
     exponent: −8..7. A negative one shifts the whole sum right; synapses with delays of their own have none such.
     delay: logical steps (uniform; per-synapse delays sit in the operator).
-    balance: extra pipeline steps that make this branch arrive with the longest one; 0 in logical time.
-    origin, learned: as in `FloatSynapse`.
+    balance: extra pipeline steps that make this branch arrive with the longest one; 0 in logical time. In a loop it may
+        be negative, down to what the synapse is late anyway.
+    origin, learned, macs: as in `FloatSynapse`.
     """
 
     source: str
@@ -260,6 +296,7 @@ class QuantSynapse(ByValue):
     balance: int = 0
     origin: tuple[str, ...] = ()
     learned: bool = True
+    macs: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,7 +309,7 @@ class QuantNet(ByValue):
     """
 
     inputs: tuple[InputPort, ...]
-    populations: tuple[QuantPopulation, ...]  # in topological order
+    populations: tuple[QuantPopulation, ...]
     synapses: tuple[QuantSynapse, ...]
     outputs: tuple[str, ...]
     reset: bool = True
@@ -280,8 +317,23 @@ class QuantNet(ByValue):
 
     def population(self, name: str) -> QuantPopulation:
         """The population called `name`."""
-        return next(p for p in self.populations if p.name == name)
+        return self._by_name[name]
 
     def incoming(self, name: str) -> tuple[QuantSynapse, ...]:
         """The synapses into the population `name`."""
-        return tuple(s for s in self.synapses if s.target == name)
+        return tuple(self._by_target.get(name, ()))
+
+    def preds(self) -> dict[str, list[str]]:
+        """The sources of each population's synapses."""
+        return {p.name: [s.source for s in self.incoming(p.name)] for p in self.populations}
+
+    @cached_property
+    def _by_name(self) -> dict[str, QuantPopulation]:
+        return {population.name: population for population in self.populations}
+
+    @cached_property
+    def _by_target(self) -> dict[str, list[QuantSynapse]]:
+        found: dict[str, list[QuantSynapse]] = {}
+        for synapse in self.synapses:
+            found.setdefault(synapse.target, []).append(synapse)
+        return found

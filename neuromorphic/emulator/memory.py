@@ -7,9 +7,10 @@ import math
 from snnergy.neuromorphic.cost import recorded_bytes, spike_bytes
 from snnergy.neuromorphic.emulator.run import BATCH
 from snnergy.neuromorphic.emulator.synapses import WORKSPACE, row_bytes
-from snnergy.neuromorphic.ir import Dense, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.loops import groups
 
-# A weight as it is multiplied, once for those of one delay, its magnitude, and whether it is zero.
+# A weight as it is multiplied, once for those of one delay, its magnitude, whether it is zero, and its source.
 _BYTES_PER_WEIGHT = 24
 # u, v and what they are computed from in one step, float64.
 _BYTES_PER_NEURON = 8 * 8
@@ -23,7 +24,15 @@ def needed(net: QuantNet, samples: int, steps: int, *, record_state: bool = Fals
     recorded = recorded_bytes(net, record_state=record_state) * steps
     inputs = sum(4 * math.prod(port.shape) for port in net.inputs) * steps
     joined = 1 if samples <= BATCH else 2
-    widest = max((_at_work(net, p, steps, record_state) for p in net.populations), default=0)
+    preds = net.preds()
+    # The populations of a loop are at work together.
+    widest = max(
+        (
+            sum(_at_work(net, net.population(name), steps, record_state) for name in group)
+            for group in groups(preds, preds)
+        ),
+        default=0,
+    )
     return samples * (inputs + joined * recorded) + together * (inputs + widest) + _of_synapses(net, together * steps)
 
 
@@ -42,7 +51,7 @@ def _at_work(net: QuantNet, population: QuantPopulation, steps: int, record_stat
 def _driven(synapse: QuantSynapse, targets: int, source: int) -> int:
     """Bytes for each step of one synapse's product: a float32 that becomes float64, and its source if that is late."""
     operator = synapse.operator
-    if isinstance(operator, Dense) and operator.delays is not None:
+    if operator.delays is not None:
         return 24 * targets + source
     return 12 * targets + (source if synapse.delay else 0)
 

@@ -1,13 +1,14 @@
-"""Runs an integer network in logical time, population by population in topological order.
+"""Runs an integer network in logical time, population by population, and loop by loop, in the order of the signal.
 
 A feed-forward network needs no loop over time steps across layers: a population's whole input over all T and all
-samples is known before it is simulated. Only the membrane itself is scanned step by step.
+samples is known before it is simulated. Only the membrane itself is scanned step by step. The populations of a loop are
+scanned together: what comes from outside is known before, what comes from within is added in each step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,9 +18,10 @@ from snnergy.artefacts.records import Records, joined
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
 from snnergy.neuromorphic.emulator.fixed_point import NeuronState, step
-from snnergy.neuromorphic.emulator.synapses import delivered, drive
+from snnergy.neuromorphic.emulator.synapses import delivered, drive, single_delays
 from snnergy.neuromorphic.inputs import check_integers
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.loops import groups
 
 # Samples simulated together: enough to fill the kernels, few enough that state stays in cache.
 BATCH = 16
@@ -71,21 +73,19 @@ def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -
     records = Records({port.name: np.ascontiguousarray(inputs[port.name]) for port in net.inputs})
     values = {name: torch.from_numpy(array.astype(np.int32)).flatten(2) for name, array in records.values.items()}
     counts: dict[int, tuple[Tensor, Tensor]] = {}
-    for population in net.populations:
-        incoming = [(i, s) for i, s in enumerate(net.synapses) if s.target == population.name]
-        a_in = _driven(population, [s for _, s in incoming], values)
-        counts |= {i: delivered(s, values[s.source]) for i, s in incoming}
-        keep = record_state or not population.spiking
-        done = scan(population, a_in, keep)
-        shape = (*done.spikes.shape[:2], *population.shape)
-        if population.spiking:
-            values[population.name] = done.spikes
-            records.values[population.name] = done.spikes.reshape(shape).numpy()
-        if keep:
-            records.u[population.name] = done.u.reshape(shape).numpy()
-            records.v[population.name] = done.v.reshape(shape).numpy()
-        if done.wrapped or done.clipped:
-            records.overflows[population.name] = (done.wrapped, done.clipped)
+    preds = net.preds()
+    for group in groups(preds, preds):
+        for population, done in _scanned(net, group, values, record_state).items():
+            shape = (*done.spikes.shape[:2], *net.population(population).shape)
+            if net.population(population).spiking:
+                values[population] = done.spikes
+                records.values[population] = done.spikes.reshape(shape).numpy()
+            if done.u.shape[1]:
+                records.u[population] = done.u.reshape(shape).numpy()
+                records.v[population] = done.v.reshape(shape).numpy()
+            if done.wrapped or done.clipped:
+                records.overflows[population] = (done.wrapped, done.clipped)
+        counts |= {i: delivered(s, values[s.source]) for i, s in enumerate(net.synapses) if s.target in group}
     ordered = [counts[index] for index in range(len(net.synapses))]
     return Records(
         records.values,
@@ -95,6 +95,24 @@ def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -
         tuple(alive.numpy() for _, alive in ordered),
         records.overflows,
     )
+
+
+def _scanned(net: QuantNet, group: tuple[str, ...], values: dict[str, Tensor], record_state: bool) -> dict[str, Scan]:
+    """The populations of one of the net's groups on what is known: `values` of all that lead to it."""
+    begun, within = {}, {}
+    for name in group:
+        population, incoming = net.population(name), net.incoming(name)
+        a_in = _driven(population, [s for s in incoming if s.source not in group], values)
+        begun[name] = Scanner(population, a_in, record_state or not population.spiking)
+        within[name] = [part for s in incoming if s.source in group for part in single_delays(s)]
+    for t in range(next(iter(values.values())).shape[1]):
+        for name, scanner in begun.items():
+            for part in within[name]:
+                if t >= part.delay:
+                    sent = begun[part.source].spikes[:, t - part.delay, None]
+                    scanner.a_in[:, t] += drive(replace(part, delay=0), sent)[:, 0]
+            scanner.step(t)
+    return {name: scanner.done() for name, scanner in begun.items()}
 
 
 def _driven(population: QuantPopulation, incoming: list[QuantSynapse], values: dict[str, Tensor]) -> Tensor:
@@ -109,13 +127,31 @@ def _driven(population: QuantPopulation, incoming: list[QuantSynapse], values: d
 
 def scan(population: QuantPopulation, a_in: Tensor, keep: bool) -> Scan:
     """Step the membranes of `population` through its synaptic input `(N, T, neurons)`; u and v only if `keep`."""
-    samples, steps, neurons = a_in.shape
-    state = NeuronState.cleared(samples, neurons)
-    bias = torch.from_numpy(population.bias.reshape(-1).astype(np.float64))
-    spikes = torch.from_numpy(np.empty((samples, steps, neurons), population.spike_type))
-    u, v = torch.empty(2, samples, steps if keep else 0, neurons, dtype=torch.int32)
-    for t in range(steps):
-        spikes[:, t] = step(population, bias, state, a_in[:, t])
-        if keep:
-            u[:, t], v[:, t] = state.u.int(), state.v.int()
-    return Scan(spikes, u, v, state.wrapped, state.clipped)
+    scanner = Scanner(population, a_in, keep)
+    for t in range(a_in.shape[1]):
+        scanner.step(t)
+    return scanner.done()
+
+
+class Scanner:
+    """A population on its way through the steps of `a_in`. spikes: those so far. Both `(N, T, neurons)`."""
+
+    def __init__(self, population: QuantPopulation, a_in: Tensor, keep: bool) -> None:
+        """Begin with cleared state."""
+        samples, steps, neurons = a_in.shape
+        self.a_in = a_in
+        self.spikes = torch.from_numpy(np.empty((samples, steps, neurons), population.spike_type))
+        self._population, self._keep = population, keep
+        self._bias = torch.from_numpy(population.bias.reshape(-1).astype(np.float64))
+        self._state = NeuronState.cleared(samples, neurons)
+        self._u, self._v = torch.empty(2, samples, steps if keep else 0, neurons, dtype=torch.int32)
+
+    def step(self, t: int) -> None:
+        """Handle step t, after all before it."""
+        self.spikes[:, t] = step(self._population, self._bias, self._state, self.a_in[:, t])
+        if self._keep:
+            self._u[:, t], self._v[:, t] = self._state.u.int(), self._state.v.int()
+
+    def done(self) -> Scan:
+        """What came of it."""
+        return Scan(self.spikes, self._u, self._v, self._state.wrapped, self._state.clipped)

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Operator, QuantSynapse, Sparse
+from snnergy.neuromorphic.taps import as_matrix, largest_row_sum
 
 _EXACT_FLOAT32 = 1 << 24
 # Bytes that rows on their way through a synapse take together, unless a single one takes more.
 WORKSPACE = 8 << 20
 
 
-def _exact_dtype(weight: Tensor, largest_input: float) -> torch.dtype:
-    worst = weight.abs().flatten(1).sum(1).max().item() * largest_input
+def _exact_dtype(operator: Operator, largest_input: float) -> torch.dtype:
+    worst = largest_row_sum(operator, np.abs(operator.weight)) * largest_input
     return torch.float32 if worst < _EXACT_FLOAT32 else torch.float64
 
 
@@ -31,7 +33,7 @@ def row_bytes(operator: Operator) -> int:
     torch lays out for a convolution, all in float64.
     """
     ends = math.prod(operator.input_shape) + math.prod(operator.output_shape)
-    if isinstance(operator, Dense):
+    if not isinstance(operator, Conv2d):
         return 8 * ends
     return 8 * (ends + operator.input_shape[0] * math.prod(operator.weight.shape[2:] + operator.output_shape[1:]))
 
@@ -53,8 +55,16 @@ def _product(operator: Operator, weight: Tensor, x: Tensor) -> Tensor:
     out = torch.empty(x.shape[0], math.prod(operator.output_shape), dtype=weight.dtype)
     for chosen in _pieces(operator, x):
         rows = x[chosen].to(weight.dtype)
-        out[chosen] = rows @ weight.T if isinstance(operator, Dense) else _convolve(operator, weight, rows)
+        out[chosen] = _through(operator, weight, rows)
     return out
+
+
+def _through(operator: Operator, weight: Tensor, rows: Tensor) -> Tensor:
+    if isinstance(operator, Conv2d):
+        return _convolve(operator, weight, rows)
+    if isinstance(operator, Sparse):
+        return torch.from_numpy(as_matrix(operator, weight.numpy()) @ rows.numpy().T).T
+    return rows @ weight.T
 
 
 def _gains(weight: Tensor, x: Tensor) -> Tensor:
@@ -89,10 +99,10 @@ def propagate(operator: Operator, weight: Tensor, x: Tensor, delay: int = 0) -> 
         `(N, T, targets)`.
     """
     samples, steps, _ = x.shape
-    if isinstance(operator, Conv2d) or operator.delays is None:
+    if operator.delays is None:
         return _product(operator, weight, _shifted(x, delay).flatten(0, 1)).reshape(samples, steps, -1)
     delays, none = torch.from_numpy(operator.delays), torch.zeros_like(weight)
-    total = torch.zeros(samples * steps, weight.shape[0], dtype=weight.dtype)
+    total = torch.zeros(samples * steps, math.prod(operator.output_shape), dtype=weight.dtype)
     for d in np.unique(operator.delays):
         total += _product(operator, weight.where(delays == d, none), _shifted(x, delay + int(d)).flatten(0, 1))
     return total.reshape(samples, steps, -1)
@@ -108,9 +118,25 @@ def drive(synapse: QuantSynapse, x: Tensor) -> Tensor:
         `(N, T, targets)` float64 holding integers.
     """
     mantissas = torch.from_numpy(synapse.operator.weight)
-    dtype = _exact_dtype(mantissas, float(x.abs().max()) if x.numel() else 0.0)
+    dtype = _exact_dtype(synapse.operator, float(x.abs().max()) if x.numel() else 0.0)
     accumulated = propagate(synapse.operator, mantissas.to(dtype), x, synapse.delay).double()
     return accumulated.mul_(2.0**synapse.exponent).floor_()
+
+
+def single_delays(synapse: QuantSynapse) -> list[QuantSynapse]:
+    """`synapse` as synapses that add up to it, all of one delay each: those of its targets that are as late."""
+    operator = synapse.operator
+    if isinstance(operator, Conv2d) or operator.delays is None:
+        return [synapse]
+    delays, weight = operator.delays, operator.weight
+    return [
+        replace(
+            synapse,
+            delay=synapse.delay + int(d),
+            operator=replace(operator, weight=np.where(delays == d, weight, 0), delays=None),
+        )
+        for d in np.unique(delays)
+    ]
 
 
 def delivered(synapse: QuantSynapse, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,19 +159,21 @@ def delivered(synapse: QuantSynapse, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _tap_counts(operator: Operator) -> tuple[Tensor, Tensor]:
-    """Synapses at each tap, all and those of non-zero weight, float64: `(in,)` of a Dense, `(groups, I/groups, kH, kW)`
-    of a Conv2d: all output channels of a group share their taps' geometry, so that one counts for all of them.
+    """Synapses at each tap, all and those of non-zero weight, float64: `(groups, I/groups, kH, kW)` of a Conv2d, where
+    all output channels of a group share their taps' geometry, so that one counts for all of them; else `(in,)`.
     """
-    alive = torch.from_numpy(operator.weight != 0)
-    groups = 1 if isinstance(operator, Dense) else operator.groups
-    grouped = alive.reshape(groups, -1, *alive.shape[1:])
-    counts = grouped.sum(1).double()
+    alive = torch.from_numpy(operator.weight != 0).double()
+    if isinstance(operator, Sparse):
+        every, counts = (as_matrix(operator, taps.numpy()).sum(axis=0) for taps in (torch.ones_like(alive), alive))
+        return torch.from_numpy(np.ravel(every)), torch.from_numpy(np.ravel(counts))
+    grouped = alive.reshape(operator.groups if isinstance(operator, Conv2d) else 1, -1, *alive.shape[1:])
+    counts = grouped.sum(1)
     every = torch.full_like(counts, grouped.shape[1])
-    return (every[0], counts[0]) if isinstance(operator, Dense) else (every, counts)
+    return (every, counts) if isinstance(operator, Conv2d) else (every[0], counts[0])
 
 
 def _arrived(operator: Operator, taps: Tensor, events: Tensor) -> Tensor:
     """Synaptic events of each row, `(B,)`."""
-    if isinstance(operator, Dense):
+    if not isinstance(operator, Conv2d):
         return events @ taps
     return (events * _gains(taps, events) if operator.is_diagonal else _convolve(operator, taps, events)).sum(1)

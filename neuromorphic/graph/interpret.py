@@ -2,10 +2,14 @@
 
 Euler steps of the equations in nir's docstrings, in float32 like the model that was trained; each stands with its node
 type in the table of `nodes`. State starts at zero for every sample.
+
+A node that is in no loop handles all time steps at once. The nodes of a loop go step by step together: each takes what
+its predecessors emitted in this step, over a back edge what they emitted in the step before, at first 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +19,9 @@ from torch import Tensor
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic.graph.nodes import rule_of
+from snnergy.neuromorphic.graph.nodes.rule import by_steps
 from snnergy.neuromorphic.graph.source import NirSource
+from snnergy.neuromorphic.loops import groups, is_loop
 
 
 @dataclass(frozen=True)
@@ -46,26 +52,95 @@ def interpret(
     if missing:
         raise UserError(f"{source.name}: no array for the inputs {missing}; the file must name them so")
     keep = frozenset(source.of_kind("neuron", "readout", "output")) if keep is None else keep
+    forced = {} if forced is None else forced
     emitted: dict[str, Tensor] = {}
     kept: dict[str, Tensor] = {}
     membrane: dict[str, Tensor] = {}
     waiting = {name: sum(name in source.preds[node] for node in source.order) for name in source.order}
-    for name in source.order:
-        node, preds, rule = source.nodes[name], source.preds[name], rule_of(source.nodes[name])
-        if rule.kind == "input":
-            x = torch.from_numpy(np.asarray(inputs[name], dtype=np.float32))
-        else:
-            x = emitted[preds[0]]
-            for pred in preds[1:]:
-                x = x + emitted[pred]
-        value, charged = rule.interpret(node, x, source.conventions)
-        if name in keep:
-            kept[name] = value
-            if charged is not None:
-                membrane[name] = charged
-        emitted[name] = forced[name] if forced is not None and name in forced else value
-        for pred in preds:
+    for group in groups(source.order, source.preds):
+        for name, value, charged in _run(source, group, inputs, emitted, forced):
+            if name in keep:
+                kept[name] = value
+                if charged is not None:
+                    membrane[name] = charged
+            emitted[name] = forced.get(name, value)
+        for pred in (pred for name in group for pred in source.preds[name]):
             waiting[pred] -= 1
             if waiting[pred] == 0:
                 del emitted[pred]
     return Trace(kept, membrane)
+
+
+# Name of a node, what it emits over time, and its membrane as in `Rule.interpret`.
+_Run = tuple[str, Tensor, Tensor | None]
+
+
+def _run(
+    source: NirSource,
+    group: tuple[str, ...],
+    inputs: dict[str, FloatArray],
+    emitted: dict[str, Tensor],
+    forced: dict[str, Tensor],
+) -> Iterator[_Run]:
+    """The members of `group` on what has been emitted before them."""
+    if is_loop(group, source.preds):
+        yield from _loop(source, group, emitted, forced)
+        return
+    (name,) = group
+    rule = rule_of(source.nodes[name])
+    if rule.kind == "input":
+        x = torch.from_numpy(np.asarray(inputs[name], dtype=np.float32))
+    else:
+        x = _sum([emitted[pred] for pred in source.preds[name]])
+    yield name, *rule.interpret(source.nodes[name], x, source.conventions)
+
+
+def _sum(values: list[Tensor]) -> Tensor:
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return total
+
+
+def _loop(
+    source: NirSource, group: tuple[str, ...], emitted: dict[str, Tensor], forced: dict[str, Tensor]
+) -> Iterator[_Run]:
+    """The members of a loop, step by step."""
+    rules = {name: rule_of(source.nodes[name]) for name in group}
+    steps = {name: rule.begin(source.nodes[name], source.conventions) for name, rule in rules.items()}
+    # Of each node that emits before its input of the present step is known: a Delay.
+    delays = {
+        name: by_steps(np.asarray(rule.delay_steps(source.nodes[name], source.dt)))
+        for name, rule in rules.items()
+        if rule.is_late(source.nodes[name], source.dt)
+    }
+    values: dict[str, list[Tensor]] = {name: [] for name in group}
+    charges: dict[str, list[Tensor]] = {name: [] for name in group}
+    outside = next(emitted[pred] for name in group for pred in source.preds[name] if pred not in values)
+    samples, count = outside.shape[:2]
+
+    def entering(name: str, t: int) -> Tensor:
+        return _sum([arriving(pred, name, t) for pred in source.preds[name]])
+
+    def arriving(pred: str, name: str, t: int) -> Tensor:
+        sent = t - 1 if (pred, name) in source.back else t
+        if sent < 0:
+            return torch.zeros(samples, *source.shapes[pred])
+        if pred not in values:
+            return emitted[pred][:, sent]
+        return forced[pred][:, sent] if pred in forced else values[pred][sent]
+
+    def late(name: str, t: int) -> Tensor:
+        out = torch.zeros(samples, *source.shapes[name])
+        for d, where in delays[name].items():
+            out = torch.where(where, entering(name, t - d), out) if d <= t else out
+        return out
+
+    for t in range(count):
+        for name in group:
+            value, charged = (late(name, t), None) if name in delays else steps[name](entering(name, t))
+            values[name].append(value)
+            if charged is not None:
+                charges[name].append(charged)
+    for name in group:
+        yield name, torch.stack(values[name], 1), torch.stack(charges[name], 1) if charges[name] else None

@@ -2,7 +2,8 @@
 
 NIR stores neither dt nor any certainty that a file is sound. Everything that lowering relies on is established here,
 once: known node types, existing endpoints, parameters of their types and within their ranges, one shape for each node,
-no cycle, a size that memory has room for, and the time step that the parameters were written for.
+an order in which all can be computed, a size that memory has room for, and the time step that the parameters were
+written for.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from snnergy.artefacts.files import sha256_of
 from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.metadata import metadata_violations
 from snnergy.neuromorphic.graph.nir_file import load
+from snnergy.neuromorphic.graph.order import sorted_nodes
 from snnergy.neuromorphic.graph.silent import as_readouts
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.graph.time_step import choose_dt
 from snnergy.neuromorphic.graph.validate import (
     infer_shapes,
     parameter_violations,
-    sorted_nodes,
     structure_violations,
     type_violations,
 )
@@ -57,7 +58,7 @@ def from_graph(graph: nir.NIRGraph, dt: float | None = None, *, name: str = "gra
     for a, b in edges:
         sources[b].append(a)
     preds = {node: tuple(sources[node]) for node in nodes}
-    order = sorted_nodes(name, preds)
-    shapes = infer_shapes(name, nodes, order, preds)
     dt, reason = choose_dt(graph, dt)
-    return NirSource(nodes, order, preds, shapes, Conventions(dt), reason, name, sha256)
+    order, back = sorted_nodes(name, nodes, preds, dt)
+    shapes = infer_shapes(name, nodes, order, preds)
+    return NirSource(nodes, order, back, preds, shapes, Conventions(dt), reason, name, sha256)

@@ -16,12 +16,13 @@ from snnergy.neuromorphic.ir import InputPort
 class NirSource:
     """A sound NIR graph; every node's type is in the table of `nodes`.
 
-    order: node names, topologically sorted. preds: predecessors of each node. shapes: what each node emits.
-    dt_reason: where the time step came from.
+    order: node names, as `order.sorted_nodes` sorts them. back: edges that arrive one time step later, each in a loop.
+    preds: predecessors of each node. shapes: what each node emits. dt_reason: where the time step came from.
     """
 
     nodes: dict[str, Any]
     order: tuple[str, ...]
+    back: frozenset[tuple[str, str]]
     preds: dict[str, tuple[str, ...]]
     shapes: dict[str, Shape]
     conventions: Conventions
@@ -35,11 +36,11 @@ class NirSource:
         return self.conventions.dt
 
     def of_type(self, *types: type) -> tuple[str, ...]:
-        """Names of the nodes of the given types, in topological order."""
+        """Names of the nodes of the given types, in order."""
         return tuple(name for name in self.order if isinstance(self.nodes[name], types))
 
     def of_kind(self, *kinds: Kind) -> tuple[str, ...]:
-        """Names of the nodes of the given kinds, in topological order."""
+        """Names of the nodes of the given kinds, in order."""
         return tuple(name for name in self.order if rule_of(self.nodes[name]).kind in kinds)
 
     def labels(self, name: str) -> Labels:

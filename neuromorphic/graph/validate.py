@@ -1,8 +1,7 @@
-"""What can be wrong with a graph: unknown types, loose ends, numbers that are none, shapes that do not meet, cycles."""
+"""What can be wrong with a graph: unknown types, loose ends, numbers that are none, shapes that do not meet."""
 
 from __future__ import annotations
 
-import graphlib
 import math
 from collections import Counter
 from typing import Any
@@ -56,7 +55,11 @@ def structure_violations(nodes: dict[str, Any], edges: list[tuple[str, str]]) ->
     targets, sources = {b for _, b in edges}, {a for a, _ in edges}
     for name, node in nodes.items():
         kind = type(node).__name__
-        if rule_of(node).kind != "input" and name not in targets:
+        if rule_of(node).kind == "input" and name in targets:
+            found.append(f"node {name!r} ({kind}) is fed by others; an Input only emits what it is given")
+        elif rule_of(node).kind == "output" and name in sources:
+            found.append(f"node {name!r} ({kind}) leads on; take the edge from the node before it")
+        elif rule_of(node).kind != "input" and name not in targets:
             found.append(f"node {name!r} ({kind}) has no input; connect it to an Input node")
         elif rule_of(node).kind != "output" and name not in sources:
             found.append(f"node {name!r} ({kind}) leads nowhere; connect it to an Output node or remove it")
@@ -113,25 +116,10 @@ def _size_problem(array: npt.NDArray[Any], smallest: int) -> str:
     return ""
 
 
-def sorted_nodes(name: str, preds: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The nodes of the graph `name`, each behind its predecessors.
-
-    Raises:
-        UserError: with the nodes of a cycle.
-    """
-    try:
-        return tuple(graphlib.TopologicalSorter(preds).static_order())
-    except graphlib.CycleError as error:
-        raise UserError(
-            f"{name}: the graph has a cycle ({' → '.join(reversed(error.args[1]))}); recurrent graphs are not "
-            "supported yet, unroll or remove the loop"
-        ) from error
-
-
 def infer_shapes(
     name: str, nodes: dict[str, Any], order: tuple[str, ...], preds: dict[str, tuple[str, ...]]
 ) -> dict[str, Shape]:
-    """What each node of the graph `name` emits.
+    """What each node of the graph `name` emits. In a loop what is known first decides; the others must agree.
 
     Raises:
         UserError: nodes of different shape are summed, or one does not take what reaches it; or all of them together
@@ -140,10 +128,11 @@ def infer_shapes(
     shapes: dict[str, Shape] = {}
     violations = []
     work = 0
-    for node in order:
+    left = list(order)
+    while left:
+        node = next((n for n in left if not preds[n] or any(p in shapes for p in preds[n])), left[0])
+        left.remove(node)
         incoming = {shapes[p] for p in preds[node] if p in shapes}
-        if len(incoming) > 1:
-            violations.append(f"{name}: node {node!r} sums different shapes {sorted(incoming)}")
         rule, shape = rule_of(nodes[node]), next(iter(incoming), None)
         try:
             shapes[node] = rule.output_shape(nodes[node], shape)
@@ -151,6 +140,10 @@ def infer_shapes(
         except (ValueError, UserError) as error:
             violations.append(f"{name}: node {node!r} ({type(nodes[node]).__name__}): {error}")
             break
+    for node in order:
+        summed = {shapes[p] for p in preds[node] if p in shapes}
+        if len(summed) > 1:
+            violations.append(f"{name}: node {node!r} sums different shapes {sorted(summed)}")
     if violations:
         raise UserError(violations)
     values = sum(math.prod(shape) for shape in shapes.values())

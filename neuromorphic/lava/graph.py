@@ -60,10 +60,9 @@ class Graph:
         self.player = Player(frames=str(job.inputs), width=width, clock=str(job.clock), failure=self._failure)
         self.models[self.player] = PlayerModel
         self._sources = {name: Source(self.player.s_out, width, column, 0) for name, column in columns.items()}
-        for index, population in enumerate(net.populations):
-            neurons = self._add_population(index, population)
-            for synapse in net.incoming(population.name):
-                self._add_synapse(synapse, neurons)
+        neurons = {p.name: self._add_population(index, p) for index, p in enumerate(net.populations)}
+        for synapse in net.synapses:
+            self._add_synapse(synapse, neurons[synapse.target])
 
     def _add_population(self, index: int, population: QuantPopulation) -> LIFReset:
         job, shape = self._job, (population.size,)
@@ -94,7 +93,9 @@ class Graph:
     def _add_synapse(self, synapse: QuantSynapse, neurons: LIFReset) -> None:
         source = self._sources[synapse.source]
         taps = taps_of(synapse)
-        port = self._delayed(source, taps) if any(tap.steps for tap in taps) else source.port
+        # What is late in logical time passes a delay line even where that takes no step: the line drops what would
+        # reach the next sample.
+        port = self._delayed(source, taps) if any(tap.steps or tap.logical for tap in taps) else source.port
         form = held_form(synapse)
         sparse = Sparse(
             weights=_widened(matrix_of(synapse.operator, form), source, len(taps)),

@@ -19,6 +19,7 @@ from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
 from snnergy.neuromorphic.passes.fit_chip import Chip, FitChip
 from snnergy.neuromorphic.passes.fuse import Fuse
 from snnergy.neuromorphic.passes.quantize import Quantize
+from snnergy.neuromorphic.passes.relay_delays import RelayDelays
 from snnergy.neuromorphic.passes.round_decays import RoundDecays
 from snnergy.neuromorphic.simulation import decode
 
@@ -41,7 +42,8 @@ def lower(
     rounded = RoundDecays()(balanced)
     calibration = None if samples is None else with_sources(calibrate(source, samples), rounded)
     quantized = Quantize(calibration)(rounded)
-    net = Check()(replace(quantized.net, provenance=_provenance(source, samples) | {"chip": chip}))
+    net = RelayDelays()(replace(quantized.net, provenance=_provenance(source, samples) | {"chip": chip}))
+    net = Check()(net)
     if samples is None or calibration is None:
         return Compiled(net, fidelity.uncalibrated(quantized, source.dt, source.dt_reason, chosen))
     records = emulator.run(net, to_integers(samples, net.inputs))

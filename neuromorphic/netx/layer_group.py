@@ -20,6 +20,7 @@ import numpy.typing as npt
 from snnergy.artefacts.types import IntArray, Shape
 from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.limits import DELAY_MAX
+from snnergy.neuromorphic.loops import groups, is_loop, way_around
 from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
 
 # Neurons up to which a diagonal is written as a matrix; a matrix of this many rows takes 4 MB before compression.
@@ -53,6 +54,10 @@ def write_layers(file: h5py.File, net: QuantNet) -> list[int]:
 
 def stock_obstacles(net: QuantNet) -> tuple[str, ...]:
     """Why stock `lava.lib.dl.netx.hdf5.Network` would not reproduce `net`; empty where it gives the same spikes."""
+    preds = net.preds()
+    loops = [" → ".join(way_around(g[0], preds, g)) for g in groups(preds, preds) if is_loop(g, preds)]
+    if loops:
+        return tuple(f"the loop {loop}: netx reads a chain of layers, and no layer that feeds itself" for loop in loops)
     if not _is_chain(net):
         return ("the network branches, netx reads a chain of layers",)
     net = _in_netx_terms(net)

@@ -13,7 +13,7 @@ import numpy as np
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic import limits
-from snnergy.neuromorphic.ir import Dense, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.passes.infra import Condition, Pass
 
 
@@ -74,8 +74,8 @@ def _synapse(s: QuantSynapse) -> list[str]:
     low, high = limits.WEIGHT_EXPONENT_MIN, limits.WEIGHT_EXPONENT_MAX
     found += _outside(f"{name}: weight exponent", s.exponent, low, high, "scale the layer")
     longest = s.delay + s.balance
-    if isinstance(s.operator, Dense) and s.operator.delays is not None:
-        longest += int(s.operator.delays.max())
+    if s.operator.delays is not None:
+        longest += int(s.operator.delays.max(initial=0))
         if s.exponent < 0:
             found.append(f"{name}: weight exponent {s.exponent} with delays of single synapses; use 0 or more")
     found += _outside(f"{name}: delay", longest, 0, limits.DELAY_MAX, "shorten the longer branch of the pipeline")

@@ -49,6 +49,7 @@ from snnergy.neuromorphic.limits import (
 from snnergy.neuromorphic.passes.conditions import BALANCED, FITTING, SORTED, SPIKES_ONLY
 from snnergy.neuromorphic.passes.infra import Condition, Pass
 from snnergy.neuromorphic.passes.round_decays import ON_GRID
+from snnergy.neuromorphic.taps import largest_row_sum
 
 # Scales tried on calibration data, as multiples of the one that clips no weight.
 _SCALE_TRIALS = (1.0, 1.15, 1.35, 1.6, 2.0)
@@ -182,11 +183,13 @@ def _quantize_population(
     sources = None
     if calibration is not None:
         sources = [torch.round(calibration.values[s.source] / steps.get(s.source, 1.0)) for s in synapses]
-    peaks = [max(float(np.abs(w).max()) or 1.0, _FINEST) for w in weights]
+    peaks = [max(float(np.abs(w).max(initial=0)) or 1.0, _FINEST) for w in weights]
     ceiling = _register_ceiling(population, synapses, weights, sources, payload)
     wanted = WEIGHT_MANTISSA_MAX * (1 << (0 if stock else _FINE_EXPONENT)) / max(peaks)
     base = min(wanted, ceiling)
     exponents = [0 if stock else _filling_exponent(peak * base) for peak in peaks]
+    # Delays of single synapses: what arrives together is summed before it is shifted, whenever it was sent.
+    exponents = [e if s.operator.delays is None else max(e, 0) for e, s in zip(exponents, synapses, strict=True)]
     best: Quantized | None = None
     for trial in _SCALE_TRIALS if sources is not None else _SCALE_TRIALS[:1]:
         scale = min(trial * base, ceiling)
@@ -249,7 +252,7 @@ def _register_ceiling(
         peak_u *= _CURRENT_HEADROOM
     else:
         worst = sum(
-            float(np.abs(w).reshape(w.shape[0], -1).sum(1).max()) * payload.get(s.source, 1.0)
+            largest_row_sum(s.operator, np.abs(w)) * payload.get(s.source, 1.0)
             for s, w in zip(synapses, weights, strict=True)
         )
         peak_u = worst / max(float(population.decay_u.min()), 1 / _UNCALIBRATED_STEPS)
@@ -312,6 +315,7 @@ def _rounded(
             balance=s.balance,
             origin=s.origin,
             learned=s.learned,
+            macs=s.macs,
         )
         for s, w, e in zip(synapses, wanted, exponents, strict=True)
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from snnergy.artefacts.activity import Activity, Edge, Node
+from snnergy.artefacts.activity import Activity, Edge, EdgeKind, Node
 from snnergy.artefacts.activity_file import ActivityWriter
 from snnergy.artefacts.types import IntArray, Labels
-from snnergy.neuromorphic.ir import Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse, Sparse
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, DECAY_ONE
+from snnergy.neuromorphic.taps import fan_out
+
+_KINDS: dict[type, EdgeKind] = {Conv2d: "conv2d", Dense: "dense", Sparse: "sparse"}
 
 
 def begin_recording(
@@ -32,7 +35,7 @@ def begin_recording(
     Returns:
         What takes the records, batch by batch.
     """
-    fan_outs = [(fan_out(s, nonzero=False), fan_out(s, nonzero=True)) for s in net.synapses]
+    fan_outs = [(fan_out(s.operator), fan_out(s.operator, nonzero=True)) for s in net.synapses]
     head = Activity(
         file=file,
         name=model,
@@ -81,7 +84,7 @@ def _edge(index: int, synapse: QuantSynapse, taps: IntArray, alive: IntArray) ->
         index,
         synapse.source,
         synapse.target,
-        "dense" if isinstance(synapse.operator, Dense) else "conv2d",
+        _KINDS[type(synapse.operator)],
         synapse.origin,
         synapse.learned,
         parameters=synapse.operator.weight.size,
@@ -89,29 +92,5 @@ def _edge(index: int, synapse: QuantSynapse, taps: IntArray, alive: IntArray) ->
         taps=int(taps.sum(dtype=np.int64)),
         nonzero_taps=int(alive.sum(dtype=np.int64)),
         counted=True,
+        macs=synapse.macs,
     )
-
-
-def fan_out(synapse: QuantSynapse, *, nonzero: bool) -> IntArray:
-    """Number of targets that an event of each source neuron reaches, borders and strides included, int32.
-
-    The gradient of sum(operator with unit weights) with respect to its input; taps of weight zero are left out if
-    `nonzero`. Shape: the operator's input shape.
-    """
-    import torch
-    from torch.nn.grad import conv2d_input
-
-    operator = synapse.operator
-    taps = (operator.weight != 0) if nonzero else np.ones_like(operator.weight, dtype=bool)
-    if isinstance(operator, Dense):
-        return np.asarray(taps.sum(axis=0), dtype=np.int32)
-    reached = conv2d_input(  # type: ignore[no-untyped-call]
-        [1, *operator.input_shape],
-        torch.from_numpy(taps).double(),
-        torch.ones(1, *operator.output_shape, dtype=torch.float64),
-        operator.stride,
-        operator.padding,
-        operator.dilation,
-        operator.groups,
-    )
-    return np.asarray(np.rint(reached[0].numpy()), dtype=np.int32)

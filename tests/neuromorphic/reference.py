@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
-from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantNet, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantNet, QuantSynapse, Sparse
 
 
 def matrix(operator: Operator) -> np.ndarray:
-    """The operator as a matrix `(outputs, inputs)` of the weight's own type; a convolution tap by tap."""
+    """The operator as a matrix `(outputs, inputs)` of the weight's own type, synapse by synapse."""
+    if isinstance(operator, Sparse):
+        return _placed(operator, operator.weight)
     return operator.weight if isinstance(operator, Dense) else _convolution_matrix(operator)
+
+
+def structure(operator: Operator) -> np.ndarray:
+    """Which synapses there are, whatever their weight, `(outputs, inputs)`."""
+    return matrix(replace(operator, weight=np.ones_like(operator.weight))) != 0
+
+
+def _placed(operator: Sparse, values: np.ndarray) -> np.ndarray:
+    found = np.zeros((int(np.prod(operator.output_shape)), int(np.prod(operator.input_shape))), values.dtype)
+    for row, (first, end) in enumerate(itertools.pairwise(operator.row_starts)):
+        for entry in range(first, end):
+            found[row, operator.columns[entry]] += values[entry]
+    return found
 
 
 def _convolution_matrix(c: Conv2d) -> np.ndarray:
@@ -37,7 +53,9 @@ def weight_matrix(synapse: QuantSynapse) -> np.ndarray:
 
 def arriving(synapse: QuantSynapse, weight: np.ndarray, source: np.ndarray, t: int) -> np.ndarray:
     """Input at step t from `source` `(T, neurons)`."""
-    extra = synapse.operator.delays if isinstance(synapse.operator, Dense) else None
+    extra = synapse.operator.delays
+    if isinstance(synapse.operator, Sparse) and extra is not None:
+        extra = _placed(synapse.operator, extra)
     delays = np.zeros(weight.shape, int) if extra is None else extra
     total = np.zeros(weight.shape[0], np.int64)
     for d in np.unique(delays):
@@ -57,25 +75,25 @@ def simulate(net: QuantNet, inputs: dict[str, np.ndarray]) -> dict[str, dict[str
     }
     for n in range(samples):
         values = {name: array[n].reshape(steps, -1).astype(np.int64) for name, array in inputs.items()}
-        for p in net.populations:
-            u, v = np.zeros(p.size, np.int64), np.zeros(p.size, np.int64)
-            spikes = np.zeros((steps, p.size), np.int64)
-            for t in range(steps):
-                a_in = sum(
-                    arriving(s, w, values[s.source], t)
-                    for s, w in zip(net.synapses, weights, strict=True)
-                    if s.target == p.name
-                )
-                u = np.sign(u) * ((np.abs(u) * (4096 - p.du)) >> 12) + (a_in << 6)
-                u = u.astype(np.int32).astype(np.int64)  # as wide as Lava's
-                u = np.where(u > 1 << 23, u - (1 << 24), u)
-                u = np.where(u <= -(1 << 23), u + (1 << 24), u)
-                v = np.sign(v) * ((np.abs(v) * (4096 - p.dv)) >> 12) + u + (p.bias.reshape(-1).astype(np.int64) << 6)
-                v = np.clip(v, -(1 << 23) + 1, (1 << 23) - 1)
-                threshold = p.vth << 6
-                spikes[t] = np.where(v > threshold, v // threshold if p.spikes == "many" else 1, 0)
-                v = np.where(spikes[t] > 0, v - spikes[t] * threshold if p.reset == "soft" else 0, v)
-                for field, value in (("spikes", spikes[t]), ("u", u), ("v", v)):
-                    out[field][p.name][n, t] = value.reshape(p.shape)
-            values[p.name] = spikes
+        values |= {p.name: np.zeros((steps, p.size), np.int64) for p in net.populations}
+        states = {p.name: (np.zeros(p.size, np.int64), np.zeros(p.size, np.int64)) for p in net.populations}
+        for t, p in itertools.product(range(steps), net.populations):
+            u, v = states[p.name]
+            a_in = sum(
+                arriving(s, w, values[s.source], t)
+                for s, w in zip(net.synapses, weights, strict=True)
+                if s.target == p.name
+            )
+            u = np.sign(u) * ((np.abs(u) * (4096 - p.du)) >> 12) + (a_in << 6)
+            u = u.astype(np.int32).astype(np.int64)  # as wide as Lava's
+            u = np.where(u > 1 << 23, u - (1 << 24), u)
+            u = np.where(u <= -(1 << 23), u + (1 << 24), u)
+            v = np.sign(v) * ((np.abs(v) * (4096 - p.dv)) >> 12) + u + (p.bias.reshape(-1).astype(np.int64) << 6)
+            v = np.clip(v, -(1 << 23) + 1, (1 << 23) - 1)
+            threshold = p.vth << 6
+            spikes = np.where(v > threshold, v // threshold if p.spikes == "many" else 1, 0)
+            values[p.name][t] = spikes
+            states[p.name] = u, np.where(spikes > 0, v - spikes * threshold if p.reset == "soft" else 0, v)
+            for field, value in (("spikes", spikes), ("u", u), ("v", states[p.name][1])):
+                out[field][p.name][n, t] = value.reshape(p.shape)
     return out

@@ -15,7 +15,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.emulator.synapses import delivered, drive
 from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantSynapse
-from snnergy.neuromorphic.simulation.recording import fan_out
+from snnergy.neuromorphic.taps import fan_out
 from tests.neuromorphic import nets, reference
 
 
@@ -49,7 +49,7 @@ def test_delivered_events_equal_events_times_fan_out(seed: int, make: Callable[[
     for index, synapse in enumerate(net.synapses):
         events = (records.values[synapse.source] != 0).reshape(2, 5, -1)
         for nonzero, counted in ((False, records.delivered), (True, records.delivered_nonzero)):
-            reached = fan_out(synapse, nonzero=nonzero).reshape(-1).astype(np.int64)
+            reached = fan_out(synapse.operator, nonzero=nonzero).astype(np.int64)
             np.testing.assert_array_equal(counted[index], events @ reached)
 
 

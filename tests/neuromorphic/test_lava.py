@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import BackendFailed, UserError
+from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.lava import run, runner
@@ -24,7 +25,9 @@ from snnergy.neuromorphic.lava.guarded import Guarded
 from snnergy.neuromorphic.lava.held_signals import HeldSignals
 from snnergy.neuromorphic.lava.job import Job
 from snnergy.neuromorphic.lava.schedule import schedule_of
+from snnergy.neuromorphic.lowering.compile import compile
 from snnergy.neuromorphic.netx.files import read_netx, write_netx
+from tests.neuromorphic import recurrent
 from tests.neuromorphic.nets import diagonal_net, programmed_net, random_inputs, random_net
 from tests.neuromorphic.stock_files import chain_file
 
@@ -54,6 +57,23 @@ def test_random_networks_agree_in_every_bit(make, seed):
     expected = assert_equal_records(net, random_inputs(net, samples=5, steps=6), progress=finished.append)
     assert any(expected.values[p.name].any() for p in net.populations if p.spiking)
     assert sum(finished) == 5 and min(finished) > 0
+
+
+@pytest.mark.parametrize(("seed", "reset"), [(1, True), (5, True), (8, True), (5, False)])
+def test_random_loops_agree_in_every_bit_and_leave_nothing_to_the_next_sample(seed, reset):
+    net = replace(recurrent.random_net(seed), reset=reset)
+    inputs = {"input": np.random.default_rng(seed).integers(0, 16, (4, 7, 2, 3, 2)).astype(np.int32)}
+    expected = assert_equal_records(net, inputs)
+    assert any(expected.values[p.name].any() for p in net.populations if p.spiking)
+    assert all(s.balance < 0 for s in net.synapses if s.delay)
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_random_graphs_of_loops_agree_in_every_bit(seed):
+    x = recurrent.samples(seed, count=4)
+    net = compile(recurrent.random_graph(seed), calibration=Samples({"input": x})).net
+    expected = assert_equal_records(net, {"input": x.astype(np.int32)})
+    assert all(expected.values[p.name].any() for p in net.populations if p.spiking)
 
 
 def population(name, size, depth, **overrides):

@@ -99,7 +99,8 @@ def test_operator_bias_and_delay_are_what_the_oracle_computes(node: nir.NIRNode,
     assert isinstance(rule, LinearRule)
     value, _ = rule.interpret(node, torch.from_numpy(x), Conventions(1.0))
     operator, bias = rule.operator(node, shape), rule.bias(node)
-    late = rule.delay_steps(node, 1.0) or 0
+    steps = rule.delay_steps(node, 1.0)
+    late = 0 if steps is None else int(steps[0])
     for t in range(5):
         sent = x[0, t - late].astype(float) if t >= late else np.zeros(shape)
         expected = sent if operator is None else operators.apply(operator, sent)

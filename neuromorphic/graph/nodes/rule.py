@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnergy.artefacts.types import FloatArray, Shape
+from snnergy.artefacts.types import FloatArray, IntArray, Shape
 from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.ir import Reset, Spikes
 from snnergy.neuromorphic.operators import Linear
@@ -72,6 +72,15 @@ class Rule(ABC):
 
         return step
 
+    def delay_steps(self, node: Any, dt: float) -> IntArray | None:
+        """Whole steps by which the node delays each element; None for a node that is no delay."""
+        return None
+
+    def is_late(self, node: Any, dt: float) -> bool:
+        """Whether what the node emits in a step depends on no input of that step."""
+        steps = self.delay_steps(node, dt)
+        return steps is not None and bool(steps.min() > 0)
+
 
 class LinearRule(Rule):
     """Of a node that can be fused into a synapse."""
@@ -86,9 +95,10 @@ class LinearRule(Rule):
         """What the node adds, in float64 and shaped to add to the operator's output."""
         return None
 
-    def delay_steps(self, node: Any, dt: float) -> int | None:
-        """Whole steps by which the node delays; None for a node that is no delay."""
-        return None
+
+def by_steps(delays: IntArray) -> dict[int, Tensor]:
+    """Where each of the numbers of steps stands in `delays`, by rising number."""
+    return {int(d): torch.from_numpy(np.asarray(delays == d)) for d in np.unique(delays)}
 
 
 def over_time(step: Step, x: Tensor) -> tuple[Tensor, Tensor | None]:

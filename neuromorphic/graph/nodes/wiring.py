@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.types import Shape
+from snnergy.artefacts.types import IntArray, Shape
 from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes.parameters import tensor
-from snnergy.neuromorphic.graph.nodes.rule import LinearRule, Step, elementwise_shape, given
+from snnergy.neuromorphic.graph.nodes.rule import LinearRule, Step, by_steps, elementwise_shape, given
 from snnergy.neuromorphic.operators import Diagonal, Linear
 
 
@@ -64,28 +63,35 @@ class Scale(LinearRule):
 
 
 class Delay(LinearRule):
-    """x of `delay` earlier, 0 before the start of a sample."""
+    """x of `delay` earlier, 0 before the start of a sample; in whole steps, to the nearest (of two, the even one)."""
 
     nir_type = nir.Delay
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """Its own."""
+        if np.min(node.delay) < 0:
+            raise ValueError(f"a delay of {np.min(node.delay):g}; a value cannot arrive before it is sent")
         return elementwise_shape(node.delay, shape)
 
     def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
-        """`x` later by whole steps."""
-        steps, out = self.delay_steps(node, conventions.dt), torch.zeros_like(x)
-        if steps < x.shape[1]:
-            out[:, steps:] = x[:, : x.shape[1] - steps]
+        """Each element of `x` later by its steps."""
+        out = torch.zeros_like(x)
+        for d, where in by_steps(self.delay_steps(node, conventions.dt)).items():
+            if d < x.shape[1]:
+                out[:, d:] = torch.where(where, x[:, : x.shape[1] - d], out[:, d:])
         return out, None
 
     def begin(self, node: Any, conventions: Conventions) -> Step:
-        """A line that holds as many steps."""
-        line: deque[Tensor] = deque(maxlen=self.delay_steps(node, conventions.dt) + 1)
+        """A line that holds as many steps as the longest."""
+        chosen = by_steps(self.delay_steps(node, conventions.dt))
+        line: deque[Tensor] = deque(maxlen=max(chosen) + 1)
 
         def step(x: Tensor) -> tuple[Tensor, Tensor | None]:
             line.append(x)
-            return line[0] if len(line) == line.maxlen else torch.zeros_like(x), None
+            out = torch.zeros_like(x)
+            for d, where in chosen.items():
+                out = torch.where(where, line[-1 - d], out) if d < len(line) else out
+            return out, None
 
         return step
 
@@ -93,15 +99,7 @@ class Delay(LinearRule):
         """The identity."""
         return None
 
-    def delay_steps(self, node: Any, dt: float) -> int:
-        """Whole steps of dt.
-
-        Raises:
-            UserError: the delay differs between neurons or is not a multiple of dt.
-        """
-        steps = np.unique(np.asarray(node.delay, dtype=np.float64) / dt)
-        if steps.size != 1 or abs(steps[0] - round(steps[0])) > 1e-6 or steps[0] < 0:
-            raise UserError(
-                f"Delay of {np.unique(node.delay)} at dt {dt:g}: must be one whole number of steps for the node"
-            )
-        return round(float(steps[0]))
+    def delay_steps(self, node: Any, dt: float) -> IntArray:
+        """The nearest whole steps of dt, of which 2³¹ are as good as more."""
+        steps = np.rint(np.asarray(node.delay, dtype=np.float64) / dt)
+        return np.asarray(np.minimum(steps, 2.0**31), dtype=np.int64)
