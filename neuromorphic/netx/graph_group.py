@@ -4,7 +4,10 @@
     /graph/inputs/<i>        attributes of an `InputPort`
     /graph/populations/<i>   attributes of a `QuantPopulation` and its `Labels`; dataset bias
     /graph/synapses/<i>      attributes of a `QuantSynapse`; layer: the index in /layer that holds its operator;
-                             input_shape of a convolution, also of a diagonal one that stands there as a matrix
+                             input_shape of sparse synapses and of a convolution, also of a diagonal one that stands
+                             there as a matrix
+
+Version 2 adds layers of type sparse, and macs of synapses; a file of version 1 is read as it is.
 
 Weights and kernels stay in `/layer`, in netx's form (see `netx_layers.py`), so that they are stored once.
 """
@@ -20,12 +23,23 @@ import numpy as np
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5_fields import Fields
 from snnergy.artefacts.types import VALUE_CLASSES, IntArray, Shape
-from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Operator, Pair, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import (
+    Conv2d,
+    Dense,
+    InputPort,
+    Operator,
+    Pair,
+    QuantNet,
+    QuantPopulation,
+    QuantSynapse,
+    Sparse,
+)
 from snnergy.neuromorphic.limits import GRADED_BITS_MAX, WEIGHT_EXPONENT_MAX, WEIGHT_EXPONENT_MIN
 from snnergy.neuromorphic.netx.soundness import require_sound
 
 _FORMAT = "snnergy-graph"
-_VERSION = 1
+_VERSION = 2
+_READ = (1, 2)
 # What to do about a file that lacks something.
 REMAKE = "write the file again with `snnergy compile` or lava-dl's export_hdf5"
 
@@ -46,9 +60,9 @@ def write_graph(file: h5py.File, net: QuantNet, layers: list[int]) -> None:
     for index, (synapse, layer) in enumerate(zip(net.synapses, layers, strict=True)):
         operator = synapse.operator
         own: dict[str, Any] = {"layer": layer, "origin": _texts(synapse.origin)}
-        if isinstance(operator, Conv2d):
+        if not isinstance(operator, Dense):
             own["input_shape"] = _shape(operator.input_shape)
-        else:
+        if not isinstance(operator, Conv2d):
             own["has_delays"] = operator.delays is not None
         synapses.create_group(str(index)).attrs.update({**_plain(synapse, "operator", "origin"), **own})
 
@@ -65,8 +79,8 @@ def read_graph(file: h5py.File, name: str) -> QuantNet:
     if graph is None:
         raise UserError(violations)
     attributes = graph.attributes()
-    if attributes.text("format") != _FORMAT or attributes.integer("version") != _VERSION:
-        attributes.refuse("version", f"this version reads {_FORMAT} {_VERSION}; compile the network again")
+    if attributes.text("format") != _FORMAT or attributes.integer("version") not in _READ:
+        attributes.refuse("version", f"this version reads {_FORMAT} 1 to {_VERSION}; compile the network again")
         raise UserError(violations)
     inputs = [_read_input(fields.attributes()) for fields in _entries(graph, "inputs")]
     populations = [_read_population(fields) for fields in _entries(graph, "populations")]
@@ -138,14 +152,15 @@ def _read_synapse(attributes: Fields, layers: Fields | None) -> QuantSynapse | N
         balance=attributes.integer("balance"),
         origin=attributes.texts("origin"),
         learned=attributes.flag("learned"),
+        macs=attributes.count("macs") if attributes.has("macs") else None,
     )
 
 
 def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int) -> Operator | None:
     kind = layer.text("type")
     weight = layer.integers("weight")
-    if not layer.broken and kind not in ("conv", "dense"):
-        layer.refuse("type", f"{kind!r} holds no synapse; expected conv or dense")
+    if not layer.broken and kind not in ("conv", "dense", "sparse"):
+        layer.refuse("type", f"{kind!r} holds no synapse; expected conv, dense or sparse")
     if not layer.broken and (weight & ((1 << max(exponent, 0)) - 1)).any():
         layer.refuse("weight", f"not multiples of 2^{exponent}, the exponent in {attributes.where}; compile again")
     if layer.broken:
@@ -153,8 +168,10 @@ def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int)
     mantissa = (weight >> max(exponent, 0)).astype(np.int32)
     if kind == "dense" and attributes.has("input_shape"):
         return _read_diagonal(attributes, layer, mantissa)
-    if kind == "dense":
+    if kind != "conv":
         delays = (layer.integers("delay") - delay).astype(np.int32) if attributes.flag("has_delays") else None
+        if kind == "sparse":
+            return _read_sparse(attributes, layer, mantissa, delays)
         return None if layer.broken else Dense(mantissa, delays)
     channels, height, width = (*attributes.shape("input_shape"), 0, 0, 0)[:3]
     stride, padding, dilation = (layer.integers(key).reshape(-1) for key in ("stride", "padding", "dilation"))
@@ -164,6 +181,12 @@ def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int)
     if layer.broken or attributes.broken:
         return None
     return Conv2d(mantissa, (channels, height, width), _pair(stride), _pair(padding), _pair(dilation), groups)
+
+
+def _read_sparse(attributes: Fields, layer: Fields, weight: IntArray, delays: IntArray | None) -> Sparse | None:
+    columns, starts = layer.integers("columns").astype(np.int32), layer.integers("row_starts")
+    shapes = attributes.shape("input_shape"), layer.shape("shape")
+    return None if layer.broken or attributes.broken else Sparse(weight, columns, starts, *shapes, delays)
 
 
 def _read_diagonal(attributes: Fields, layer: Fields, matrix: IntArray) -> Conv2d | None:

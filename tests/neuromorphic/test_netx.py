@@ -16,18 +16,20 @@ from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.lava.guard import end_group, remove
 from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles, write_netx
-from tests.neuromorphic.nets import diagonal_net, random_inputs, random_net
+from tests.neuromorphic.nets import diagonal_net, random_inputs, random_net, sparse_net
 
 
 def labelled(net):
     """`net` with every optional field filled."""
     populations = [replace(p, labels=Labels("attn", i, None, "audio")) for i, p in enumerate(net.populations)]
-    synapses = [replace(s, origin=("a.conv", f"b.{i}"), learned=bool(i % 2)) for i, s in enumerate(net.synapses)]
+    synapses = [
+        replace(s, origin=("a.conv", f"b.{i}"), learned=bool(i % 2), macs=i * 2**40) for i, s in enumerate(net.synapses)
+    ]
     provenance = {"a/b": "ü", "hash": "0f"}
     return replace(net, populations=tuple(populations), synapses=tuple(synapses), reset=False, provenance=provenance)
 
 
-@pytest.mark.parametrize("make", [random_net, diagonal_net])
+@pytest.mark.parametrize("make", [random_net, diagonal_net, sparse_net])
 @pytest.mark.parametrize("seed", range(6))
 def test_read_returns_what_was_written(seed, make, tmp_path):
     net = make(seed)
@@ -316,6 +318,51 @@ def test_all_violations_come_at_once(tmp_path):
         file["layer/2/weight"][...] = np.inf
 
     assert len(damaged(tmp_path, change)) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (overwrite("layer/2/columns", 24), "columns 24..24 exceed the 24 sources of (3, 2, 4)"),
+        (overwrite("layer/2/columns", 3), "columns must rise within each target"),
+        (overwrite("layer/2/row_starts", 0), "row_starts must rise from 0"),
+        (lambda file: file["layer/2/row_starts"].__setitem__(3, 1 << 30), "row_starts must rise from 0"),
+        (lambda file: file["layer/2/columns"].__setitem__(0, -1), "columns -1.."),
+        (overwrite("layer/2/shape", 7), "row_starts must rise from 0"),
+        (lambda file: file["layer/2"].__delitem__("columns"), "/layer/2/columns: missing"),
+        (lambda file: file["layer/3"].__delitem__("delay"), "/layer/3/delay: missing"),
+        (overwrite("layer/3/delay", -1), "a spike cannot arrive before it is sent"),
+        (set_attribute("graph/synapses/0", "input_shape", [3, 2, 1]), "exceed the 6 sources"),
+        (set_attribute("graph/synapses/0", "macs", -1.0), "macs: -1; must be a whole number"),
+        (set_attribute("graph/synapses/0", "macs", 0.5), "macs: 0.5; must be a whole number"),
+    ],
+)
+def test_damaged_sparse_synapses_are_refused_by_name(change, message, tmp_path):
+    write_netx(sparse_net(1), tmp_path / "m.net")
+    with h5py.File(tmp_path / "m.net", "r+") as file:
+        assert file["layer/2/type"][0] == b"sparse"
+        change(file)
+    with pytest.raises(UserError) as caught:
+        read_netx(tmp_path / "m.net")
+    assert any(message in violation for violation in caught.value.violations), caught.value.violations
+
+
+def test_a_chain_of_sparse_synapses_is_said_not_to_be_one_of_netx():
+    net = sparse_net(0)
+    chain = replace(
+        net,
+        inputs=net.inputs[1:],
+        populations=(net.populations[1], net.populations[2]),
+        synapses=(replace(net.synapses[4], source="spikes", target="b"), net.synapses[4]),
+    )
+    assert stock_obstacles(chain)[0] == "spikes → b: netx has dense and conv layers, none of sparse synapses"
+
+
+def test_a_file_of_version_1_is_read(tmp_path):
+    write_netx(random_net(2), tmp_path / "m.net")
+    with h5py.File(tmp_path / "m.net", "r+") as file:
+        file["graph"].attrs["version"] = 1
+    assert read_netx(tmp_path / "m.net") == random_net(2)
 
 
 def test_what_is_not_hdf5_is_refused(tmp_path):
