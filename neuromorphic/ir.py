@@ -126,6 +126,12 @@ class Sparse(ByValue):
 Operator = Conv2d | Dense | Sparse
 
 
+def soonest(synapse: FloatSynapse | QuantSynapse) -> int:
+    """Logical steps after which the first of a synapse's targets is met."""
+    delays = synapse.operator.delays
+    return synapse.delay + (int(delays.min()) if delays is not None and delays.size else 0)
+
+
 @dataclass(frozen=True)
 class InputPort:
     """One input of the network.

@@ -16,7 +16,7 @@ from snnergy.artefacts.display import listed
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import name_problem
 from snnergy.neuromorphic.cost import products
-from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantNet, Sparse
+from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantNet, Sparse, soonest
 from snnergy.neuromorphic.passes.check import Check
 
 _AXES: dict[type, tuple[int, str]] = {
@@ -110,20 +110,20 @@ def _structure(net: QuantNet) -> Iterator[str]:
     if not net.inputs or not net.outputs:
         yield f"{len(net.inputs)} inputs and {len(net.outputs)} outputs; a network has one of each at least"
     known_names = listed(sorted(names))
-    known = {port.name for port in net.inputs}
-    for population in net.populations:
-        for synapse in net.incoming(population.name):
-            if synapse.source not in known:
-                yield (
-                    f"{synapse.source} → {synapse.target}: no input or earlier population {synapse.source!r}; "
-                    f"the file has {known_names}"
-                )
-        known.add(population.name)
-    populations = {population.name for population in net.populations}
+    place = {name: index for index, name in enumerate(names)}
+    first = len(net.inputs)  # place of the first population
     for synapse in net.synapses:
         label = f"{synapse.source} → {synapse.target}"
-        yield from (f"{label}: {problem}" for problem in geometry_problems(synapse.operator))
-        if synapse.target not in populations:
+        problems = [f"{label}: {problem}" for problem in geometry_problems(synapse.operator)]
+        yield from problems
+        if synapse.source not in place:
+            yield f"{label}: no input or population {synapse.source!r}; the file has {known_names}"
+        if place.get(synapse.target, -1) < first:
             yield f"{label}: no population {synapse.target!r}; the file has {known_names}"
-        if synapse.delay < 0 or synapse.balance < 0:
-            yield f"{label}: delay {synapse.delay} and balance {synapse.balance} must not be negative"
+        if problems:
+            continue
+        late = soonest(synapse)
+        if place.get(synapse.source, -1) >= place.get(synapse.target, first) and late < 1:
+            yield f"{label}: closes a loop without a step of delay; {synapse.source!r} must stand before its target"
+        if synapse.delay < 0 or late + synapse.balance < 0:
+            yield f"{label}: delay {synapse.delay} and balance {synapse.balance} must not be negative together"
