@@ -5,10 +5,14 @@ import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import Labels
@@ -36,6 +40,51 @@ def test_read_returns_what_was_written(seed, make, tmp_path):
     for index, written in enumerate((net, labelled(net))):
         write_netx(written, tmp_path / f"{index}.net")
         assert read_netx(tmp_path / f"{index}.net") == written
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_network_is_read_as_it_was_written(data):
+    """Every field of every record, in the whole range of its register."""
+    make = data.draw(st.sampled_from([random_net, diagonal_net, sparse_net]))
+    net = make(data.draw(st.integers(0, 1 << 20)))
+    finite = st.floats(1e-12, 1e12)
+    texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=5)
+
+    def drawn_population(population):
+        size = data.draw(st.sampled_from([1, population.size]))
+        return replace(
+            population,
+            du=data.draw(st.integers(0, 4096)),
+            dv=data.draw(st.integers(0, 4096)),
+            vth=data.draw(st.integers(0, 131071)),
+            bias=np.array(data.draw(st.lists(st.integers(-4095, 4095), min_size=size, max_size=size)), np.int32),
+            spiking=data.draw(st.booleans()),
+            scale=data.draw(finite),
+            labels=Labels(data.draw(texts), data.draw(st.none() | st.integers(0, 9)), None, data.draw(texts)),
+        )
+
+    def drawn_synapse(synapse):
+        lowest = -8 if synapse.operator.delays is None else 0
+        return replace(
+            synapse,
+            exponent=data.draw(st.integers(lowest, 7)),
+            delay=data.draw(st.integers(0, 40)),
+            origin=tuple(data.draw(st.lists(texts, max_size=2))),
+            learned=data.draw(st.booleans()),
+            macs=data.draw(st.none() | st.integers(0, 1 << 53)),
+        )
+
+    net = replace(
+        net,
+        inputs=tuple(replace(p, scale=data.draw(finite), signed=data.draw(st.booleans())) for p in net.inputs),
+        populations=tuple(map(drawn_population, net.populations)),
+        synapses=tuple(map(drawn_synapse, net.synapses)),
+        reset=data.draw(st.booleans()),
+    )
+    with TemporaryDirectory() as folder:
+        write_netx(net, Path(folder) / "m.net")
+        assert read_netx(Path(folder) / "m.net") == net
 
 
 def test_an_input_may_invert_but_not_be_flat(tmp_path):
