@@ -54,8 +54,10 @@ def stock_joint_weights(*parts: npt.NDArray[np.int64], scaled_back: bool) -> tup
     if scale_bits < 0:
         raise ValueError(f"weights {smallest}..{largest} leave 8 bits and netx cannot load them; quantize to 8 bits")
     bits_dropped = scale_bits + _trailing_zeros(weight) - signed
-    columns = np.cumsum([part.shape[1] for part in parts])[:-1]
-    acting = [as_lava_holds(part << scale_bits, bits_dropped) for part in np.hsplit(weight, columns)]
+    held = np.hsplit(weight, np.cumsum([part.shape[1] for part in parts])[:-1])
+    if bits_dropped < 0 and any(part.min() >= 0 or part.max() <= 0 for part in held):
+        raise ValueError("netx asks for 9 bits, which Lava has for mixed signs only, of one; rescale the layer")
+    acting = [as_lava_holds(part << scale_bits, bits_dropped) for part in held]
     if not scaled_back:
         return tuple(acting)
     if any((part & ((1 << scale_bits) - 1)).any() for part in acting):

@@ -198,9 +198,8 @@ def test_a_recurrent_layer_feeds_itself_one_step_later(tmp_path):
 
 
 def test_both_matrices_of_a_recurrent_layer_share_one_scale(tmp_path):
-    # Alone, the small one would keep its odd weights; beside 127 it is held as coarsely as that, and clipped alike.
-    loop = read_netx(recurrent_file(tmp_path / "m.net", weight_rec=np.full((4, 4), -300.0))).synapses[1]
-    assert (loop.operator.weight == -255).all()  # clipped to -256 with the other, then as Lava's inhibitory synapse
+    with pytest.raises(UserError, match="/layer/0/weight: netx asks for 9 bits"):  # clipped to -256 with the other
+        read_netx(recurrent_file(tmp_path / "m.net", weight_rec=np.full((4, 4), -300.0)))
 
 
 def test_delays_of_a_recurrent_layer_are_those_of_both_and_lose_the_exponent(tmp_path):
