@@ -8,10 +8,9 @@ One pass over one frame costs   E = macs · (multiply-add) + (biases + activatio
 Only operators with learned weights are layers of an ANN. It is charged nothing for attention, gates and pooling,
 which makes it a lower bound and the comparison hard on the spiking network. Where several linear layers became one
 operator (a pool and a convolution, two convolutions), it is charged for whichever takes fewer multiplications: the
-operator, or its learned layers one after the other (the 3×3 taps of a convolution behind a pool, not the 6×6 taps that a
-spike meets). Streams that a spiking network keeps
-apart and an ANN adds first share one layer: edges into the same target whose last fused node is the same
-are charged once, at the widest of them.
+operator, or its learned layers one after the other (the 3×3 taps of a convolution behind a pool, not the 6×6 taps
+that a spike meets). Streams that a spiking network keeps apart and an ANN adds first share one layer: edges into the
+same target whose last fused node is the same are charged once, at the widest of them.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ class ByValue:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return all(_same(vars(self)[field.name], vars(other)[field.name]) for field in fields(self))
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        return all(_same(vars(self)[name], vars(other)[name]) for name in names)
 
 
 def _same(a: object, b: object) -> bool:

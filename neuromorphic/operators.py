@@ -4,8 +4,8 @@ The product of two operators has a synapse where a way leads from a source over 
 elsewhere, whatever the weights are. It is held as
 
 - a convolution, where both are (a pool is one) and it is exact: a kernel of span `k₁ + (k₂ − 1)·s₁` with stride
-  `s₁·s₂` and padding `p₁ + p₂·s₁`, if every window of the first that lies in the padding of the second reads zeros only,
-  and taps and channels form a full grid;
+  `s₁·s₂` and padding `p₁ + p₂·s₁`, if every window of the first that lies in the padding of the second reads zeros
+  only, and taps and channels form a full grid;
 - a matrix, where every target meets every source;
 - sparse synapses (`ir.Sparse`) otherwise: gains of single neurons on a convolution, borders that differ.
 
@@ -18,6 +18,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from scipy.sparse import csr_matrix
@@ -147,7 +148,7 @@ def _simplest(operator: Sparse) -> Operator:
     return Dense(operator.weight.reshape(rows, columns))
 
 
-def _of_columns(rows: FloatArray, met: FloatArray) -> Operator:
+def _of_columns(rows: FloatArray, met: npt.NDArray[np.bool_]) -> Operator:
     """The matrix `rows`, or its columns that are `met` by every row where some are not."""
     if met.all():
         return Dense(rows)
@@ -224,10 +225,8 @@ def _product(first: Conv2d | Sparse, second: Conv2d | Sparse) -> Operator:
 
 def _spans(first: Conv2d, second: Conv2d) -> Pair:
     """Extent of what one output of the product can meet of a map, height and width."""
-    height, width = (
-        min(first.input_shape[1 + axis], int(np.ptp(_offsets(first, second, axis))) + 1) for axis in (0, 1)
-    )
-    return height, width
+    spans = [int(_offsets(first, second, axis).max()) + 1 for axis in (0, 1)]
+    return min(first.input_shape[1], spans[0]), min(first.input_shape[2], spans[1])
 
 
 def _spread(values: csr_matrix, structure: csr_matrix) -> FloatArray:
@@ -262,13 +261,8 @@ def _convolution(first: Conv2d, second: Conv2d) -> Conv2d | None:
         for y, x in np.ndindex(*first.weight.shape[2:]):
             at = offsets[0][v, y] // dilation[0], offsets[1][u, x] // dilation[1]
             weight[:, :, at[0], at[1]] += _over_channels(first, second, groups, (y, x), (v, u))
-    stride, padding = (
-        (along(0), along(1))
-        for along in (
-            lambda axis: first.stride[axis] * second.stride[axis],
-            lambda axis: first.padding[axis] + second.padding[axis] * first.stride[axis],
-        )
-    )
+    (s, t), (p, q) = first.stride, second.padding
+    stride, padding = (s * second.stride[0], t * second.stride[1]), (first.padding[0] + p * s, first.padding[1] + q * t)
     return Conv2d(weight, first.input_shape, stride, padding, (dilation[0], dilation[1]), groups)
 
 
@@ -308,9 +302,9 @@ def _over_channels(first: Conv2d, second: Conv2d, groups: int, inner: Pair, oute
     """`(outputs, inputs / groups)`: what tap `inner` of the first and `outer` of the second make together."""
     before, after = (operator.weight[:, :, tap[0], tap[1]] for operator, tap in ((first, inner), (second, outer)))
     if _is_depthwise(first):
-        return after * before.reshape(groups, -1).repeat(len(after) // groups, axis=0)
+        return np.asarray(after * before.reshape(groups, -1).repeat(len(after) // groups, axis=0))
     if _is_depthwise(second):
-        return before * after
+        return np.asarray(before * after)
     product = _blocks(after, second.groups, groups) @ _blocks(before, first.groups, groups)
     return np.asarray(product.reshape(len(after), -1))
 
@@ -331,11 +325,12 @@ def as_synapse(operator: Linear | None, source_shape: Shape) -> Operator:
     the gain is the same throughout each channel of the source (a flat source is one), these are its channels; else
     every neuron is a channel.
     """
-    if operator is not None and not isinstance(operator, Diagonal):
-        plain = _unwrapped(operator)
-        if not isinstance(plain, Diagonal) or isinstance(operator, Conv2d):
-            return operator if isinstance(plain, Diagonal) else plain  # type: ignore[return-value]
-        operator = plain
+    if isinstance(operator, Conv2d):
+        return _regrouped(operator)
+    operator = None if operator is None else _unwrapped(operator)
+    if isinstance(operator, Dense | Sparse):
+        return operator
+    assert not isinstance(operator, Conv2d)
     size = math.prod(source_shape)
     gain = np.ones(size) if operator is None else operator.gain
     maps = source_shape if len(source_shape) == 3 else (1, 1, size)  # of a Conv1d's (C, L) rows are not kept apart

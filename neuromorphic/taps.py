@@ -1,7 +1,7 @@
 """Which synapses an operator has: the one place that knows where a kernel's taps meet the input.
 
-A synapse is a pair of a source and a target that the operator joins, whatever its weight: taps that fall into the padding
-are none, zeros among the weights are. Arrays are flat and C-ordered.
+A synapse is a pair of a source and a target that the operator joins, whatever its weight: taps that fall into the
+padding are none, zeros among the weights are. Arrays are flat and C-ordered.
 """
 
 from __future__ import annotations

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 _WORST_SHOWN = 5
 
 
+def show_obstacles(terminal: Terminal, obstacles: tuple[str, ...]) -> None:
+    """Print why stock netx would not reproduce a network, if so: the first reason, and how many more there are."""
+    if obstacles:
+        more = f" (and {len(obstacles) - 1} more)" if len(obstacles) > 1 else ""
+        terminal.say(f"stock lava-dl netx cannot run this file, snnergy simulate can: {obstacles[0]}{more}")
+
+
 def show_fidelity(terminal: Terminal, report: FidelityReport) -> None:
     """Print what quantization cost, and the nodes that lost most."""
     terminal.say(f"time step {report.dt:g} ({report.dt_reason})")

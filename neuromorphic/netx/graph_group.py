@@ -4,7 +4,11 @@
     /graph/inputs/<i>        attributes of an `InputPort`
     /graph/populations/<i>   attributes of a `QuantPopulation` and its `Labels`; datasets du, dv, bias
     /graph/synapses/<i>      attributes of a `QuantSynapse`; layer: the index in /layer that holds its operator;
-                             input_shape of a convolution, also of a diagonal one that stands there as a matrix
+                             input_shape of sparse synapses and of a convolution, also of a diagonal one that stands
+                             there as a matrix
+
+Version 2 adds layers of type sparse, macs of synapses, decays of single neurons, and what a spike does; a file of
+version 1 is read as it is.
 
 Weights and kernels stay in `/layer`, in netx's form (see `netx_layers.py`), so that they are stored once.
 """
@@ -31,6 +35,7 @@ from snnergy.neuromorphic.ir import (
     QuantNet,
     QuantPopulation,
     QuantSynapse,
+    Sparse,
 )
 from snnergy.neuromorphic.limits import GRADED_BITS_MAX, WEIGHT_EXPONENT_MAX, WEIGHT_EXPONENT_MIN
 from snnergy.neuromorphic.netx.soundness import require_sound
@@ -38,6 +43,7 @@ from snnergy.neuromorphic.netx.soundness import require_sound
 _FORMAT = "snnergy-graph"
 _VERSION = 2
 _ARRAYS = ("du", "dv", "bias")  # of a population, one value or one a neuron
+_READ = (1, 2)
 # What to do about a file that lacks something.
 REMAKE = "write the file again with `snnergy compile` or lava-dl's export_hdf5"
 
@@ -59,9 +65,9 @@ def write_graph(file: h5py.File, net: QuantNet, layers: list[int]) -> None:
     for index, (synapse, layer) in enumerate(zip(net.synapses, layers, strict=True)):
         operator = synapse.operator
         own: dict[str, Any] = {"layer": layer, "origin": _texts(synapse.origin)}
-        if isinstance(operator, Conv2d):
+        if not isinstance(operator, Dense):
             own["input_shape"] = _shape(operator.input_shape)
-        else:
+        if not isinstance(operator, Conv2d):
             own["has_delays"] = operator.delays is not None
         synapses.create_group(str(index)).attrs.update({**_plain(synapse, "operator", "origin"), **own})
 
@@ -78,8 +84,8 @@ def read_graph(file: h5py.File, name: str) -> QuantNet:
     if graph is None:
         raise UserError(violations)
     attributes = graph.attributes()
-    if attributes.text("format") != _FORMAT or attributes.integer("version") != _VERSION:
-        attributes.refuse("version", f"this version reads {_FORMAT} {_VERSION}; compile the network again")
+    if attributes.text("format") != _FORMAT or attributes.integer("version") not in _READ:
+        attributes.refuse("version", f"this version reads {_FORMAT} 1 to {_VERSION}; compile the network again")
         raise UserError(violations)
     inputs = [_read_input(fields.attributes()) for fields in _entries(graph, "inputs")]
     populations = [_read_population(fields) for fields in _entries(graph, "populations")]
@@ -121,17 +127,24 @@ def _read_population(fields: Fields) -> QuantPopulation:
     return QuantPopulation(
         name=attributes.name("name"),
         shape=attributes.shape("shape"),
-        du=fields.integers("du").astype(np.int32),
-        dv=fields.integers("dv").astype(np.int32),
+        du=_decay(fields, "du"),
+        dv=_decay(fields, "dv"),
         vth=attributes.integer("vth"),
         bias=fields.integers("bias").astype(np.int32),
         spiking=attributes.flag("spiking"),
         scale=attributes.scale("scale"),
         depth=attributes.integer("depth", at_least=0),
         labels=attributes.labels(),
-        reset=attributes.choice("reset", RESETS),
-        spikes=attributes.choice("spikes", SPIKES),
+        reset=attributes.choice("reset", RESETS) if attributes.has("reset") else "hard",
+        spikes=attributes.choice("spikes", SPIKES) if attributes.has("spikes") else "one",
     )
+
+
+def _decay(fields: Fields, name: str) -> IntArray:
+    """Of version 2 a dataset, of version 1 one number for all neurons, which is an attribute."""
+    if fields.has(name):
+        return fields.integers(name).astype(np.int32)
+    return np.array([fields.attributes().integer(name)], np.int32)
 
 
 def _read_synapse(attributes: Fields, layers: Fields | None) -> QuantSynapse | None:
@@ -153,14 +166,15 @@ def _read_synapse(attributes: Fields, layers: Fields | None) -> QuantSynapse | N
         balance=attributes.integer("balance"),
         origin=attributes.texts("origin"),
         learned=attributes.flag("learned"),
+        macs=attributes.count("macs") if attributes.has("macs") else None,
     )
 
 
 def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int) -> Operator | None:
     kind = layer.text("type")
     weight = layer.integers("weight")
-    if not layer.broken and kind not in ("conv", "dense"):
-        layer.refuse("type", f"{kind!r} holds no synapse; expected conv or dense")
+    if not layer.broken and kind not in ("conv", "dense", "sparse"):
+        layer.refuse("type", f"{kind!r} holds no synapse; expected conv, dense or sparse")
     if not layer.broken and (weight & ((1 << max(exponent, 0)) - 1)).any():
         layer.refuse("weight", f"not multiples of 2^{exponent}, the exponent in {attributes.where}; compile again")
     if layer.broken:
@@ -168,8 +182,10 @@ def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int)
     mantissa = (weight >> max(exponent, 0)).astype(np.int32)
     if kind == "dense" and attributes.has("input_shape"):
         return _read_diagonal(attributes, layer, mantissa)
-    if kind == "dense":
+    if kind != "conv":
         delays = (layer.integers("delay") - delay).astype(np.int32) if attributes.flag("has_delays") else None
+        if kind == "sparse":
+            return _read_sparse(attributes, layer, mantissa, delays)
         return None if layer.broken else Dense(mantissa, delays)
     channels, height, width = (*attributes.shape("input_shape"), 0, 0, 0)[:3]
     stride, padding, dilation = (layer.integers(key).reshape(-1) for key in ("stride", "padding", "dilation"))
@@ -179,6 +195,12 @@ def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int)
     if layer.broken or attributes.broken:
         return None
     return Conv2d(mantissa, (channels, height, width), _pair(stride), _pair(padding), _pair(dilation), groups)
+
+
+def _read_sparse(attributes: Fields, layer: Fields, weight: IntArray, delays: IntArray | None) -> Sparse | None:
+    columns, starts = layer.integers("columns").astype(np.int32), layer.integers("row_starts")
+    shapes = attributes.shape("input_shape"), layer.shape("shape")
+    return None if layer.broken or attributes.broken else Sparse(weight, columns, starts, *shapes, delays)
 
 
 def _read_diagonal(attributes: Fields, layer: Fields, matrix: IntArray) -> Conv2d | None:

@@ -6,6 +6,9 @@ negative exponent, which netx cannot express, they are the mantissas.
 
 A diagonal is a depthwise convolution, which netx reads behind (C, H, W) maps of its shape only. Elsewhere in a chain a
 small one is written as the matrix that it is, so that netx can read the chain.
+
+Sparse synapses stand in a layer of a type of our own, `sparse`, which netx does not know: weight, columns, row_starts
+and delay as in `ir.Sparse`.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snnergy.artefacts.types import IntArray, Shape
-from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantPopulation, QuantSynapse, Sparse
 from snnergy.neuromorphic.limits import DELAY_MAX
 from snnergy.neuromorphic.loops import groups, is_loop, way_around
 from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
@@ -40,7 +43,7 @@ def write_layers(file: h5py.File, net: QuantNet) -> list[int]:
     begun: set[str] = set()
     for i in ranked:
         synapse = net.synapses[i]
-        if not isinstance(synapse.operator, Conv2d) and synapse.source in maps:
+        if isinstance(synapse.operator, Dense) and synapse.source in maps:
             _new_layer(layers, "flatten", synapse.operator.input_shape)
         indices[i] = len(layers)
         layer = _write_synapse(layers, synapse)
@@ -68,6 +71,9 @@ def stock_obstacles(net: QuantNet) -> tuple[str, ...]:
         population = net.population(synapse.target)
         weight = _stored_weight(synapse)
         found += _neuron_obstacles(population)
+        if isinstance(synapse.operator, Sparse):
+            found.append(f"{named}: netx has dense and conv layers, none of sparse synapses")
+            continue
         if synapse.exponent < 0:
             found.append(f"{named}: netx has no exponent {synapse.exponent}")
         if isinstance(synapse.operator, Conv2d):
@@ -146,12 +152,15 @@ def _write_synapse(layers: h5py.Group, synapse: QuantSynapse) -> h5py.Group:
         for name in ("stride", "padding", "dilation"):
             layer[name] = np.asarray(getattr(operator, name), np.int64)
         layer["groups"] = operator.groups
+    elif isinstance(operator, Sparse):
+        layer = _new_layer(layers, "sparse", operator.output_shape)
+        layer["columns"], layer["row_starts"] = operator.columns, operator.row_starts
     else:
         layer = _new_layer(layers, "dense", operator.output_shape)
         layer["outFeatures"], layer["inFeatures"] = weight.shape
-        if synapse.delay or operator.delays is not None:
-            own = np.zeros(weight.shape, np.int64) if operator.delays is None else operator.delays.astype(np.int64)
-            layer["delay"] = own + synapse.delay
+    if operator.delays is not None or (synapse.delay and isinstance(operator, Dense)):
+        own = np.zeros(weight.shape, np.int64) if operator.delays is None else operator.delays.astype(np.int64)
+        layer["delay"] = own + synapse.delay
     layer["weight"] = weight
     return layer
 

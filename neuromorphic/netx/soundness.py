@@ -9,14 +9,21 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
+
 from snnergy.artefacts.budget import refuse_excess, refuse_work
 from snnergy.artefacts.display import listed
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import name_problem
 from snnergy.neuromorphic.cost import products
-from snnergy.neuromorphic.ir import Dense, Operator, QuantNet, soonest
+from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantNet, Sparse, soonest
 from snnergy.neuromorphic.passes.check import Check
 
+_AXES: dict[type, tuple[int, str]] = {
+    Dense: (2, "(out, in)"),
+    Conv2d: (4, "(out, in / groups, kH, kW)"),
+    Sparse: (1, "(synapses,)"),
+}
 _BYTES_A_NEURON = 64  # float64 drive, current and membrane of a step, with the copies that shift and clip them
 
 
@@ -49,16 +56,24 @@ def refuse_oversize(net: QuantNet, where: str) -> None:
 
 def geometry_problems(operator: Operator) -> Iterator[str]:
     """Why `operator` has no output, empty where it has one."""
-    weight = operator.weight
-    rank, axes = (2, "(out, in)") if isinstance(operator, Dense) else (4, "(out, in / groups, kH, kW)")
+    weight, delays = operator.weight, operator.delays
+    rank, axes = _AXES[type(operator)]
     if weight.ndim != rank or 0 in weight.shape:
         yield f"weight has shape {weight.shape}, expected {axes}"
-    elif isinstance(operator, Dense):
-        if operator.delays is not None and operator.delays.shape != weight.shape:
-            yield f"delays have shape {operator.delays.shape}, the weights {weight.shape}; give one a weight"
-        elif operator.delays is not None and operator.delays.min() < 0:
-            yield f"delays go down to {operator.delays.min()}; a spike cannot arrive before it is sent"
-    elif min(*operator.stride, *operator.dilation, operator.groups) < 1 or min(operator.padding) < 0:
+        return
+    if delays is not None and delays.shape != weight.shape:
+        yield f"delays have shape {delays.shape}, the weights {weight.shape}; give one a weight"
+    elif delays is not None and delays.min() < 0:
+        yield f"delays go down to {delays.min()}; a spike cannot arrive before it is sent"
+    if isinstance(operator, Sparse):
+        yield from _sparse_problems(operator)
+    if isinstance(operator, Conv2d):
+        yield from _convolution_problems(operator)
+
+
+def _convolution_problems(operator: Conv2d) -> Iterator[str]:
+    weight = operator.weight
+    if min(*operator.stride, *operator.dilation, operator.groups) < 1 or min(operator.padding) < 0:
         yield (
             f"stride {operator.stride}, dilation {operator.dilation} and groups {operator.groups} must be positive, "
             f"padding {operator.padding} not negative"
@@ -67,6 +82,22 @@ def geometry_problems(operator: Operator) -> Iterator[str]:
         yield f"weight {weight.shape} in {operator.groups} groups does not fit {operator.input_shape[0]} input channels"
     elif min(operator.output_shape) < 1:
         yield f"a kernel of {weight.shape[2:]} does not fit into the input {operator.input_shape}"
+
+
+def _sparse_problems(operator: Sparse) -> Iterator[str]:
+    columns, starts, synapses = operator.columns, operator.row_starts, operator.weight.size
+    targets, sources = math.prod(operator.output_shape), math.prod(operator.input_shape)
+    if columns.shape != operator.weight.shape:
+        yield f"columns have shape {columns.shape}, the weights {operator.weight.shape}; give one a weight"
+    elif columns.min() < 0 or columns.max() >= sources:
+        yield f"columns {columns.min()}..{columns.max()} exceed the {sources} sources of {operator.input_shape}"
+    elif starts.shape != (targets + 1,) or starts[0] != 0 or starts[-1] != synapses or (np.diff(starts) < 0).any():
+        yield f"row_starts must rise from 0 to {synapses}, the number of weights, in {targets + 1} steps, one a target"
+    else:
+        first = np.zeros(synapses, bool)
+        first[starts[:-1][np.diff(starts) > 0]] = True
+        if not (first[1:] | (np.diff(columns) > 0)).all():
+            yield "columns must rise within each target; join synapses of one pair to one"
 
 
 def _structure(net: QuantNet) -> Iterator[str]:

@@ -1,17 +1,21 @@
 """Reads a stock lava-dl `.net` file, a chain of layers, as the integer network that netx 0.6.0 would build from it.
 
-Defaults, clipping and ignored fields follow `lava/lib/dl/netx/hdf5.py`. An input layer that has neurons encodes
-its input as a bias that is constant over time: with iDecay 4096 the current has no memory, so a synapse of weight 1
-from an integer input adds `x << 6` to the membrane exactly as a bias mantissa x does.
+Defaults, clipping and ignored fields follow `lava/lib/dl/netx/hdf5.py`. An input layer that has neurons encodes its
+input as a bias, and its current stays 0 whatever its decay: with iDecay 4096 the current has no memory, so a synapse
+of weight 1 from an integer input adds `x << 6` to the membrane exactly as a bias mantissa x does.
+
+A recurrent layer (`dense_rec`) is a population with a synapse from itself: what it sends in one step it receives in the
+next. netx gives both its matrices the layer's delays, and with delays loses the exponent that undoes its own scaling.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5_fields import Fields
@@ -20,7 +24,7 @@ from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Operator, Pair, Qu
 from snnergy.neuromorphic.limits import DECAY_ONE, DELAY_MAX, THRESHOLD_MAX
 from snnergy.neuromorphic.netx.graph_group import REMAKE
 from snnergy.neuromorphic.netx.soundness import geometry_problems, require_sound
-from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
+from snnergy.neuromorphic.netx.stock_weights import stock_joint_weights
 
 _DEFAULT_TRANSFORM = (64, 0)  # netx's weight and bias of an input layer that states none
 _DRIVE_BITS = 13  # the width of a bias mantissa, which the integer input stands for
@@ -42,9 +46,11 @@ class _Chain:
         self.inputs.append(port)
         self.source, self.shape = port.name, port.shape
 
-    def add(self, population: QuantPopulation, operator: Operator) -> None:
+    def add(self, population: QuantPopulation, operator: Operator, loop: Operator | None = None) -> None:
         self.populations.append(population)
         self.synapses.append(QuantSynapse(self.source, population.name, operator))
+        if loop is not None:
+            self.synapses.append(QuantSynapse(population.name, population.name, loop, delay=1, balance=-1))
         self.source, self.shape = population.name, population.shape
 
 
@@ -88,8 +94,8 @@ def _read_layer(chain: _Chain, layer: Fields, index: int) -> None:
         layer.refuse("type", "input after the first layer; netx reads one chain with one input")
     elif kind == "conv":
         _read_conv(chain, layer, index)
-    elif kind == "dense":
-        _read_dense(chain, layer, index)
+    elif kind in ("dense", "dense_rec"):
+        _read_dense(chain, layer, index, recurrent=kind == "dense_rec")
     elif kind != "flatten":  # arrays are flat and C-ordered here, which is what netx's flatten yields
         layer.refuse("type", f"netx cannot build a layer of type {kind!r}; num_layers {index} stops before it")
 
@@ -111,15 +117,10 @@ def _read_input(chain: _Chain, layer: Fields) -> None:
     population = _read_neurons(layer, "input", shape, np.array([bias], np.int32), depth=1)
     if weight == 0:
         layer.refuse("weight", "0, which maps every input to the same bias; export the network again")
-    if population is not None and population.du[0] != DECAY_ONE:
-        layer.refuse(
-            "neuron/iDecay",
-            f"{population.du[0]}; a bias-encoded input is supported for {DECAY_ONE} only (a current without memory)",
-        )
     if layer.broken or population is None:
         return
     chain.begin(InputPort("drive", shape, "integer", scale=1 / weight, bits=_DRIVE_BITS, signed=True))
-    chain.add(population, _identity(shape))
+    chain.add(replace(population, du=DECAY_ONE), _identity(shape))  # no synapse reaches netx's: its current stays 0
 
 
 def _identity(shape: Shape) -> Conv2d:
@@ -178,18 +179,20 @@ def _conv_bias(layer: Fields, shape: Shape) -> IntArray:
     return np.zeros(1, np.int32)
 
 
-def _read_dense(chain: _Chain, layer: Fields, index: int) -> None:
+def _read_dense(chain: _Chain, layer: Fields, index: int, *, recurrent: bool) -> None:
     outputs = math.prod(layer.shape("shape"))
-    weight = layer.integers("weight")
     bias = layer.integers("bias").reshape(-1).astype(np.int32) if layer.has("bias") else np.zeros(1, np.int32)
-    delays = None
-    if not layer.broken and (outputs < 1 or weight.size == 0 or weight.size % outputs):
-        layer.refuse("weight", f"shape {weight.shape} for {outputs} outputs; expected (out, in)")
+    weights = [_matrix(layer, name, outputs) for name in ("weight", "weight_rec")[: 1 + recurrent]]
+    if recurrent and not layer.broken and weights[1].shape != (outputs, outputs):
+        layer.refuse("weight_rec", f"shape {weights[1].shape} for {outputs} outputs; expected one a pair of them")
+    delays = _dense_delays(layer, weights[0].shape) if layer.has("delay") and not layer.broken else None
+    if delays is not None and any(weight.shape != delays.shape for weight in weights):
+        layer.refuse("delay", "netx cannot build a recurrent layer with delays unless it has as many inputs as outputs")
+    operators: list[Operator] = []
     if not layer.broken:
-        weight = weight.reshape(outputs, -1)
-        delays = _dense_delays(layer, weight.shape) if layer.has("delay") else None
         try:
-            weight = stock_dense_weight(weight)
+            acting = stock_joint_weights(*weights, scaled_back=not recurrent or delays is None)
+            operators = [Dense(weight.astype(np.int32), delays) for weight in acting]
         except ValueError as error:
             layer.refuse("weight", str(error))
     population = _read_neurons(layer, f"layer{index}", (outputs,), bias, depth=len(chain.populations) + 1)
@@ -197,8 +200,16 @@ def _read_dense(chain: _Chain, layer: Fields, index: int) -> None:
         chain.shape = (outputs,)
         return
     if chain.shape is None:
-        chain.begin(InputPort("input", (weight.shape[1],), "binary"))
-    chain.add(population, Dense(weight.astype(np.int32), delays))
+        chain.begin(InputPort("input", (weights[0].shape[1],), "binary"))
+    chain.add(population, *operators)
+
+
+def _matrix(layer: Fields, name: str, outputs: int) -> npt.NDArray[np.int64]:
+    """The weights of that name, `(outputs, in)`."""
+    weight = layer.integers(name)
+    if not layer.broken and (outputs < 1 or weight.size == 0 or weight.size % outputs):
+        layer.refuse(name, f"shape {weight.shape} for {outputs} outputs; expected (out, in)")
+    return np.zeros((1, 1), np.int64) if layer.broken else weight.reshape(outputs, -1)
 
 
 def _dense_delays(layer: Fields, shape: Shape) -> IntArray | None:

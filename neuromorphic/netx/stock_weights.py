@@ -24,6 +24,19 @@ def stock_dense_weight(weight: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     Raises:
         ValueError: netx cannot load the matrix, or loads it to something that no integer matrix equals.
     """
+    return stock_joint_weights(weight, scaled_back=True)[0]
+
+
+def stock_joint_weights(*parts: npt.NDArray[np.int64], scaled_back: bool) -> tuple[npt.NDArray[np.int64], ...]:
+    """Effective weights of matrices of as many rows for which netx picks one scale and precision.
+
+    Args:
+        scaled_back: whether netx tells Lava the scale, which it forgets for recurrent layers with delays.
+
+    Raises:
+        ValueError: as for a single one.
+    """
+    weight = np.hstack(parts)
     largest, smallest = int(weight.max()), int(weight.min())
     if (largest > _MIXED_MAX and smallest < 0) or (smallest < _MIXED_MIN and largest > 0):
         weight = np.clip(weight, _MIXED_MIN, _MIXED_MAX)
@@ -41,10 +54,15 @@ def stock_dense_weight(weight: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     if scale_bits < 0:
         raise ValueError(f"weights {smallest}..{largest} leave 8 bits and netx cannot load them; quantize to 8 bits")
     bits_dropped = scale_bits + _trailing_zeros(weight) - signed
-    acting = as_lava_holds(weight << scale_bits, bits_dropped)
-    if (acting & ((1 << scale_bits) - 1)).any():
+    held = np.hsplit(weight, np.cumsum([part.shape[1] for part in parts])[:-1])
+    if bits_dropped < 0 and any(part.min() >= 0 or part.max() <= 0 for part in held):
+        raise ValueError("netx asks for 9 bits, which Lava has for mixed signs only, of one; rescale the layer")
+    acting = [as_lava_holds(part << scale_bits, bits_dropped) for part in held]
+    if not scaled_back:
+        return tuple(acting)
+    if any((part & ((1 << scale_bits) - 1)).any() for part in acting):
         raise ValueError(f"weights {smallest}..{largest} lose low bits unevenly in Lava; rescale the layer")
-    return acting >> scale_bits
+    return tuple(part >> scale_bits for part in acting)
 
 
 def _trailing_zeros(weight: npt.NDArray[np.int64]) -> int:

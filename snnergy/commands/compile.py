@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from snnergy.commands.options import Debug, Force, Json, Output, Readout, Version
-from snnergy.show import show_fidelity
+from snnergy.show import show_fidelity, show_obstacles
 from snnergy.terminal import Terminal
 
 EXAMPLE = "snnergy compile model.nir --calibration val.npz -o model.net"
@@ -50,6 +50,7 @@ def command(
     refuse_overwrite(target.with_suffix(".fidelity.json"), force, inputs=inputs)
     with terminal.progress(f"compiling {model}"):
         from snnergy.neuromorphic.lowering.compile import compile
+        from snnergy.neuromorphic.netx.files import stock_obstacles
 
         compiled = compile(
             model, calibration=calibration, dt=dt, readout=readout, chip=chip, allow_approximate=allow_approximate
@@ -57,6 +58,8 @@ def command(
     report_path = compiled.save(target, force=force)
     net, report = compiled.net, compiled.fidelity
     terminal.say(f"{target}: {len(net.populations)} populations, {len(net.synapses)} synapses")
+    obstacles = stock_obstacles(net)
+    show_obstacles(terminal, obstacles)
     show_fidelity(terminal, report)
     terminal.result(
         {
@@ -64,6 +67,7 @@ def command(
             "fidelity": report_path,
             "populations": len(net.populations),
             "synapses": len(net.synapses),
+            "stock_obstacles": obstacles,
             "dt": report.dt,
             "readout": report.readout,
             "calibration_samples": report.samples,

@@ -97,6 +97,7 @@ def _networks(folder: Path) -> None:
         "random0": nets.random_net(0),
         "random3": nets.random_net(3),
         "gains": nets.diagonal_net(1),
+        "sparse": nets.sparse_net(1),
     }.items():
         write_netx(net, target / f"{name}.net")
     for graph in ("flat", "maps"):

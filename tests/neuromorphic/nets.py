@@ -16,6 +16,7 @@ from snnergy.neuromorphic.ir import (
     QuantNet,
     QuantPopulation,
     QuantSynapse,
+    Sparse,
 )
 
 
@@ -112,6 +113,38 @@ def diagonal_net(seed: int) -> QuantNet:
             QuantSynapse("b", "c", diagonal(channels), delay=2),
             QuantSynapse("c", "out", diagonal(one)),
             QuantSynapse("b", "out", diagonal(each), 1, balance=1),
+        ),
+        ("out",),
+    )
+
+
+def sparse_net(seed: int) -> QuantNet:
+    """Sparse synapses everywhere: from maps and flat sources, late by themselves or together, shifted, some empty."""
+    rng = np.random.default_rng(seed)
+    maps, flat = (3, 2, 4), (9,)
+
+    def sparse(source: tuple[int, ...], target: tuple[int, ...], *, late: bool = False) -> Sparse:
+        rows = [np.flatnonzero(rng.random(int(np.prod(source))) < 0.4) for _ in range(int(np.prod(target)))]
+        rows[0] = rows[0][:0]  # a target that nothing reaches
+        columns = np.concatenate(rows).astype(np.int32)
+        weight = rng.integers(-127, 128, columns.size).astype(np.int32)
+        weight[::5] = 0
+        delays = rng.integers(0, 4, columns.size).astype(np.int32) if late else None
+        return Sparse(weight, columns, np.cumsum([0, *map(len, rows)]), source, target, delays)
+
+    return QuantNet(
+        (InputPort("graded", maps, "real", 1 / 15, 4), InputPort("spikes", flat, "binary")),
+        (
+            _population(rng, "a", maps, 1, spiking=True),
+            _population(rng, "b", flat, 1, spiking=True),
+            _population(rng, "out", (5,), 2, spiking=False),
+        ),
+        (
+            QuantSynapse("graded", "a", sparse(maps, maps), 1, macs=1 << 40),
+            QuantSynapse("spikes", "a", sparse(flat, maps, late=True), 2),
+            QuantSynapse("graded", "b", sparse(maps, flat), -2, delay=1, macs=0),
+            QuantSynapse("a", "out", sparse(maps, (5,), late=True), delay=2),
+            QuantSynapse("b", "out", sparse(flat, (5,))),
         ),
         ("out",),
     )

@@ -41,8 +41,14 @@ def test_diagonals_equal_the_reference(seed: int) -> None:
     assert_equals_reference(nets.diagonal_net(seed), seed)
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_sparse_synapses_equal_the_reference(seed: int) -> None:
+    assert_equals_reference(nets.sparse_net(seed), seed)
+
+
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from([nets.random_net, nets.diagonal_net]))
+@given(st.integers(0, 10_000), st.sampled_from([nets.random_net, nets.diagonal_net, nets.sparse_net]))
 def test_delivered_events_equal_events_times_fan_out(seed: int, make: Callable[[int], QuantNet]) -> None:
     net = make(seed)
     records = emulator.run(net, nets.random_inputs(net, 2, 5, seed))

@@ -28,7 +28,7 @@ from snnergy.neuromorphic.lava.schedule import schedule_of
 from snnergy.neuromorphic.lowering.compile import compile
 from snnergy.neuromorphic.netx.files import read_netx, write_netx
 from tests.neuromorphic import recurrent
-from tests.neuromorphic.nets import diagonal_net, programmed_net, random_inputs, random_net
+from tests.neuromorphic.nets import diagonal_net, programmed_net, random_inputs, random_net, sparse_net
 from tests.neuromorphic.stock_files import chain_file
 
 pytestmark = pytest.mark.skipif(find_spec("lava") is None, reason="Lava runs on Python 3.10 only")
@@ -49,7 +49,8 @@ def assert_equal_records(net, inputs, **options):
 
 
 @pytest.mark.parametrize(
-    ("make", "seed"), [(random_net, 0), (random_net, 3), (diagonal_net, 0), (programmed_net, 0), (programmed_net, 1)]
+    ("make", "seed"),
+    [(random_net, 0), (random_net, 3), (diagonal_net, 0), (programmed_net, 0), (programmed_net, 1), (sparse_net, 0)],
 )
 def test_random_networks_agree_in_every_bit(make, seed):
     net = make(seed)

@@ -5,10 +5,14 @@ import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import Labels
@@ -16,24 +20,71 @@ from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.lava.guard import end_group, remove
 from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles, write_netx
-from tests.neuromorphic.nets import diagonal_net, random_inputs, random_net
+from tests.neuromorphic.nets import diagonal_net, random_inputs, random_net, sparse_net
 
 
 def labelled(net):
     """`net` with every optional field filled."""
     populations = [replace(p, labels=Labels("attn", i, None, "audio")) for i, p in enumerate(net.populations)]
-    synapses = [replace(s, origin=("a.conv", f"b.{i}"), learned=bool(i % 2)) for i, s in enumerate(net.synapses)]
+    synapses = [
+        replace(s, origin=("a.conv", f"b.{i}"), learned=bool(i % 2), macs=i * 2**40) for i, s in enumerate(net.synapses)
+    ]
     provenance = {"a/b": "ü", "hash": "0f"}
     return replace(net, populations=tuple(populations), synapses=tuple(synapses), reset=False, provenance=provenance)
 
 
-@pytest.mark.parametrize("make", [random_net, diagonal_net])
+@pytest.mark.parametrize("make", [random_net, diagonal_net, sparse_net])
 @pytest.mark.parametrize("seed", range(6))
 def test_read_returns_what_was_written(seed, make, tmp_path):
     net = make(seed)
     for index, written in enumerate((net, labelled(net))):
         write_netx(written, tmp_path / f"{index}.net")
         assert read_netx(tmp_path / f"{index}.net") == written
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_any_network_is_read_as_it_was_written(data):
+    """Every field of every record, in the whole range of its register."""
+    make = data.draw(st.sampled_from([random_net, diagonal_net, sparse_net]))
+    net = make(data.draw(st.integers(0, 1 << 20)))
+    finite = st.floats(1e-12, 1e12)
+    texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=5)
+
+    def drawn_population(population):
+        size = data.draw(st.sampled_from([1, population.size]))
+        return replace(
+            population,
+            du=data.draw(st.integers(0, 4096)),
+            dv=data.draw(st.integers(0, 4096)),
+            vth=data.draw(st.integers(0, 131071)),
+            bias=np.random.default_rng(data.draw(st.integers(0, 99))).integers(-4095, 4096, size).astype(np.int32),
+            spiking=data.draw(st.booleans()),
+            scale=data.draw(finite),
+            labels=Labels(data.draw(texts), data.draw(st.none() | st.integers(0, 9)), None, data.draw(texts)),
+        )
+
+    def drawn_synapse(synapse):
+        lowest = -8 if synapse.operator.delays is None else 0
+        return replace(
+            synapse,
+            exponent=data.draw(st.integers(lowest, 7)),
+            delay=data.draw(st.integers(0, 40)),
+            origin=tuple(data.draw(st.lists(texts, max_size=2))),
+            learned=data.draw(st.booleans()),
+            macs=data.draw(st.none() | st.integers(0, 1 << 53)),
+        )
+
+    net = replace(
+        net,
+        inputs=tuple(replace(p, scale=data.draw(finite), signed=data.draw(st.booleans())) for p in net.inputs),
+        populations=tuple(map(drawn_population, net.populations)),
+        synapses=tuple(map(drawn_synapse, net.synapses)),
+        reset=data.draw(st.booleans()),
+    )
+    with TemporaryDirectory() as folder:
+        write_netx(net, Path(folder) / "m.net")
+        assert read_netx(Path(folder) / "m.net") == net
 
 
 def test_an_input_may_invert_but_not_be_flat(tmp_path):
@@ -316,6 +367,51 @@ def test_all_violations_come_at_once(tmp_path):
         file["layer/2/weight"][...] = np.inf
 
     assert len(damaged(tmp_path, change)) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (overwrite("layer/2/columns", 24), "columns 24..24 exceed the 24 sources of (3, 2, 4)"),
+        (overwrite("layer/2/columns", 3), "columns must rise within each target"),
+        (overwrite("layer/2/row_starts", 0), "row_starts must rise from 0"),
+        (lambda file: file["layer/2/row_starts"].__setitem__(3, 1 << 30), "row_starts must rise from 0"),
+        (lambda file: file["layer/2/columns"].__setitem__(0, -1), "columns -1.."),
+        (overwrite("layer/2/shape", 7), "row_starts must rise from 0"),
+        (lambda file: file["layer/2"].__delitem__("columns"), "/layer/2/columns: missing"),
+        (lambda file: file["layer/3"].__delitem__("delay"), "/layer/3/delay: missing"),
+        (overwrite("layer/3/delay", -1), "a spike cannot arrive before it is sent"),
+        (set_attribute("graph/synapses/0", "input_shape", [3, 2, 1]), "exceed the 6 sources"),
+        (set_attribute("graph/synapses/0", "macs", -1.0), "macs: -1; must be a whole number"),
+        (set_attribute("graph/synapses/0", "macs", 0.5), "macs: 0.5; must be a whole number"),
+    ],
+)
+def test_damaged_sparse_synapses_are_refused_by_name(change, message, tmp_path):
+    write_netx(sparse_net(1), tmp_path / "m.net")
+    with h5py.File(tmp_path / "m.net", "r+") as file:
+        assert file["layer/2/type"][0] == b"sparse"
+        change(file)
+    with pytest.raises(UserError) as caught:
+        read_netx(tmp_path / "m.net")
+    assert any(message in violation for violation in caught.value.violations), caught.value.violations
+
+
+def test_a_chain_of_sparse_synapses_is_said_not_to_be_one_of_netx():
+    net = sparse_net(0)
+    chain = replace(
+        net,
+        inputs=net.inputs[1:],
+        populations=(net.populations[1], net.populations[2]),
+        synapses=(replace(net.synapses[4], source="spikes", target="b"), net.synapses[4]),
+    )
+    assert stock_obstacles(chain)[0] == "spikes → b: netx has dense and conv layers, none of sparse synapses"
+
+
+def test_a_file_of_version_1_is_read(tmp_path):
+    write_netx(random_net(2), tmp_path / "m.net")
+    with h5py.File(tmp_path / "m.net", "r+") as file:
+        file["graph"].attrs["version"] = 1
+    assert read_netx(tmp_path / "m.net") == random_net(2)
 
 
 def test_what_is_not_hdf5_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic.ir import Conv2d, Dense
 from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles
 from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
-from tests.neuromorphic.stock_files import chain_file, stock_file
+from tests.neuromorphic.stock_files import chain_file, neuron, stock_file
 
 
 def test_ntidigits_is_a_chain_of_delayed_dense_layers():
@@ -132,7 +132,8 @@ def replace_field(path, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (replace_field("layer/3/type", np.array([b"dense_rec"])), "/layer/3/type: netx cannot build.*dense_rec"),
+        (replace_field("layer/3/type", np.array([b"dense_rec"])), "/layer/3/weight_rec: missing"),
+        (replace_field("layer/3/type", np.array([b"average"])), "/layer/3/type: netx cannot build.*average"),
         (replace_field("layer/1/type", np.array([b"pool"])), "/layer/1/type: .*pool.*num_layers 1 stops"),
         (replace_field("layer/1/weight", np.full((3, 2, 3, 3), np.nan)), "/layer/1/weight: .*NaN"),
         (replace_field("layer/1/weight", np.full((3, 2, 3, 3), 0.25)), "/layer/1/weight: .*whole"),
@@ -165,11 +166,59 @@ def test_what_netx_would_not_build_is_refused_by_name(change, message, tmp_path)
         read_netx(tmp_path / "m.net")
 
 
-def test_a_bias_encoded_input_with_a_current_that_remembers_is_refused(tmp_path):
+def test_a_bias_encoded_input_has_no_current_that_could_remember(tmp_path):
     with chain_file(tmp_path / "m.net") as file:
         file.copy(file["layer/1/neuron"], file["layer/0"], "neuron")
-    with pytest.raises(UserError, match=r"/layer/0/neuron/iDecay: 1024; .*4096"):
-        read_netx(tmp_path / "m.net")
+    population = read_netx(tmp_path / "m.net").populations[0]
+    assert (population.name, population.du, population.dv) == ("input", 4096, 415)
+
+
+def recurrent_file(path, *, inputs=3, weight_rec=None, **fields):
+    """One recurrent layer of four neurons, as lava-dl writes it."""
+    with h5py.File(path, "w") as file:
+        layer = file.create_group("layer/0")
+        layer["type"], layer["shape"] = np.array([b"dense_rec"]), np.array([4])
+        layer["weight"] = np.arange(4.0 * inputs).reshape(4, inputs) - 5
+        layer["weight_rec"] = np.arange(16.0).reshape(4, 4) - 7 if weight_rec is None else weight_rec
+        for name, value in fields.items():
+            layer[name] = value
+        neuron(layer)
+    return path
+
+
+def test_a_recurrent_layer_feeds_itself_one_step_later(tmp_path):
+    net = read_netx(recurrent_file(tmp_path / "m.net"))
+    forward, loop = net.synapses
+    assert [(s.source, s.target, s.delay, s.balance) for s in net.synapses] == [
+        ("input", "layer0", 0, 0),
+        ("layer0", "layer0", 1, -1),
+    ]
+    assert forward.operator == Dense(np.arange(12).reshape(4, 3) - 5)
+    assert loop.operator == Dense(np.arange(16).reshape(4, 4) - 7)
+
+
+def test_both_matrices_of_a_recurrent_layer_share_one_scale(tmp_path):
+    with pytest.raises(UserError, match="/layer/0/weight: netx asks for 9 bits"):  # clipped to -256 with the other
+        read_netx(recurrent_file(tmp_path / "m.net", weight_rec=np.full((4, 4), -300.0)))
+
+
+def test_delays_of_a_recurrent_layer_are_those_of_both_and_lose_the_exponent(tmp_path):
+    forward, loop = read_netx(recurrent_file(tmp_path / "m.net", inputs=4, delay=np.array([0, 1, 2, 3]))).synapses
+    assert (forward.operator.delays == loop.operator.delays).all() and loop.operator.delays[3].tolist() == [3] * 4
+    assert forward.operator.weight.tolist()[0] == [-5 * 16, -4 * 16, -3 * 16, -2 * 16]  # 2^4 is what netx scales by
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"delay": np.array([0, 1, 2, 3])}, "/layer/0/delay: netx cannot build a recurrent layer with delays unless"),
+        ({"weight_rec": np.ones((4, 3))}, r"/layer/0/weight_rec: shape \(4, 3\) for 4 outputs"),
+        ({"weight_rec": np.ones(15)}, "/layer/0/weight_rec: shape"),
+    ],
+)
+def test_a_recurrent_layer_that_netx_cannot_build_is_refused(fields, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        read_netx(recurrent_file(tmp_path / "m.net", **fields))
 
 
 def test_violations_of_several_layers_come_at_once(tmp_path):

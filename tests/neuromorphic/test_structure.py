@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from copy import deepcopy
+from dataclasses import replace
+from itertools import pairwise
+
+import nir
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnergy.artefacts.errors import UserError
-from snnergy.neuromorphic import operators, taps
-from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, Sparse
+from snnergy.neuromorphic import emulator, operators, taps
+from snnergy.neuromorphic.ir import Conv2d, Dense, Operator, QuantNet, Sparse
+from snnergy.neuromorphic.lowering.compile import compile
 from snnergy.neuromorphic.operators import Diagonal
-from tests.neuromorphic import reference
+from tests.neuromorphic import graphs, reference
 
 KINDS = ("conv", "pool", "depthwise", "gain", "channel gain", "dense", "sparse")
 
@@ -29,9 +38,8 @@ def drawn_convolution(rng: np.random.Generator, kind: str, shape: tuple[int, int
         padding[axis] = int(rng.integers(0, 3))
         if dilation[axis] * (kernel[axis] - 1) + 1 > extent + 2 * padding[axis]:
             dilation[axis] = 1
-    weight = (
-        np.ones((outputs, 1, *kernel)) if kind == "pool" else rng.normal(size=(outputs, channels // groups, *kernel))
-    )
+    weight = rng.normal(size=(outputs, channels // groups, *kernel))
+    weight = np.ones_like(weight) if kind == "pool" else weight
     pairs = [(values[0], values[1]) for values in (stride, padding, dilation)]
     return Conv2d(weight, shape, *pairs, groups=groups)
 
@@ -73,7 +81,7 @@ def structure(operator: operators.Linear) -> np.ndarray:
     return np.eye(operator.gain.size) != 0 if isinstance(operator, Diagonal) else reference.structure(operator)
 
 
-@settings(max_examples=250)
+@settings(max_examples=250, deadline=None)
 @given(st.integers(0, 1 << 30), st.lists(st.sampled_from(KINDS), min_size=2, max_size=3))
 def test_a_product_is_that_of_the_matrices_and_has_its_synapses(seed: int, kinds: list[str]) -> None:
     chain = chain_of(seed, kinds)
@@ -88,7 +96,7 @@ def test_a_product_is_that_of_the_matrices_and_has_its_synapses(seed: int, kinds
         assert taps.synapse_count(product) == (met > 0).sum()
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 1 << 30), st.sampled_from(("conv", "pool", "depthwise", "dense", "sparse")))
 def test_each_synapse_by_itself_is_the_operator(seed: int, kind: str) -> None:
     (operator,) = chain_of(seed, [kind])
@@ -96,10 +104,8 @@ def test_each_synapse_by_itself_is_the_operator(seed: int, kind: str) -> None:
     each = taps.unrolled(operator)
     np.testing.assert_array_equal(reference.matrix(each), reference.matrix(operator))
     np.testing.assert_array_equal(reference.structure(each), reference.structure(operator))
-    assert all(
-        (np.diff(each.columns[a:b]) > 0).all() for a, b in zip(each.row_starts, each.row_starts[1:], strict=False)
-    )
-    holed = operators.replace(operator, weight=np.where(operator.weight > 0, operator.weight, 0.0))
+    assert all((np.diff(each.columns[first:end]) > 0).all() for first, end in pairwise(each.row_starts))
+    holed = replace(operator, weight=np.where(operator.weight > 0, operator.weight, 0.0))
     np.testing.assert_array_equal(taps.fan_out(holed), reference.structure(operator).sum(axis=0))
     np.testing.assert_array_equal(taps.fan_out(holed, nonzero=True), (reference.matrix(holed) != 0).sum(axis=0))
     assert taps.synapse_count(operator) == each.weight.size
@@ -191,7 +197,7 @@ def test_a_pool_that_drops_a_border_leaves_no_synapses_there() -> None:
 
 def test_what_would_not_fit_is_refused_before_it_is_made() -> None:
     wide = Conv2d(np.ones((256, 256, 3, 3), np.float32), (256, 64, 64), padding=(1, 1))
-    with pytest.raises(UserError, match="composed to sparse synapses.*a neuron between"):
+    with pytest.raises(UserError, match=r"composed to sparse synapses.*a neuron between"):
         operators.compose(wide, wide)
     with pytest.raises(UserError, match="a gain a neuron"):
         operators.compose(wide, Diagonal(np.arange(256.0 * 64 * 64).reshape(256, 64, 64)))
@@ -202,3 +208,90 @@ def test_a_pool_before_a_wide_convolution_takes_no_time() -> None:
     kernel = Conv2d(np.random.default_rng(0).normal(size=(512, 512, 3, 3)), (512, 4, 4), padding=(1, 1))
     product = operators.compose(pool(*shape, 2, 2), kernel)
     assert isinstance(product, Conv2d) and product.weight.shape == (512, 512, 6, 6)
+
+
+def compiled(mid: dict[str, nir.NIRNode], shape: tuple[int, ...], size: int = 12) -> QuantNet:
+    """The network of an input of spikes `(2, size, size)`, `mid`, and an output."""
+    nodes = {"input": nir.Input({"input": np.array((2, size, size))}, metadata={"value_class": "binary"})}
+    nodes |= mid | {"output": nir.Output({"output": np.array(shape)})}
+    graph = nir.NIRGraph(nodes, list(pairwise(nodes)), metadata={"dt": 1.0}, type_check=False)
+    return compile(graph).net
+
+
+def spikes(size: int = 12) -> np.ndarray:
+    return (np.random.default_rng(0).random((2, 4, 2, size, size)) < 0.2).astype(np.int32)
+
+
+def reached(x: np.ndarray, chain: list[tuple[int, int, int]]) -> float:
+    """Synapses that spikes meet in one channel: the outputs of `(kernel, stride, padding)` after one another that each
+    spike changes.
+    """
+    fan = np.zeros(x.shape[-2:])
+    for place in np.ndindex(*fan.shape):
+        maps = torch.zeros(1, 1, *fan.shape)
+        maps[(0, 0, *place)] = 1.0
+        for kernel, stride, padding in chain:
+            maps = F.conv2d(maps, torch.ones(1, 1, kernel, kernel), stride=stride, padding=padding)
+        fan[place] = float((maps > 0).sum())
+    return float((x * fan).sum())
+
+
+RNG = np.random.default_rng(0)
+KERNEL = nir.Conv2d((12, 12), RNG.normal(0, 0.6, (4, 2, 3, 3)).astype(np.float32), 1, 1, 1, 1, np.zeros(4, np.float32))
+GAIN = RNG.uniform(0.5, 1.5, (4, 12, 12)).astype(np.float32)
+MIXED = graphs.lif((4, 12, 12))
+MIXED.r = GAIN
+
+
+@pytest.mark.parametrize(
+    ("mid", "shape", "chain", "kind"),
+    [
+        ({"c": KERNEL, "n": graphs.lif((4, 12, 12))}, (4, 12, 12), [(3, 1, 1)], Conv2d),
+        ({"c": KERNEL, "n": MIXED}, (4, 12, 12), [(3, 1, 1)], Sparse),
+        ({"c": KERNEL, "s": nir.Scale(GAIN), "n": graphs.lif((4, 12, 12))}, (4, 12, 12), [(3, 1, 1)], Sparse),
+        (
+            {"c": KERNEL, "p": graphs.pool(nir.SumPool2d, 2, 2), "n": graphs.lif((4, 6, 6))},
+            (4, 6, 6),
+            [(3, 1, 1), (2, 2, 0)],
+            Conv2d,
+        ),
+        (
+            {"p": graphs.pool(nir.AvgPool2d, 2, 2), "c": KERNEL, "n": graphs.lif((4, 6, 6))},
+            (4, 6, 6),
+            [(2, 2, 0), (3, 1, 1)],
+            Conv2d,
+        ),
+        (
+            {"p": graphs.pool(nir.AvgPool2d, 2, 2), "c": KERNEL, "n": graphs.lif((4, 6, 6))},
+            (4, 6, 6),
+            [(2, 2, 0), (3, 1, 1)],
+            Sparse,  # of a map of 13 × 13, whose last row no pool reads
+        ),
+    ],
+)
+def test_a_spike_meets_the_synapses_of_the_chain(mid, shape, chain, kind) -> None:
+    size = 13 if kind is Sparse and len(chain) == 2 else 12
+    mid = {name: deepcopy(node) for name, node in mid.items()}
+    net, x = compiled(mid, shape, size), spikes(size)
+    assert isinstance(net.synapses[0].operator, kind)
+    records = emulator.run(net, {"input": x})
+    right = reached(x, chain) * shape[0]
+    assert records.delivered[0].sum() == right
+    assert (x.reshape(8, -1) @ taps.fan_out(net.synapses[0].operator)).sum() == right
+    learned = taps.synapse_count(conv((2, shape[1], shape[2]), 4, 1)) if chain[0][0] == 2 else 4 * 2 * 34**2
+    assert net.synapses[0].macs == learned
+
+
+def test_layers_of_full_size_compile_in_seconds() -> None:
+    weight = np.random.default_rng(0).normal(0, 0.05, (128, 64, 3, 3)).astype(np.float32)
+    nodes = {
+        "w": nir.Conv2d((32, 32), weight[:64, :2].copy(), 1, 1, 1, 1, np.zeros(64, np.float32)),
+        "n": graphs.lif((64, 32, 32)),
+        "p": graphs.pool(nir.AvgPool2d, 2, 2),
+        "c": nir.Conv2d((16, 16), weight, 1, 1, 1, 1, np.zeros(128, np.float32)),
+        "m": graphs.lif((128, 16, 16)),
+    }
+    begun = time.process_time()
+    net = compiled(nodes, (128, 16, 16), 32)
+    assert time.process_time() - begun < 10
+    assert net.synapses[1].operator.weight.size == 128 * 64 * 36
