@@ -29,9 +29,11 @@ STEPS = 100
 
 def delayed(delays: object, dt: float = 1.0) -> nir.NIRGraph:
     """A Delay before a layer of neurons that fire for each spike."""
-    weight = nir.Linear(1.2 * np.eye(SIZE, dtype=np.float32))
+    weight = nir.Linear(3 * np.eye(SIZE, dtype=np.float32))
     late = nir.Delay(np.broadcast_to(np.asarray(delays, np.float32), (SIZE,)).copy())
-    built = graph({"d": late, "w": weight, "n": graphs.lif((SIZE,), tau=dt)}, *path("input", "d", "w", "n", "output"))
+    built = graph(
+        {"d": late, "w": weight, "n": graphs.lif((SIZE,), tau=2 * dt)}, *path("input", "d", "w", "n", "output")
+    )
     return replace(built, metadata={"dt": dt})
 
 
@@ -113,7 +115,7 @@ def long_net(seed: int, value_class: str = "binary") -> QuantNet:
         return QuantSynapse(source, target, Dense(weight, each), 1, delay, balance)
 
     synapses = [synapse(a, b, int(rng.integers(0, 150)), 0) for a, b in path(*chain)]
-    synapses += [synapse("p2", "p1", int(rng.integers(2, 150)), -2), synapse("input", "p2", 0, 1)]
+    synapses += [synapse("p2", "p1", int(rng.integers(2, 150)), -2), synapse("input", "p2", 0, 2)]
     port = InputPort("input", (SIZE,), value_class, bits=1 if value_class == "binary" else 8)  # type: ignore[arg-type]
     return QuantNet((port,), populations, tuple(synapses), ("p2",))
 
