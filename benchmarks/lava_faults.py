@@ -257,7 +257,7 @@ def _write_inputs(work: Path) -> None:
 
 def _net() -> QuantNet:
     """Two neurons."""
-    neurons = QuantPopulation("n", (2,), 4096, 4096, 96, np.zeros(1, np.int32), True, 1.0, 1)
+    neurons = QuantPopulation("n", (2,), np.array([4096]), np.array([4096]), 96, np.zeros(1, np.int32), True, 1.0, 1)
     weight = np.array([[64, 127], [-3, 99]], np.int32)
     return QuantNet((InputPort("x", (2,), "binary"),), (neurons,), (QuantSynapse("x", "n", Dense(weight)),), ("n",))
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,8 @@ from snnergy.artefacts.types import FloatArray, IntArray, Labels, Shape, ValueCl
 Pair = tuple[int, int]
 Reset = Literal["hard", "soft"]  # after a spike: v = 0, or v less the threshold for each spike
 Spikes = Literal["one", "many"]  # in a step: at most one, or as many as the threshold fits into v, as one graded spike
+RESETS: tuple[Reset, ...] = get_args(Reset)
+SPIKES: tuple[Spikes, ...] = get_args(Spikes)
 
 
 class ByValue:
@@ -151,29 +153,50 @@ class InputPort:
     signed: bool = False
 
 
+def _flatten(population: object, dtype: npt.DTypeLike, *names: str) -> None:
+    for name in names:  # assigned once, before anyone has seen the record
+        object.__setattr__(population, name, np.asarray(getattr(population, name), dtype).reshape(-1))
+
+
 @dataclass(frozen=True, eq=False)
 class FloatPopulation(ByValue):
     """u[t] = (1 − decay_u)·u[t−1] + I[t];  v[t] = (1 − decay_v)·v[t−1] + u[t] + bias;
-    a spike where v > threshold, then v = 0.
+    n spikes where v > threshold: n = 1, or with `spikes` many n = floor(v / threshold), sent as one spike of value n;
+    then v = 0, or with `reset` soft v = v − n·threshold.
 
+    decay_u, decay_v: flattened `shape` or size 1 (a number is taken for the latter).
     threshold: None for a readout, which integrates and never fires.
     bias: scalar or an array that broadcasts to `shape`.
     depth: as in `QuantPopulation`; 0 until delays are balanced.
+    decay_error: largest share by which a time constant has been changed to fit 12 bits.
+
+    A population that no synapse leads to is a source: what it does follows from its bias alone.
     """
 
     name: str
     shape: Shape
-    decay_u: float
-    decay_v: float
+    decay_u: FloatArray
+    decay_v: FloatArray
     threshold: float | None
     bias: FloatArray
     labels: Labels = field(default_factory=Labels)
     depth: int = 0
+    reset: Reset = "hard"
+    spikes: Spikes = "one"
+    decay_error: float = 0.0
+
+    def __post_init__(self) -> None:
+        _flatten(self, np.float64, "decay_u", "decay_v")
 
     @property
     def size(self) -> int:
         """Number of neurons."""
         return math.prod(self.shape)
+
+    @property
+    def stock(self) -> bool:
+        """As `QuantPopulation.stock`."""
+        return self.reset == "hard" and self.spikes == "one"
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,29 +234,46 @@ class FloatNet(ByValue):
 class QuantPopulation(ByValue):
     """A population in Loihi's fixed point; `fixed_point.py` holds the equation.
 
-    du: current decay as netx's `iDecay` (1..4096); Lava's own `du` is one less.
-    dv: membrane decay (0..4096). vth: threshold mantissa (0..131071), compared as `v > vth << 6`.
+    du: current decay as netx's `iDecay` (1..4096); Lava's own `du` is one less. dv: membrane decay (0..4096). Both
+        flattened `shape` or size 1 (a number is taken for the latter).
+    vth: threshold mantissa (0..131071), compared as `v > vth << 6`.
     bias: mantissa, flattened `shape` or size 1; added as `bias << 6`.
     spiking: False for a readout; its vth is the largest there is and must never be crossed.
     scale: chip units (before the shift by 6) for one unit of the float model.
     depth: the pipeline step of logical t is t + depth (see `passes/balance_delays.py`).
+    reset, spikes: as in `FloatPopulation`; other than hard and one, they need Loihi 2.
     """
 
     name: str
     shape: Shape
-    du: int
-    dv: int
+    du: IntArray
+    dv: IntArray
     vth: int
     bias: IntArray
     spiking: bool
     scale: float
     depth: int
     labels: Labels = field(default_factory=Labels)
+    reset: Reset = "hard"
+    spikes: Spikes = "one"
+
+    def __post_init__(self) -> None:
+        _flatten(self, np.int32, "du", "dv")
 
     @property
     def size(self) -> int:
         """Number of neurons."""
         return math.prod(self.shape)
+
+    @property
+    def stock(self) -> bool:
+        """Whether its neurons are Loihi 1's and Lava's own: one spike a step, after which v is 0."""
+        return self.reset == "hard" and self.spikes == "one"
+
+    @property
+    def spike_type(self) -> npt.DTypeLike:
+        """What holds its spikes of a step: a byte, or a count of up to 17 bits."""
+        return np.uint8 if self.spikes == "one" else np.int32
 
 
 @dataclass(frozen=True, eq=False)

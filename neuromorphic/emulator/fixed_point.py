@@ -4,8 +4,17 @@
     v ← clip(trunc(v·(4096 − dv) / 4096) + u + (bias << 6), ±(2²³ − 1))
     spike where v > (vth << 6);  there v ← 0
 
+Lava has no neuron that is reset by subtraction or fires several spikes a step. Those two are ours, in arithmetic that a
+microcode program of Loihi 2 can do by comparing and subtracting; `lava/processes/programmed.py` is the same in Lava:
+
+    where v > (vth << 6):  n = 1, or v div (vth << 6) for several spikes;  a spike of payload n;
+                           v ← 0, or v − n·(vth << 6) for a soft reset
+
+n is at most (2²³ − 1) div 64 = 131071, a payload of 17 bits.
+
 All values are integers held in float64: products reach 2²³·2¹² = 2³⁵, far inside the 2⁵³ up to which float64
-is exact, and float64 arithmetic is vectorised where 64-bit integer division is not.
+is exact, and float64 arithmetic is vectorised where 64-bit integer division is not. Lava's are 32 bits wide, and what
+leaves them wraps.
 """
 
 from __future__ import annotations
@@ -15,20 +24,30 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.ir import QuantPopulation
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, BIAS_EXPONENT, DECAY_ONE, STATE_MAX
 
 _ALIGN = float(1 << ALIGN_SHIFT)
 _WRAP = float(2 * (STATE_MAX + 1))
+_HALF_32 = float(1 << 31)
 
 
-def decay(state: Tensor, rate: int) -> Tensor:
-    """`state · (4096 − rate) / 4096` rounded toward zero; `rate` 4096 clears, 0 keeps."""
-    if rate == DECAY_ONE:
+def decay(state: Tensor, rates: IntArray) -> Tensor:
+    """`state · (4096 − rate) / 4096` rounded toward zero; a rate of 4096 clears, 0 keeps.
+
+    rates: one, or one a neuron.
+    """
+    if rates.size == 1 and rates[0] == DECAY_ONE:
         return torch.zeros_like(state)
-    if rate == 0:
+    if not rates.any():
         return state
-    return torch.trunc(state * ((DECAY_ONE - rate) / DECAY_ONE))
+    kept = (DECAY_ONE - rates) / DECAY_ONE
+    return torch.trunc(state * (float(kept[0]) if kept.size == 1 else torch.from_numpy(kept)))
+
+
+def _wrapped_32(values: Tensor) -> Tensor:
+    return torch.remainder(values + _HALF_32, 2 * _HALF_32) - _HALF_32
 
 
 def wrap(current: Tensor) -> Tensor:
@@ -65,17 +84,20 @@ def step(population: QuantPopulation, bias: Tensor, state: NeuronState, a_in: Te
         a_in: summed synaptic input before alignment, `(N, neurons)` float64 holding integers.
 
     Returns:
-        `(N, neurons)` bool.
+        `(N, neurons)`, bool, or float64 holding payloads where there can be several spikes.
     """
     current = decay(state.u, population.du) + a_in * _ALIGN
     if float(current.abs().max()) > STATE_MAX:
         state.wrapped += int((current.abs() > STATE_MAX).sum())
-        current = wrap(current)
+        current = wrap(_wrapped_32(current))
     state.u = current
     charged = decay(state.v, population.dv) + current + bias * float(1 << BIAS_EXPONENT)
     if float(charged.abs().max()) > STATE_MAX:
         state.clipped += int((charged.abs() > STATE_MAX).sum())
-        charged = charged.clamp(-STATE_MAX, STATE_MAX)
-    spikes = charged > population.vth * _ALIGN
-    state.v = charged.masked_fill(spikes, 0.0)
+        charged = _wrapped_32(charged).clamp(-STATE_MAX, STATE_MAX)
+    threshold = population.vth * _ALIGN
+    fired = charged > threshold
+    spikes = fired if population.spikes == "one" else torch.floor(charged / threshold) * fired
+    left = charged - spikes * threshold if population.reset == "soft" else 0.0
+    state.v = torch.where(fired, left, charged)
     return spikes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from snnergy.neuromorphic.cost import recorded_bytes
+from snnergy.neuromorphic.cost import recorded_bytes, spike_bytes
 from snnergy.neuromorphic.emulator.run import BATCH
 from snnergy.neuromorphic.emulator.synapses import WORKSPACE, row_bytes
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
@@ -40,11 +40,11 @@ def _at_work(net: QuantNet, population: QuantPopulation, steps: int, record_stat
     """Bytes for each sample while `population` is simulated: its synaptic input, or its state over time."""
     incoming = net.incoming(population.name)
     sources = {port.name: 4 * math.prod(port.shape) for port in net.inputs}
-    sources |= {p.name: p.size for p in net.populations}
+    sources |= {p.name: p.size * spike_bytes(p) for p in net.populations}
     driven = max((_driven(s, population.size, sources[s.source]) for s in incoming), default=0)
     summed = 8 * population.size if len(incoming) > 1 else 0
     state = 8 * population.size if record_state or not population.spiking else 0
-    scanned = 9 * population.size + state
+    scanned = (8 + spike_bytes(population)) * population.size + state
     return steps * max(driven + summed, scanned) + _BYTES_PER_NEURON * population.size
 
 

@@ -29,7 +29,9 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Scan:
-    """One population over a batch: spikes uint8, u and v int32, each `(N, T, neurons)`; u and v may be empty."""
+    """One population over a batch: spikes uint8 (int32 where there can be several), u and v int32, each
+    `(N, T, neurons)`; u and v may be empty.
+    """
 
     spikes: Tensor
     u: Tensor
@@ -138,7 +140,7 @@ class Scanner:
         """Begin with cleared state."""
         samples, steps, neurons = a_in.shape
         self.a_in = a_in
-        self.spikes = torch.empty(samples, steps, neurons, dtype=torch.uint8)
+        self.spikes = torch.from_numpy(np.empty((samples, steps, neurons), population.spike_type))
         self._population, self._keep = population, keep
         self._bias = torch.from_numpy(population.bias.reshape(-1).astype(np.float64))
         self._state = NeuronState.cleared(samples, neurons)

@@ -89,6 +89,8 @@ def _problem(rule: Rule, field: str, value: Any) -> str:
     array = np.asarray(value)
     if array.dtype.kind not in "buif":
         return f"holds {array.dtype}; must hold real numbers"
+    if field in rule.unbounded:
+        array = np.where(array == np.inf, _LARGEST, array)
     if not np.isfinite(array).all():
         return f"holds {int((~np.isfinite(array)).sum())} NaN or infinite values of {array.size}; export it again"
     if array.size == 0:

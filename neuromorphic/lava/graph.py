@@ -1,6 +1,6 @@
 """Builds Lava's process graph of an integer network: one process a population, one a synapse.
 
-    Player ──▶ [SpikeDelay] ──▶ Sparse ──▶ LIFReset ──▶ …
+    Player ──▶ [SpikeDelay] ──▶ Sparse ──▶ LIFReset or ProgrammedLif ──▶ …
 
 All inputs leave one player, side by side in one message; a synapse's matrix has columns for the whole message of its
 source. Several synapses into one population are added up by Lava at its in-port.
@@ -9,6 +9,7 @@ source. Several synapses into one population are added up by Lava at its in-port
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from lava.magma.core.process.ports.ports import OutPort
@@ -17,9 +18,11 @@ from lava.proc.lif.process import LIFReset
 from lava.proc.sparse.process import Sparse
 from scipy.sparse import csr_matrix
 
+from snnergy.artefacts.types import Shape
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.lava.job import Job, input_columns
 from snnergy.neuromorphic.lava.processes.player import Player, PlayerModel
+from snnergy.neuromorphic.lava.processes.programmed import ProgrammedLif, ProgrammedLifModel
 from snnergy.neuromorphic.lava.processes.spike_delay import SpikeDelay, SpikeDelayModel
 from snnergy.neuromorphic.lava.processes.stock import RecordingLif, SurfacingSparse
 from snnergy.neuromorphic.lava.synapses import Tap, held_form, matrix_of, taps_of
@@ -63,10 +66,10 @@ class Graph:
 
     def _add_population(self, index: int, population: QuantPopulation) -> LIFReset:
         job, shape = self._job, (population.size,)
-        neurons = LIFReset(
+        plain = population.stock and population.du.size == population.dv.size == 1
+        neurons = (_stock if plain else _programmed)(
+            population,
             shape=shape,
-            du=population.du - 1,
-            dv=population.dv,
             vth=population.vth,
             bias_mant=np.broadcast_to(population.bias.reshape(-1), shape).copy(),
             bias_exp=BIAS_EXPONENT,
@@ -81,7 +84,7 @@ class Graph:
             "failure": self._failure,
         }.items():
             neurons.proc_params[name] = value
-        self.models[neurons] = RecordingLif
+        self.models[neurons] = RecordingLif if plain else ProgrammedLifModel
         self._sources[population.name] = Source(
             neurons.s_out, population.size, slice(0, population.size), population.depth
         )
@@ -115,6 +118,16 @@ class Graph:
             self.models[delay] = SpikeDelayModel
             self._delays[key] = delay
         return self._delays[key].s_out
+
+
+def _stock(population: QuantPopulation, **arguments: Any) -> LIFReset:
+    return LIFReset(du=int(population.du[0]) - 1, dv=int(population.dv[0]), **arguments)
+
+
+def _programmed(population: QuantPopulation, shape: Shape, **arguments: Any) -> ProgrammedLif:
+    du, dv = (np.broadcast_to(decays, shape).copy() for decays in (population.du - 1, population.dv))
+    reset, spikes = population.reset, population.spikes
+    return ProgrammedLif(shape=shape, du=du, dv=dv, reset=reset, spikes=spikes, **arguments)
 
 
 def _widened(matrix: csr_matrix, source: Source, taps: int) -> csr_matrix:

@@ -126,7 +126,7 @@ def prepare(job: Job, net: QuantNet, inputs: dict[str, IntArray]) -> None:
         create_array(job.clock, np.int64, (1,))
         for index, population in enumerate(net.populations):
             for quantity in job.quantities(population):
-                dtype = np.uint8 if quantity == "s" else np.int32
+                dtype = population.spike_type if quantity == "s" else np.int32
                 create_array(job.record(index, quantity), dtype, (samples, steps, population.size))
         frames = create_array(job.inputs, np.int32, (samples * steps, width))
     except (OSError, RuntimeError, OutputRefused) as error:  # HDF5 raises either where the disk is full

@@ -13,6 +13,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.source import NirSource
+from snnergy.neuromorphic.ir import FloatNet
 from snnergy.neuromorphic.passes.quantize import Calibration
 
 _BATCH = 16
@@ -43,6 +44,13 @@ def calibrate(source: NirSource, samples: Samples) -> Calibration:
             parts.setdefault(name, []).append(value.flatten(2))
     # Node by node, so that only one of them is there twice.
     return Calibration({name: torch.cat(parts.pop(name)) for name in tuple(parts)})
+
+
+def with_sources(calibration: Calibration, net: FloatNet) -> Calibration:
+    """`calibration` with the spikes of the sources in `net`, which are no nodes of its graph: one in every step."""
+    fed = {synapse.target for synapse in net.synapses}
+    ones = torch.ones(*next(iter(calibration.values.values())).shape[:2], 1)
+    return Calibration(calibration.values | {p.name: ones for p in net.populations if p.name not in fed})
 
 
 def _refuse_excess(source: NirSource, samples: Samples) -> None:

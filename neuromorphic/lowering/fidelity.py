@@ -129,7 +129,7 @@ def _node(result: QuantizeResult, name: str, agreement: float | None, records: R
         reason,
         quantized.population.scale,
         quantized.population.vth if quantized.population.spiking else None,
-        max(int(np.abs(s.operator.weight).max()) for s in quantized.synapses),
+        max((int(np.abs(s.operator.weight).max()) for s in quantized.synapses), default=0),
         quantized.saturated,
         own_error,
         agreement,

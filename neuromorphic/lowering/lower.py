@@ -11,7 +11,7 @@ from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import to_integers
 from snnergy.neuromorphic.lowering import fidelity
-from snnergy.neuromorphic.lowering.calibrate import calibrate
+from snnergy.neuromorphic.lowering.calibrate import calibrate, with_sources
 from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.check import Check
@@ -19,6 +19,7 @@ from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
 from snnergy.neuromorphic.passes.fuse import Fuse
 from snnergy.neuromorphic.passes.quantize import Quantize
 from snnergy.neuromorphic.passes.relay_delays import RelayDelays
+from snnergy.neuromorphic.passes.round_decays import RoundDecays
 from snnergy.neuromorphic.simulation import decode
 
 
@@ -30,8 +31,9 @@ def lower(source: NirSource, samples: Samples | None = None, *, readout: str | N
         decode.check_labels(samples.labels, math.prod(source.shapes[chosen]), chosen)
     floating = DiscretiseTime()(fused)
     balanced = BalanceDelays()(floating)
-    calibration = None if samples is None else calibrate(source, samples)
-    quantized = Quantize(calibration)(balanced)
+    rounded = RoundDecays()(balanced)
+    calibration = None if samples is None else with_sources(calibrate(source, samples), rounded)
+    quantized = Quantize(calibration)(rounded)
     net = Check()(RelayDelays()(replace(quantized.net, provenance=_provenance(source, samples))))
     if samples is None or calibration is None:
         return Compiled(net, fidelity.uncalibrated(quantized, source.dt, source.dt_reason, chosen))

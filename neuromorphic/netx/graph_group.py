@@ -2,7 +2,7 @@
 
     /graph               attributes format, version, reset, outputs; dataset provenance (JSON)
     /graph/inputs/<i>        attributes of an `InputPort`
-    /graph/populations/<i>   attributes of a `QuantPopulation` and its `Labels`; dataset bias
+    /graph/populations/<i>   attributes of a `QuantPopulation` and its `Labels`; datasets du, dv, bias
     /graph/synapses/<i>      attributes of a `QuantSynapse`; layer: the index in /layer that holds its operator;
                              input_shape of a convolution, also of a diagonal one that stands there as a matrix
 
@@ -20,12 +20,24 @@ import numpy as np
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5_fields import Fields
 from snnergy.artefacts.types import VALUE_CLASSES, IntArray, Shape
-from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Operator, Pair, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import (
+    RESETS,
+    SPIKES,
+    Conv2d,
+    Dense,
+    InputPort,
+    Operator,
+    Pair,
+    QuantNet,
+    QuantPopulation,
+    QuantSynapse,
+)
 from snnergy.neuromorphic.limits import GRADED_BITS_MAX, WEIGHT_EXPONENT_MAX, WEIGHT_EXPONENT_MIN
 from snnergy.neuromorphic.netx.soundness import require_sound
 
 _FORMAT = "snnergy-graph"
-_VERSION = 1
+_VERSION = 2
+_ARRAYS = ("du", "dv", "bias")  # of a population, one value or one a neuron
 # What to do about a file that lacks something.
 REMAKE = "write the file again with `snnergy compile` or lava-dl's export_hdf5"
 
@@ -40,8 +52,9 @@ def write_graph(file: h5py.File, net: QuantNet, layers: list[int]) -> None:
         inputs.create_group(str(index)).attrs.update({**_plain(port, "shape"), "shape": _shape(port.shape)})
     for index, population in enumerate(net.populations):
         group = populations.create_group(str(index))
-        group["bias"] = population.bias
-        plain = _plain(population, "bias", "labels", "shape")
+        for name in _ARRAYS:
+            group[name] = getattr(population, name)
+        plain = _plain(population, *_ARRAYS, "labels", "shape")
         group.attrs.update({**plain, **_plain(population.labels), "shape": _shape(population.shape)})
     for index, (synapse, layer) in enumerate(zip(net.synapses, layers, strict=True)):
         operator = synapse.operator
@@ -108,14 +121,16 @@ def _read_population(fields: Fields) -> QuantPopulation:
     return QuantPopulation(
         name=attributes.name("name"),
         shape=attributes.shape("shape"),
-        du=attributes.integer("du"),
-        dv=attributes.integer("dv"),
+        du=fields.integers("du").astype(np.int32),
+        dv=fields.integers("dv").astype(np.int32),
         vth=attributes.integer("vth"),
         bias=fields.integers("bias").astype(np.int32),
         spiking=attributes.flag("spiking"),
         scale=attributes.scale("scale"),
         depth=attributes.integer("depth", at_least=0),
         labels=attributes.labels(),
+        reset=attributes.choice("reset", RESETS),
+        spikes=attributes.choice("spikes", SPIKES),
     )
 
 

@@ -67,6 +67,7 @@ def stock_obstacles(net: QuantNet) -> tuple[str, ...]:
         named = f"{synapse.source} → {synapse.target}"
         population = net.population(synapse.target)
         weight = _stored_weight(synapse)
+        found += _neuron_obstacles(population)
         if synapse.exponent < 0:
             found.append(f"{named}: netx has no exponent {synapse.exponent}")
         if isinstance(synapse.operator, Conv2d):
@@ -85,6 +86,17 @@ def stock_obstacles(net: QuantNet) -> tuple[str, ...]:
         except ValueError as error:
             found.append(f"{named}: {error}")
     return tuple(found)
+
+
+def _neuron_obstacles(population: QuantPopulation) -> list[str]:
+    found = []
+    if population.du.size > 1 or population.dv.size > 1:
+        found.append(f"{population.name}: decays differ between neurons, netx has one a layer")
+    if population.reset == "soft":
+        found.append(f"{population.name}: netx has no reset by subtraction")
+    if population.spikes == "many":
+        found.append(f"{population.name}: netx has no neurons of several spikes a step")
+    return found
 
 
 def _is_chain(net: QuantNet) -> bool:
@@ -151,8 +163,10 @@ def _stored_weight(synapse: QuantSynapse) -> npt.NDArray[np.int64]:
 def _write_neurons(layer: h5py.Group, population: QuantPopulation) -> None:
     neuron = layer.create_group("neuron")
     neuron["type"] = np.bytes_("CUBA")
-    neuron["iDecay"], neuron["vDecay"], neuron["vThMant"] = population.du, population.dv, population.vth
-    neuron["refDelay"], neuron["gradedSpike"] = 1, False
+    # Arrays where neurons differ, which netx refuses to read instead of reading something else.
+    neuron["iDecay"], neuron["vDecay"] = (d[0] if d.size == 1 else d for d in (population.du, population.dv))
+    neuron["vThMant"] = population.vth
+    neuron["refDelay"], neuron["gradedSpike"] = 1, population.spikes == "many"
 
 
 def _write_bias(layer: h5py.Group, population: QuantPopulation, synapse: QuantSynapse) -> None:

@@ -111,10 +111,10 @@ def _read_input(chain: _Chain, layer: Fields) -> None:
     population = _read_neurons(layer, "input", shape, np.array([bias], np.int32), depth=1)
     if weight == 0:
         layer.refuse("weight", "0, which maps every input to the same bias; export the network again")
-    if population is not None and population.du != DECAY_ONE:
+    if population is not None and population.du[0] != DECAY_ONE:
         layer.refuse(
             "neuron/iDecay",
-            f"{population.du}; a bias-encoded input is supported for {DECAY_ONE} only (a current without memory)",
+            f"{population.du[0]}; a bias-encoded input is supported for {DECAY_ONE} only (a current without memory)",
         )
     if layer.broken or population is None:
         return
@@ -229,4 +229,5 @@ def _read_neurons(layer: Fields, name: str, shape: Shape, bias: IntArray, depth:
             return None
     if layer.broken:
         return None
-    return QuantPopulation(name, shape, du, dv, vth, bias, spiking=vth < THRESHOLD_MAX, scale=1.0, depth=depth)
+    decays = np.array([du], np.int32), np.array([dv], np.int32)
+    return QuantPopulation(name, shape, *decays, vth, bias, spiking=vth < THRESHOLD_MAX, scale=1.0, depth=depth)

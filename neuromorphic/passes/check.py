@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic import limits
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.passes.infra import Condition, Pass
@@ -47,14 +48,20 @@ def _outside(what: str, value: int, low: int, high: int, advice: str) -> list[st
 
 
 def _population(p: QuantPopulation) -> list[str]:
-    found = _outside(f"{p.name}: threshold", p.vth, 0, limits.THRESHOLD_MAX, "scale the layer down")
-    found += _outside(f"{p.name}: current decay", p.du, 0, limits.DECAY_ONE, "use a longer time constant")
-    found += _outside(f"{p.name}: membrane decay", p.dv, 0, limits.DECAY_ONE, "use a longer time constant")
+    # Of soft reset and of several spikes the threshold is what is taken off, and what is divided by.
+    found = _outside(f"{p.name}: threshold", p.vth, 0 if p.stock else 1, limits.THRESHOLD_MAX, "scale the layer down")
+    for kind, decays in (("current", p.du), ("membrane", p.dv)):
+        for value in {int(decays.min(initial=0)), int(decays.max(initial=0))}:
+            found += _outside(f"{p.name}: {kind} decay", value, 0, limits.DECAY_ONE, "use a longer time constant")
+        found += _one_or_each(f"{p.name}: {kind} decay", decays, p)
     peak = int(np.abs(p.bias.astype(np.int64)).max(initial=0))
     found += _outside(f"{p.name}: bias", peak, 0, limits.BIAS_MANTISSA_MAX + 1, "scale the layer down")
-    if p.bias.size not in (1, p.size):
-        found.append(f"{p.name}: bias has {p.bias.size} values for {p.size} neurons; give one or one each")
-    return found
+    return found + _one_or_each(f"{p.name}: bias", p.bias, p)
+
+
+def _one_or_each(what: str, values: IntArray, p: QuantPopulation) -> list[str]:
+    found = f"{what} has {values.size} values for {p.size} neurons; give one or one each"
+    return [] if values.size in (1, p.size) else [found]
 
 
 def _synapse(s: QuantSynapse) -> list[str]:
@@ -88,6 +95,4 @@ def _wiring(net: QuantNet) -> list[str]:
             elif sizes[end] != math.prod(shape):
                 found.append(f"{s.source} → {s.target}: {side} {shape}, but {end} has {sizes[end]} neurons")
     found += [f"output {name!r} is not a population" for name in net.outputs if name not in sizes]
-    fed = {s.target for s in net.synapses}
-    found += [f"{p.name}: no synapse leads to it; remove it" for p in net.populations if p.name not in fed]
     return found

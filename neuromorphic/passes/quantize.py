@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.types import FloatArray
+from snnergy.artefacts.types import FloatArray, IntArray
 from snnergy.neuromorphic.emulator.run import scan
 from snnergy.neuromorphic.emulator.synapses import drive, propagate
 from snnergy.neuromorphic.ir import (
@@ -48,6 +48,7 @@ from snnergy.neuromorphic.limits import (
 )
 from snnergy.neuromorphic.passes.conditions import BALANCED, FITTING, SORTED, SPIKES_ONLY
 from snnergy.neuromorphic.passes.infra import Condition, Pass
+from snnergy.neuromorphic.passes.round_decays import ON_GRID
 from snnergy.neuromorphic.taps import largest_row_sum
 
 # Scales tried on calibration data, as multiples of the one that clips no weight.
@@ -60,6 +61,8 @@ _FINE_EXPONENT = 4
 _CURRENT_HEADROOM = 2.0
 # Without calibration a readout is assumed to integrate no longer than this many steps.
 _UNCALIBRATED_STEPS = 64
+# Nor are several spikes a step more than these.
+_UNCALIBRATED_SPIKES = 8.0
 _FINEST = 1e-200  # of a weight: a smaller one counts as this, so that a scale is finite
 _STATE_RANGE = STATE_MAX >> ALIGN_SHIFT
 
@@ -79,13 +82,14 @@ class Calibration:
 class Quantized:
     """A population with its synapses in integers. error: fraction of calibration spikes that differ from the float
     model's when it is driven by the float model's own sources (readouts: relative RMS error); NaN uncalibrated.
-    saturated: weights that were clipped to 8 bits.
+    saturated: weights that were clipped to 8 bits. decay_error: as in `FloatPopulation`.
     """
 
     population: QuantPopulation
     synapses: tuple[QuantSynapse, ...]
     error: float
     saturated: int
+    decay_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
 
     calibration: Calibration | None = None
     name = "quantize"
-    requires = (SORTED, FITTING, SPIKES_ONLY, BALANCED)
+    requires = (SORTED, FITTING, SPIKES_ONLY, BALANCED, ON_GRID)
     ensures = (
         Condition[QuantizeResult]("weights, exponents, biases and thresholds fit their registers", _wide_numbers),
         *(_of_net(condition) for condition in (SORTED, FITTING, BALANCED)),
@@ -133,11 +137,13 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
             UserError: an analog input has no declared scale and there is no calibration data to take it from.
         """
         ports = tuple(_port(port, self.calibration) for port in ir.inputs)
+        payload = {port.name: float((1 << port.bits) - 1) for port in ports}
+        payload |= {p.name: _UNCALIBRATED_SPIKES for p in ir.populations if p.spikes == "many"}
         stock = _is_sequential(ir)
         done: dict[str, Quantized] = {}
         for population in ir.populations:
             incoming = tuple(s for s in ir.synapses if s.target == population.name)
-            done[population.name] = _quantize_population(population, incoming, ports, self.calibration, stock)
+            done[population.name] = _quantize_population(population, incoming, ports, payload, self.calibration, stock)
         quantized = QuantNet(
             ports,
             tuple(q.population for q in done.values()),
@@ -164,9 +170,13 @@ def _quantize_population(
     population: FloatPopulation,
     synapses: tuple[FloatSynapse, ...],
     ports: tuple[InputPort, ...],
+    payload: dict[str, float],
     calibration: Calibration | None,
     stock: bool,
 ) -> Quantized:
+    if not synapses:  # a source, whose one number is exact
+        (only, *_) = _rounded(population, (), [], [], 1.0)
+        return only if calibration is None else replace(only, error=0.0)
     steps = {port.name: port.scale for port in ports}
     # Weights for one integer step of the source.
     weights = [s.operator.weight.astype(np.float64) * steps.get(s.source, 1.0) for s in synapses]
@@ -174,7 +184,7 @@ def _quantize_population(
     if calibration is not None:
         sources = [torch.round(calibration.values[s.source] / steps.get(s.source, 1.0)) for s in synapses]
     peaks = [max(float(np.abs(w).max(initial=0)) or 1.0, _FINEST) for w in weights]
-    ceiling = _register_ceiling(population, synapses, weights, sources, ports)
+    ceiling = _register_ceiling(population, synapses, weights, sources, payload)
     wanted = WEIGHT_MANTISSA_MAX * (1 << (0 if stock else _FINE_EXPONENT)) / max(peaks)
     base = min(wanted, ceiling)
     exponents = [0 if stock else _filling_exponent(peak * base) for peak in peaks]
@@ -183,7 +193,7 @@ def _quantize_population(
     best: Quantized | None = None
     for trial in _SCALE_TRIALS if sources is not None else _SCALE_TRIALS[:1]:
         scale = min(trial * base, ceiling)
-        candidates = _rounded(population, synapses, weights, exponents, scale)
+        candidates = _rounded(population, synapses, weights, exponents, _exact_threshold(population, scale))
         if sources is not None and calibration is not None:
             expected = calibration.values[population.name][:_SEARCH_SAMPLES]
             candidates = _judged(candidates, [x[:_SEARCH_SAMPLES] for x in sources], expected)
@@ -195,6 +205,16 @@ def _quantize_population(
             break
     assert best is not None
     return best
+
+
+def _exact_threshold(population: FloatPopulation, scale: float) -> float:
+    """`scale`, or a little less, where it makes the threshold whole.
+
+    Soft reset takes the threshold off the membrane, and several spikes are counted in it: its rounding would add up.
+    """
+    if population.stock or population.threshold is None:
+        return scale
+    return max(math.floor(population.threshold * scale), 1) / population.threshold
 
 
 def _filling_exponent(peak: float) -> int:
@@ -214,7 +234,7 @@ def _register_ceiling(
     synapses: tuple[FloatSynapse, ...],
     weights: list[FloatArray],
     sources: list[Tensor] | None,
-    ports: tuple[InputPort, ...],
+    payload: dict[str, float],
 ) -> float:
     """The largest scale at which bias, threshold and the range of u and v fit their registers."""
     if sources is not None:
@@ -227,14 +247,16 @@ def _register_ceiling(
         peak_u, peak_v = _peaks(population, current)
         peak_u *= _CURRENT_HEADROOM
     else:
-        payload = {port.name: float((1 << port.bits) - 1) for port in ports}
         worst = sum(
             largest_row_sum(s.operator, np.abs(w)) * payload.get(s.source, 1.0)
             for s, w in zip(synapses, weights, strict=True)
         )
-        peak_u = worst / max(population.decay_u, 1 / _UNCALIBRATED_STEPS)
-        peak_v = (peak_u + float(np.abs(population.bias).max())) / max(population.decay_v, 1 / _UNCALIBRATED_STEPS)
-        if population.threshold is not None:
+        peak_u = worst / max(float(population.decay_u.min()), 1 / _UNCALIBRATED_STEPS)
+        drive = peak_u + float(np.abs(population.bias).max())
+        peak_v = drive / max(float(population.decay_v.min()), 1 / _UNCALIBRATED_STEPS)
+        if population.threshold is not None and population.spikes == "many":
+            peak_v = population.threshold + drive  # less than the threshold is left from the step before
+        elif population.threshold is not None and population.reset == "hard":
             peak_v = 0.0  # a spike ends the rise, and v only saturates below: harmless
     demands = [
         (peak_u, _STATE_RANGE),
@@ -248,15 +270,24 @@ def _register_ceiling(
 def _peaks(population: FloatPopulation, current: Tensor) -> tuple[float, float]:
     """Largest |u| and |v| over `current` `(N, T, neurons)`, in model units."""
     bias = torch.from_numpy(np.broadcast_to(population.bias, population.shape).reshape(-1).copy())
+    kept_u, kept_v = (torch.from_numpy(1 - decays) for decays in (population.decay_u, population.decay_v))
     u = v = torch.zeros_like(current[:, 0])
     peak_u = peak_v = 0.0
     for t in range(current.shape[1]):
-        u = (1 - population.decay_u) * u + current[:, t]
-        v = (1 - population.decay_v) * v + u + bias
+        u = kept_u * u + current[:, t]
+        v = kept_v * v + u + bias
         peak_u, peak_v = max(peak_u, float(u.abs().max())), max(peak_v, float(v.abs().max()))
         if population.threshold is not None:
-            v = v.masked_fill(v > population.threshold, 0.0)
+            v = _after_spikes(population, population.threshold, v)
     return peak_u, peak_v
+
+
+def _after_spikes(population: FloatPopulation, threshold: float, v: Tensor) -> Tensor:
+    fired = v > threshold
+    if population.reset == "hard":
+        return v.masked_fill(fired, 0.0)
+    spikes = torch.floor(v / threshold) if population.spikes == "many" else 1.0
+    return torch.where(fired, v - spikes * threshold, v)
 
 
 def _rounded(
@@ -290,31 +321,39 @@ def _rounded(
             QuantPopulation(
                 population.name,
                 population.shape,
-                _rate(population.decay_u),
-                _rate(population.decay_v),
+                _rates(population.decay_u),
+                _rates(population.decay_v),
                 vth,
                 bias,
                 population.threshold is not None,
                 scale,
                 population.depth,
                 population.labels,
+                population.reset,
+                population.spikes,
             ),
             quantized,
             float("nan"),
             saturated,
+            population.decay_error,
         )
-        for vth in _thresholds(population.threshold, scale)
+        for vth in _thresholds(population, scale)
     ]
 
 
-def _rate(decay: float) -> int:
-    return round(decay * DECAY_ONE)
+def _rates(decays: FloatArray) -> IntArray:
+    return np.asarray(np.rint(decays * DECAY_ONE), np.int32)
 
 
-def _thresholds(threshold: float | None, scale: float) -> tuple[int, ...]:
-    """Mantissas to try. The chip fires strictly above, on a grid: the float threshold lies between two of them."""
+def _thresholds(population: FloatPopulation, scale: float) -> tuple[int, ...]:
+    """Mantissas to try. The chip fires strictly above, on a grid: the float threshold lies between two of them, unless
+    the scale makes it whole.
+    """
+    threshold = population.threshold
     if threshold is None:
         return (THRESHOLD_MAX,)
+    if not population.stock:
+        return (min(max(round(threshold * scale), 1), THRESHOLD_MAX),)
     below = int(np.ceil(threshold * scale)) - 1
     return tuple(min(max(v, 0), THRESHOLD_MAX) for v in (below, below + 1))
 

@@ -84,7 +84,8 @@ class _Relays:
     def _problem(self, synapse: QuantSynapse, hops: int) -> str:
         named = f"{synapse.source} → {synapse.target}"
         longest = hops * (DELAY_MAX + 1)
-        if any(port.name == synapse.source and port.value_class != "binary" for port in self.net.inputs):
+        graded = {port.name for port in self.net.inputs if port.value_class != "binary"}
+        if synapse.source in graded | {p.name for p in self.net.populations if p.spikes == "many"}:
             return (
                 f"{named}: late by {longest} steps or more; relays pass on spikes and {synapse.source!r} is graded: "
                 f"delay it by {DELAY_MAX} steps at most, or put a spiking neuron before the Delay"
@@ -111,18 +112,17 @@ class _Relays:
         shape, depth, labels = self._source(source)
         before = self.reached[source, steps[:-1]] if steps[:-1] else None
         balance = DELAY_MAX - steps[-1]
-        relay = QuantPopulation(
-            self._free_name(source), shape, DECAY_ONE, DECAY_ONE, 0, np.zeros(1, np.int32), True, 1.0,
-            (depth if before is None else before.depth) + 1 + balance, replace(labels, role="relay"),
-        )  # fmt: skip
+        further = (depth if before is None else before.depth) + 1 + balance
+        one, name, labels = np.full(1, DECAY_ONE), self._free_name(source), replace(labels, role="relay")
+        relay = QuantPopulation(name, shape, one, one, 0, np.zeros(1, np.int32), True, 1.0, further, labels)
         self.reached[source, steps] = relay
         self.behind.setdefault(source, []).append(relay)
         neurons = sum(p.size for relays in self.behind.values() for p in relays)
         refuse_excess(f"{source!r}: {neurons:,} neurons that relay delayed spikes", neurons * _BYTES_A_NEURON)
         identity = as_synapse(None, shape)
-        one = replace(identity, weight=identity.weight.astype(np.int32))
-        name = source if before is None else before.name
-        self.synapses.append(QuantSynapse(name, relay.name, one, delay=steps[-1], balance=balance, learned=False))
+        identity = replace(identity, weight=identity.weight.astype(np.int32))
+        start = source if before is None else before.name
+        self.synapses.append(QuantSynapse(start, name, identity, delay=steps[-1], balance=balance, learned=False))
 
     def _free_name(self, source: str) -> str:
         taken = {port.name for port in self.net.inputs} | {p.name for p in self.net.populations}

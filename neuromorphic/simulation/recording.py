@@ -67,12 +67,16 @@ def _population(population: QuantPopulation) -> Node:
         population.name,
         "neuron" if population.spiking else "readout",
         population.shape,
-        "binary" if population.spiking else "integer",
+        "binary" if population.spiking and population.spikes == "one" else "integer",
         population.labels,
-        memoryless=population.du == DECAY_ONE and population.dv == DECAY_ONE,
+        memoryless=_memoryless(population),
         biased=biased,
         scale=1.0 if population.spiking else 1 / (population.scale * (1 << ALIGN_SHIFT)),
     )
+
+
+def _memoryless(population: QuantPopulation) -> bool:
+    return all(bool((decays == DECAY_ONE).all()) for decays in (population.du, population.dv))
 
 
 def _edge(index: int, synapse: QuantSynapse, taps: IntArray, alive: IntArray) -> Edge:

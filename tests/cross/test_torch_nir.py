@@ -64,8 +64,8 @@ def _membrane(net: FloatNet, population: FloatPopulation, values: dict[str, torc
     u, v = torch.zeros_like(current[:, 0]), torch.zeros_like(current[:, 0])
     membrane = torch.empty_like(current)
     for t in range(current.shape[1]):
-        u = (1 - population.decay_u) * u + current[:, t]
-        v = (1 - population.decay_v) * v + u + bias
+        u = torch.from_numpy(1 - population.decay_u) * u + current[:, t]
+        v = torch.from_numpy(1 - population.decay_v) * v + u + bias
         membrane[:, t] = v
         if population.threshold is not None:
             v = torch.where(v > population.threshold, 0.0, v)

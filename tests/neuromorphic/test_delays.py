@@ -31,7 +31,8 @@ def delayed(delays: object, dt: float = 1.0) -> nir.NIRGraph:
     """A Delay before a layer of neurons that fire for each spike."""
     weight = nir.Linear(3 * np.eye(SIZE, dtype=np.float32))
     late = nir.Delay(np.broadcast_to(np.asarray(delays, np.float32), (SIZE,)).copy())
-    built = graph({"d": late, "w": weight, "n": graphs.lif((SIZE,), tau=2 * dt)}, *path("input", "d", "w", "n", "output"))
+    nodes = {"d": late, "w": weight, "n": graphs.lif((SIZE,), tau=2 * dt)}
+    built = graph(nodes, *path("input", "d", "w", "n", "output"))
     return replace(built, metadata={"dt": dt})
 
 

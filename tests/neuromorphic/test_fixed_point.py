@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,30 +11,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnergy.neuromorphic.emulator.fixed_point import NeuronState, decay, step, wrap
-from snnergy.neuromorphic.ir import QuantPopulation
+from snnergy.neuromorphic.ir import RESETS, SPIKES, QuantPopulation, Reset, Spikes
 from snnergy.neuromorphic.limits import STATE_MAX
 
 
-def population(du: int, dv: int, vth: int, bias: int) -> QuantPopulation:
-    return QuantPopulation("p", (1,), du, dv, vth, np.array([bias], dtype=np.int32), True, 1.0, 1)
+def population(du: int, dv: int, vth: int, bias: int, reset: Reset = "hard", spikes: Spikes = "one") -> QuantPopulation:
+    decays = np.array([du]), np.array([dv])
+    return QuantPopulation(
+        "p", (1,), *decays, vth, np.array([bias], dtype=np.int32), True, 1.0, 1, reset=reset, spikes=spikes
+    )
 
 
-def reference(p: QuantPopulation, u: int, v: int, a_in: int) -> tuple[int, int, bool]:
-    """`PyLifModelBitAcc` for one neuron in Python's unbounded integers."""
+def reference(p: QuantPopulation, u: int, v: int, a_in: int) -> tuple[int, int, int]:
+    """`PyLifModelBitAcc` for one neuron in Python's unbounded integers, and the spikes and resets that are ours."""
 
     def toward_zero(state: int, rate: int) -> int:
         sign = -1 if state < 0 else 1
         return sign * ((abs(state) * (4096 - rate)) >> 12)
 
-    u = toward_zero(u, p.du) + (a_in << 6)
+    u = toward_zero(u, int(p.du[0])) + (a_in << 6)
     if u > 1 << 23:
         u -= 1 << 24
     elif u <= -(1 << 23):
         u += 1 << 24
-    v = toward_zero(v, p.dv) + u + (int(p.bias[0]) << 6)
+    v = toward_zero(v, int(p.dv[0])) + u + (int(p.bias[0]) << 6)
     v = max(min(v, STATE_MAX), -STATE_MAX)
-    fired = v > p.vth << 6
-    return u, 0 if fired else v, fired
+    count = 0
+    left = v
+    while v > p.vth << 6 and left >= p.vth << 6:  # as often as the threshold can be taken off
+        count, left = count + 1, left - (p.vth << 6)
+        if p.spikes == "one":
+            break
+    return u, v if not count else left if p.reset == "soft" else 0, count
 
 
 @settings(max_examples=300, deadline=None)
@@ -42,22 +52,41 @@ def reference(p: QuantPopulation, u: int, v: int, a_in: int) -> tuple[int, int, 
     st.integers(0, 131071),
     st.integers(-4095, 4095),
     st.lists(st.integers(-200_000, 200_000), min_size=1, max_size=8),
+    st.sampled_from(RESETS),
+    st.sampled_from(SPIKES),
 )
-def test_step_equals_the_integer_formula(du: int, dv: int, vth: int, bias: int, drive: list[int]) -> None:
-    p = population(du, dv, vth, bias)
+def test_step_equals_the_integer_formula(
+    du: int, dv: int, vth: int, bias: int, drive: list[int], reset: Reset, spikes: Spikes
+) -> None:
+    p = population(du, dv, vth if spikes == "one" else 20 + vth, bias, reset, spikes)
     state = NeuronState.cleared(1, 1)
     u = v = 0
     for a_in in drive:
-        spikes = step(p, torch.tensor([float(bias)]), state, torch.tensor([[float(a_in)]], dtype=torch.float64))
-        u, v, fired = reference(p, u, v, a_in)
-        assert (int(state.u), int(state.v), bool(spikes)) == (u, v, fired)
+        sent = step(p, torch.tensor([float(bias)]), state, torch.tensor([[float(a_in)]], dtype=torch.float64))
+        u, v, count = reference(p, u, v, a_in)
+        assert (int(state.u), int(state.v), int(sent)) == (u, v, count)
+
+
+def test_each_neuron_has_its_own_decays() -> None:
+    one = population(4096, 0, 50, 3)
+    decays = np.array([4096, 700, 1]), np.array([0, 4096, 411])
+    together = replace(one, shape=(3,), du=decays[0], dv=decays[1])
+    drive = torch.tensor([[90.0, -30.0, 200.0]], dtype=torch.float64)
+    bias, state = torch.tensor([3.0]), NeuronState.cleared(1, 3)
+    alone = [(replace(one, du=du, dv=dv), NeuronState.cleared(1, 1)) for du, dv in zip(*decays, strict=True)]
+    for _ in range(6):
+        sent = step(together, bias, state, drive)
+        each = [step(p, bias, s, drive[:, i : i + 1]) for i, (p, s) in enumerate(alone)]
+        assert torch.equal(sent, torch.cat(each, 1))
+        assert torch.equal(state.u, torch.cat([s.u for _, s in alone], 1))
+        assert torch.equal(state.v, torch.cat([s.v for _, s in alone], 1))
 
 
 @pytest.mark.parametrize("state", [-7, -1, 0, 1, 7, STATE_MAX, -STATE_MAX])
 @pytest.mark.parametrize("rate", [0, 1, 2048, 4095, 4096])
 def test_decay_rounds_toward_zero(state: int, rate: int) -> None:
     expected = (1 if state >= 0 else -1) * ((abs(state) * (4096 - rate)) >> 12)
-    assert int(decay(torch.tensor([float(state)], dtype=torch.float64), rate)) == expected
+    assert int(decay(torch.tensor([float(state)], dtype=torch.float64), np.array([rate]))) == expected
 
 
 def test_wrap_happens_once_and_is_counted() -> None:

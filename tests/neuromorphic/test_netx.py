@@ -288,14 +288,14 @@ def overwrite(path, value):
         (set_attribute("graph/synapses/0", "layer", 999), "999"),
         (set_attribute("graph/synapses/0", "exponent", 70), "exponent: 70, the chip takes -8..7"),
         (set_attribute("graph/synapses/0", "balance", -1), "negative"),
-        (set_attribute("graph/populations/0", "du", 5000), "5000"),
+        (overwrite("graph/populations/0/du", 5000), "5000"),
         (set_attribute("graph/populations/0", "vth", -3), "-3"),
         (set_attribute("graph/populations/0", "vth", "high"), "store numbers"),
         (set_attribute("graph/populations/0", "name", "p1"), "p1"),
         (set_attribute("graph/populations/0", "shape", [0, 3]), "positive"),
         (set_attribute("graph/inputs/0", "value_class", "fuzzy"), "fuzzy"),
         (set_attribute("graph", "outputs", np.array(["gone"], h5py.string_dtype())), "gone"),
-        (lambda file: file["graph/populations/1"].attrs.__delitem__("dv"), "dv: missing"),
+        (lambda file: file.__delitem__("graph/populations/1/dv"), "dv: missing"),
         (lambda file: file.__delitem__("graph/populations/0"), "/graph/populations/0: missing"),
         (lambda file: file.__delitem__("graph/inputs"), "inputs"),
         (lambda file: file.__delitem__("layer"), "layer"),
@@ -311,7 +311,7 @@ def test_a_damaged_file_is_refused_by_name(change, message, tmp_path):
 
 def test_all_violations_come_at_once(tmp_path):
     def change(file):
-        del file["graph/populations/0"].attrs["du"]
+        del file["graph/populations/0/du"]
         file["graph/populations/1"].attrs["vth"] = 0.5
         file["layer/2/weight"][...] = np.inf
 

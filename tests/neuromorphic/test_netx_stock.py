@@ -14,7 +14,7 @@ from tests.neuromorphic.stock_files import chain_file, stock_file
 def test_ntidigits_is_a_chain_of_delayed_dense_layers():
     net = read_netx(stock_file("gts/ntidigits/ntidigits.net"), num_layers=5)
     assert [p.name for p in net.populations] == ["layer2", "layer3", "layer4"]
-    assert [(p.shape, p.du, p.dv, p.vth, p.depth) for p in net.populations] == [
+    assert [(p.shape, p.du.item(), p.dv.item(), p.vth, p.depth) for p in net.populations] == [
         ((256,), 1024, 1024, 80, 1),
         ((256,), 1024, 1024, 80, 2),
         ((242,), 1024, 1024, 80, 3),

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,8 +53,8 @@ class Membrane(ABC):
         return None
 
     @abstractmethod
-    def equation(self, parameters: ChipParameters, threshold: float | None) -> Equation:
-        """The same in the chip's terms; what it cannot take is added to the violations of `parameters`."""
+    def equation(self, parameters: ChipParameters) -> Equation:
+        """The same in the chip's terms, without a threshold; what it cannot take is added to the violations."""
 
     def charge(self, node: Any, dt: float) -> Charge:
         """The state of `node` before the first step, which gives it its shape."""
@@ -71,10 +72,11 @@ class Leaky(Membrane):
         rate, v_leak, r = dt / tensor(node, self.tau), tensor(node, "v_leak"), tensor(node, "r")
         return lambda v, current: v + rate * ((v_leak - v) + r * current)
 
-    def equation(self, parameters: ChipParameters, threshold: float | None) -> Equation:
+    def equation(self, parameters: ChipParameters) -> Equation:
         """The gain dt/tau · r, and v_leak as a bias of dt/tau · v_leak."""
-        decay = parameters.rate(self.tau)
-        return Equation(1.0, decay, parameters.full("r") * decay, parameters.full("v_leak") * decay, threshold)
+        decay, rate = parameters.rates(self.tau)
+        gain, leak = parameters.full("r") * rate, parameters.full("v_leak") * rate
+        return Equation(np.ones(1), decay, gain, leak, parameters.constant(0.0), None)
 
 
 class Integrating(Membrane):
@@ -85,9 +87,10 @@ class Integrating(Membrane):
         r = tensor(node, "r")
         return lambda v, current: v + dt * (r * current)
 
-    def equation(self, parameters: ChipParameters, threshold: float | None) -> Equation:
+    def equation(self, parameters: ChipParameters) -> Equation:
         """The gain dt · r."""
-        return Equation(1.0, 0.0, parameters.full("r") * parameters.dt, parameters.constant(0.0), threshold)
+        gain, zero = parameters.full("r") * parameters.dt, parameters.constant(0.0)
+        return Equation(np.ones(1), np.zeros(1), gain, zero, zero, None)
 
 
 class Cuba(Leaky):
@@ -101,8 +104,7 @@ class Cuba(Leaky):
         rate, w_in = dt / tensor(node, "tau_syn"), tensor(node, "w_in")
         return lambda i, current: i + rate * (w_in * current - i)
 
-    def equation(self, parameters: ChipParameters, threshold: float | None) -> Equation:
+    def equation(self, parameters: ChipParameters) -> Equation:
         """The gain dt/tau_syn · dt/tau_mem · r · w_in, for the chip's u is r · dt/tau_mem · i."""
-        decay_u, decay_v = parameters.rate("tau_syn"), parameters.rate(self.tau)
-        gain = parameters.full("r") * parameters.full("w_in") * decay_u * decay_v
-        return Equation(decay_u, decay_v, gain, parameters.full("v_leak") * decay_v, threshold)
+        membrane, (decay, rate) = super().equation(parameters), parameters.rates("tau_syn")
+        return replace(membrane, decay_u=decay, gain=membrane.gain * parameters.full("w_in") * rate)

@@ -11,17 +11,24 @@ import torch
 from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.types import Shape
+from snnergy.artefacts.types import FloatArray, Shape
 from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes.membrane import Cuba, Integrating, Leaky, Membrane
 from snnergy.neuromorphic.graph.nodes.parameters import ChipParameters, tensor
 from snnergy.neuromorphic.graph.nodes.rule import Equation, PopulationRule, Step, elementwise_shape, over_time
 
+_APART = 1e15  # thresholds of one node, so that products with their ratio stay finite
+
 
 class _Spiking(PopulationRule):
-    """v charges as `membrane` says; spike where v > v_threshold, then v ← v_reset."""
+    """v charges as `membrane` says; where v > v_threshold it fires n spikes, sent as one of value n.
+
+    n = 1, or with the convention of many spikes a step n = floor(v / v_threshold). Then v ← v_reset, or with soft reset
+    v ← v − n·v_threshold, whatever v_reset is.
+    """
 
     kind = "neuron"
+    unbounded = ("v_threshold",)
     membrane: ClassVar[Membrane]
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
@@ -36,31 +43,64 @@ class _Spiking(PopulationRule):
         """Charge, fire, reset."""
         threshold, reset = tensor(node, "v_threshold"), tensor(node, "v_reset")
         charge = self.membrane.charge(node, conventions.dt)
+        many, soft = conventions.spikes == "many", conventions.reset == "soft"
 
         def step(x: Tensor) -> tuple[Tensor, Tensor | None]:
             v = charge(x)
             fired = v > threshold
-            charge.v = torch.where(fired, reset, v)
-            return fired.float(), v
+            spikes = torch.where(fired, torch.floor(v / threshold), 0.0) if many else fired.float()
+            charge.v = torch.where(fired, v - spikes * threshold if soft else reset, v)
+            return spikes, v
 
         return step
 
     def equation(self, node: Any, conventions: Conventions, shape: Shape) -> Equation:
-        """`membrane`'s with one threshold; the chip resets to 0."""
+        """`membrane`'s with one threshold for all and a reset to 0, as a chip has them.
+
+        A reset to v_reset is one to 0 of v − v_reset, which begins at −v_reset. A neuron whose threshold is another
+        than the others' is the same neuron in other units: its threshold, input, leak and start are scaled alike; by 0
+        where it is infinite.
+        """
         parameters = ChipParameters(node, conventions.dt, shape)
-        if np.any(node.v_reset):
-            parameters.violations.append(
-                f"v_reset {np.unique(node.v_reset)}: Loihi resets to 0; shift the membrane so that v_reset is 0"
-            )
-        charging = self.membrane.equation(parameters, None)
-        threshold = parameters.uniform("v_threshold")
-        if threshold <= 0:
-            parameters.violations.append(
-                f"v_threshold {threshold:g}: must be above 0, or the neuron fires without input"
-            )
-        if parameters.violations:
-            raise UserError(parameters.violations)
-        return replace(charging, threshold=threshold)
+        charging = self.membrane.equation(parameters)
+        threshold = parameters.full("v_threshold")
+        shift = parameters.full("v_reset") if conventions.reset == "hard" else parameters.constant(0.0)
+        violations = [*parameters.violations, *_firing_violations(threshold, shift, conventions)]
+        if violations:
+            raise UserError(violations)
+        above = threshold - shift
+        finite = above[np.isfinite(above)]
+        units = finite.max() / above
+        return replace(
+            charging,
+            gain=charging.gain * units,
+            leak=(charging.leak - np.broadcast_to(charging.decay_v, (above.size,)).reshape(shape) * shift) * units,
+            start=-shift * units,
+            threshold=float(finite.max()),
+            reset=conventions.reset,
+            spikes=conventions.spikes,
+        )
+
+
+def _firing_violations(threshold: FloatArray, shift: FloatArray, conventions: Conventions) -> list[str]:
+    found = []
+    if conventions.spikes == "many" and shift.any():
+        found.append(f"v_reset {float(np.abs(shift).max()):g} and several spikes a step: take one, or a soft reset")
+    finite = (threshold - shift)[np.isfinite(threshold)]
+    if finite.size == 0:
+        return [*found, "v_threshold is infinite, so that it never fires; lead it to an output only, or remove it"]
+    wrong = threshold <= shift
+    if wrong.any():
+        least, reset = float(threshold[wrong].min()), float(shift[wrong].max())
+        found.append(
+            f"v_threshold {least:g}: must be above {reset:g}, to which the membrane is reset, or it fires in each step"
+        )
+    elif finite.max() > _APART * finite.min():
+        found.append(
+            f"v_threshold lies {finite.min():g} to {finite.max():g} above v_reset, more than a factor {_APART:g} apart; "
+            "split the node"
+        )
+    return found
 
 
 class LIF(_Spiking):
@@ -105,9 +145,14 @@ class Threshold(PopulationRule):
         return (x > tensor(node, "threshold")).float(), x
 
     def equation(self, node: Any, conventions: Conventions, shape: Shape) -> Equation:
-        """Both states are cleared in every step."""
+        """Both states are cleared in every step.
+
+        As a chip's threshold is one for all and not negative, one that is not above 0 becomes a bias.
+        """
         parameters = ChipParameters(node, conventions.dt, shape)
-        threshold = parameters.uniform("threshold")
-        if parameters.violations:
-            raise UserError(parameters.violations)
-        return Equation(1.0, 1.0, parameters.constant(1.0), parameters.constant(0.0), threshold)
+        threshold, one, zero = parameters.full("threshold"), parameters.constant(1.0), parameters.constant(0.0)
+        highest = float(threshold.max())
+        if threshold.min() > 0:
+            return Equation(np.ones(1), np.ones(1), highest / threshold, zero, zero, highest)
+        level = float(np.abs(threshold).max()) or 1.0
+        return Equation(np.ones(1), np.ones(1), one, level - threshold, zero, level)

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from snnergy.artefacts.types import FloatArray, Shape
 
+_SAME = 4 * float(np.finfo(np.float32).eps)  # a few roundings, as of dt / (1 - beta)
+
 
 def tensor(node: Any, name: str) -> Tensor:
     """The field `name` in float32."""
@@ -34,19 +36,21 @@ class ChipParameters:
         """`value` for each neuron."""
         return np.full(self.shape, value)
 
-    def uniform(self, name: str) -> float:
-        """The field `name`, the same for all neurons."""
-        values = np.unique(np.asarray(getattr(self.node, name), dtype=np.float64))
-        if values.size != 1:
-            self.violations.append(
-                f"{name} varies from {values[0]:g} to {values[-1]:g}; a population has one: split the node"
-            )
-        return float(values[0])
+    def rates(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """dt over the time constant `name`: `(neurons,)`, or `(1,)` where all have the same; and one a neuron.
 
-    def rate(self, name: str) -> float:
-        """dt over the time constant `name`."""
-        tau = self.uniform(name)
-        if tau < self.dt:
+        A time constant that is dt but for the rounding of single precision is dt.
+        """
+        with np.errstate(over="ignore"):
+            rates = self.dt / self.full(name).reshape(-1)
+        rates = np.where(np.abs(rates - 1) <= _SAME, 1.0, rates)
+        if rates.max() > 1:
+            tau = float(self.full(name).min())
             self.violations.append(f"{name} {tau:g} is shorter than dt {self.dt:g}; give a smaller dt")
-            return 1.0
-        return self.dt / tau
+        rates = np.minimum(rates, 1.0)
+        return compact(rates), rates.reshape(self.shape)
+
+
+def compact(values: FloatArray) -> FloatArray:
+    """`values`, one of them where all are the same."""
+    return values[:1] if (values == values[0]).all() else values

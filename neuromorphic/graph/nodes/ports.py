@@ -51,4 +51,5 @@ class Output(PopulationRule):
 
     def equation(self, node: Any, conventions: Conventions, shape: Shape) -> Equation:
         """Both states are cleared in every step."""
-        return Equation(1.0, 1.0, np.ones(shape), np.zeros(shape), None)
+        zero = np.zeros(shape)
+        return Equation(np.ones(1), np.ones(1), np.ones(shape), zero, zero, None)

@@ -42,7 +42,7 @@ class _Readout(PopulationRule):
     def equation(self, node: Any, conventions: Conventions, shape: Shape) -> Equation:
         """`membrane`'s, without a threshold."""
         parameters = ChipParameters(node, conventions.dt, shape)
-        charging = self.membrane.equation(parameters, None)
+        charging = self.membrane.equation(parameters)
         if parameters.violations:
             raise UserError(parameters.violations)
         return charging

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from snnergy.artefacts.types import FloatArray, IntArray, Shape
 from snnergy.neuromorphic.graph.conventions import Conventions
+from snnergy.neuromorphic.ir import Reset, Spikes
 from snnergy.neuromorphic.operators import Linear
 
 Kind = Literal["input", "output", "neuron", "readout", "linear"]
@@ -30,7 +31,8 @@ class Rule(ABC):
     nir_type: the type. kind: its part in a network; a neuron spikes, a readout emits its membrane.
     time_constant: the field that holds the membrane's, or empty. learned: whether a foreign graph's numbers count as
     trained. ranks: number of axes of the fields for which it is fixed. sizes: fields that hold whole numbers, each with
-    the smallest. positive: fields whose values lie above 0. All others hold real numbers.
+    the smallest. positive: fields whose values lie above 0. unbounded: fields whose values may be infinite above. All
+    others hold real numbers.
     """
 
     nir_type: ClassVar[type]
@@ -40,6 +42,7 @@ class Rule(ABC):
     ranks: ClassVar[Mapping[str, int]] = {}
     sizes: ClassVar[Mapping[str, int]] = {}
     positive: ClassVar[tuple[str, ...]] = ()
+    unbounded: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
@@ -113,15 +116,19 @@ def over_time(step: Step, x: Tensor) -> tuple[Tensor, Tensor | None]:
 class Equation:
     """A population for a step of dt, as `FloatPopulation` has it.
 
-    gain multiplies synaptic input and the bias that comes with it, leak is a bias of the neuron's own; both have the
+    decay_u, decay_v: `(neurons,)`, or `(1,)` where all have the same. gain multiplies synaptic input and the constants
+    that come with it, leak is a bias of the neuron's own, start the membrane before the first step; all three have the
     population's shape. threshold: None for a readout.
     """
 
-    decay_u: float
-    decay_v: float
+    decay_u: FloatArray
+    decay_v: FloatArray
     gain: FloatArray
     leak: FloatArray
+    start: FloatArray
     threshold: float | None
+    reset: Reset = "hard"
+    spikes: Spikes = "one"
 
 
 class PopulationRule(Rule):

@@ -37,6 +37,10 @@ class RecordingLif(PyLifResetModelBitAcc):  # type: ignore[misc]
     def reset_voltage(self, spike_vector: Any) -> None:
         """The stock reset, after which u, v and the spikes are this step's."""
         super().reset_voltage(spike_vector)
+        self.record(spike_vector)
+
+    def record(self, spike_vector: Any) -> None:
+        """Write the finished step where it belongs."""
         sample, step = divmod(self.time_step - 1 - self.depth, self.steps)
         for quantity, record in self.records.items():
             if 0 <= sample < len(record):

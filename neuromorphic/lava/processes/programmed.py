@@ -1,0 +1,66 @@
+"""Neurons beyond Lava's own: decays of each neuron, reset by subtraction, several spikes a step as one graded spike.
+
+    u, v as stock LIFReset computes them
+    where v > (vth << 6):  n = 1, or v div (vth << 6) for several spikes;  s_out = n;
+                           v = 0, or v - n * (vth << 6) for a soft reset
+
+`emulator/fixed_point.py` is the same in the emulator. Loihi 2 can program such a neuron, Loihi 1 has none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.lif.process import LIFReset
+
+from snnergy.artefacts.types import IntArray
+from snnergy.neuromorphic.ir import Reset, Spikes
+from snnergy.neuromorphic.lava.processes.stock import RecordingLif
+
+
+class ProgrammedLif(LIFReset):  # type: ignore[misc]
+    """LIFReset whose `du` and `dv` are one a neuron. reset, spikes: as in `QuantPopulation`."""
+
+    def __init__(self, *, du: IntArray, dv: IntArray, reset: Reset, spikes: Spikes, **stock: Any) -> None:
+        """`stock`: every other argument of LIFReset's."""
+        super().__init__(du=0, dv=0, **stock)
+        self.du, self.dv = Var(shape=du.shape, init=du), Var(shape=dv.shape, init=dv)
+        self.proc_params["reset"], self.proc_params["spikes"] = reset, spikes
+
+
+@implements(proc=ProgrammedLif, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class ProgrammedLifModel(RecordingLif):
+    """The stock model's charging, and a spike and reset of our own."""
+
+    du: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32, precision=12)
+    dv: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32, precision=12)
+
+    def __init__(self, proc_params: Any) -> None:
+        """Take the two choices over."""
+        super().__init__(proc_params)
+        self.soft: bool = proc_params["reset"] == "soft"
+        self.many: bool = proc_params["spikes"] == "many"
+
+    def spiking_activation(self) -> Any:
+        """Number of spikes of each neuron."""
+        fired = super().spiking_activation()
+        return np.where(fired, self.v // self.effective_vth, 0) if self.many else fired
+
+    def reset_voltage(self, spike_vector: Any) -> None:
+        """Take off what the spikes stand for, or clear the membranes that fired; then record."""
+        if self.soft:
+            self.v[:] -= (spike_vector * self.effective_vth).astype(np.int32)
+            self.record(spike_vector)
+        elif self.many:
+            self.v[spike_vector > 0] = 0
+            self.record(spike_vector)
+        else:
+            super().reset_voltage(spike_vector)
