@@ -59,6 +59,8 @@ def test_what_a_delay_holds_back_arrives_whole_steps_later(delays: object, dt: f
     np.testing.assert_array_equal(interpret(source, {"input": x}).values["n"].numpy(), expected)
     net = compile(delayed(delays, dt), calibration=Samples({"input": x})).net
     np.testing.assert_array_equal(emulator.run(net, {"input": x.astype(np.int32)}).values["n"], expected)
+    between = bool(np.any(np.asarray(delays) / dt % 1 > 1e-6)) and dt == 1.0
+    assert ("rounded to whole ones" in net.provenance.get("notes", "")) == between
     assert any(".relay" in p.name for p in net.populations) == (max(steps) > DELAY_MAX)
 
 
