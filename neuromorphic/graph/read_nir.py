@@ -19,6 +19,7 @@ from snnergy.artefacts.files import sha256_of
 from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.metadata import metadata_violations
 from snnergy.neuromorphic.graph.nir_file import load
+from snnergy.neuromorphic.graph.nodes import rule_of
 from snnergy.neuromorphic.graph.order import sorted_nodes
 from snnergy.neuromorphic.graph.silent import as_readouts
 from snnergy.neuromorphic.graph.source import NirSource
@@ -61,4 +62,6 @@ def from_graph(graph: nir.NIRGraph, dt: float | None = None, *, name: str = "gra
     dt, reason = choose_dt(graph, dt)
     order, back = sorted_nodes(name, nodes, preds, dt)
     shapes = infer_shapes(name, nodes, order, preds)
-    return NirSource(nodes, order, back, preds, shapes, Conventions(dt), reason, name, sha256)
+    roundings = {node: rule_of(nodes[node]).rounding(nodes[node], dt) for node in order}
+    notes = tuple(f"node {node!r}: {text}" for node, text in roundings.items() if text)
+    return NirSource(nodes, order, back, preds, shapes, Conventions(dt), reason, name, sha256, notes)

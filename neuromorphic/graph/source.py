@@ -18,6 +18,7 @@ class NirSource:
 
     order: node names, as `order.sorted_nodes` sorts them. back: edges that arrive one time step later, each in a loop.
     preds: predecessors of each node. shapes: what each node emits. dt_reason: where the time step came from.
+    notes: what is read otherwise than written.
     """
 
     nodes: dict[str, Any]
@@ -29,6 +30,7 @@ class NirSource:
     dt_reason: str
     name: str
     sha256: str
+    notes: tuple[str, ...] = ()
 
     @property
     def dt(self) -> float:

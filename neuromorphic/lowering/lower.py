@@ -54,5 +54,7 @@ def lower(
 def _provenance(source: NirSource, samples: Samples | None) -> dict[str, str]:
     found = {f"version {package}": version for package, version in versions().items()}
     found |= {"source": source.name, "source sha256": source.sha256, "dt": f"{source.dt:g} ({source.dt_reason})"}
+    if source.notes:
+        found["notes"] = "; ".join(source.notes)
     found["calibration samples"] = "0" if samples is None else str(len(samples))
     return found

@@ -239,7 +239,6 @@ def _through(name: str, source: NirSource, arrival: Arrival) -> Arrival:
     if steps is not None:
         return _behind_delay(name, arrival, np.broadcast_to(steps, shape))
     operator, own_bias = rule.operator(node, shape), rule.bias(node)
-    constants = {delay + steps: values for delay, values in arrival.constants.items()}
     if operator is None:
         return replace(arrival, constants={d: values.reshape(own) for d, values in arrival.constants.items()})
     _refuse_parts(name, source, arrival, operator)

@@ -84,7 +84,8 @@ class _Relays:
     def _problem(self, synapse: QuantSynapse, hops: int) -> str:
         named = f"{synapse.source} → {synapse.target}"
         longest = hops * (DELAY_MAX + 1)
-        if any(port.name == synapse.source and port.value_class != "binary" for port in self.net.inputs):
+        graded = {port.name for port in self.net.inputs if port.value_class != "binary"}
+        if synapse.source in graded | {p.name for p in self.net.populations if p.spikes == "many"}:
             return (
                 f"{named}: late by {longest} steps or more; relays pass on spikes and {synapse.source!r} is graded: "
                 f"delay it by {DELAY_MAX} steps at most, or put a spiking neuron before the Delay"

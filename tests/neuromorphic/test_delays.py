@@ -29,9 +29,10 @@ STEPS = 100
 
 def delayed(delays: object, dt: float = 1.0) -> nir.NIRGraph:
     """A Delay before a layer of neurons that fire for each spike."""
-    weight = nir.Linear(1.2 * np.eye(SIZE, dtype=np.float32))
+    weight = nir.Linear(3 * np.eye(SIZE, dtype=np.float32))
     late = nir.Delay(np.broadcast_to(np.asarray(delays, np.float32), (SIZE,)).copy())
-    built = graph({"d": late, "w": weight, "n": graphs.lif((SIZE,), tau=dt)}, *path("input", "d", "w", "n", "output"))
+    nodes = {"d": late, "w": weight, "n": graphs.lif((SIZE,), tau=2 * dt)}
+    built = graph(nodes, *path("input", "d", "w", "n", "output"))
     return replace(built, metadata={"dt": dt})
 
 
@@ -58,6 +59,8 @@ def test_what_a_delay_holds_back_arrives_whole_steps_later(delays: object, dt: f
     np.testing.assert_array_equal(interpret(source, {"input": x}).values["n"].numpy(), expected)
     net = compile(delayed(delays, dt), calibration=Samples({"input": x})).net
     np.testing.assert_array_equal(emulator.run(net, {"input": x.astype(np.int32)}).values["n"], expected)
+    between = bool(np.any(np.asarray(delays) / dt % 1 > 1e-6)) and dt == 1.0
+    assert ("rounded to whole ones" in net.provenance.get("notes", "")) == between
     assert any(".relay" in p.name for p in net.populations) == (max(steps) > DELAY_MAX)
 
 
@@ -113,7 +116,7 @@ def long_net(seed: int, value_class: str = "binary") -> QuantNet:
         return QuantSynapse(source, target, Dense(weight, each), 1, delay, balance)
 
     synapses = [synapse(a, b, int(rng.integers(0, 150)), 0) for a, b in path(*chain)]
-    synapses += [synapse("p2", "p1", int(rng.integers(2, 150)), -2), synapse("input", "p2", 0, 1)]
+    synapses += [synapse("p2", "p1", int(rng.integers(2, 150)), -2), synapse("input", "p2", 0, 2)]
     port = InputPort("input", (SIZE,), value_class, bits=1 if value_class == "binary" else 8)  # type: ignore[arg-type]
     return QuantNet((port,), populations, tuple(synapses), ("p2",))
 

@@ -76,6 +76,10 @@ class Rule(ABC):
         """Whole steps by which the node delays each element; None for a node that is no delay."""
         return None
 
+    def rounding(self, node: Any, dt: float) -> str:
+        """What of the node whole time steps only nearly keep; empty where they keep everything."""
+        return ""
+
     def is_late(self, node: Any, dt: float) -> bool:
         """Whether what the node emits in a step depends on no input of that step."""
         steps = self.delay_steps(node, dt)

@@ -18,6 +18,8 @@ from snnergy.neuromorphic.graph.nodes.parameters import tensor
 from snnergy.neuromorphic.graph.nodes.rule import LinearRule, Step, by_steps, elementwise_shape, given
 from snnergy.neuromorphic.operators import Diagonal, Linear
 
+_BETWEEN = 1e-6  # share of a delay by which float32 can miss its whole steps
+
 
 class Flatten(LinearRule):
     """Joins the axes start_dim to end_dim. Flat, C-ordered arrays pass unchanged."""
@@ -103,3 +105,13 @@ class Delay(LinearRule):
         """The nearest whole steps of dt, of which 2³¹ are as good as more."""
         steps = np.rint(np.asarray(node.delay, dtype=np.float64) / dt)
         return np.asarray(np.minimum(steps, 2.0**31), dtype=np.int64)
+
+    def rounding(self, node: Any, dt: float) -> str:
+        """The largest distance between a delay and its whole steps."""
+        exact = np.asarray(node.delay, dtype=np.float64) / dt
+        off = float(np.abs(exact - self.delay_steps(node, dt)).max())
+        if off <= _BETWEEN * max(1.0, float(exact.max())):
+            return ""
+        return (
+            f"delays of {exact.min():g}..{exact.max():g} steps are rounded to whole ones, by up to {off:.2g} of a step"
+        )
