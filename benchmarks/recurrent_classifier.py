@@ -18,6 +18,7 @@ from typing import Any
 
 import nir
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
@@ -73,7 +74,7 @@ class Classifier(nn.Module):
         return total
 
 
-def digits() -> tuple[np.ndarray, np.ndarray]:
+def digits() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Spikes `(N, 8, lines)` in float32 and classes, in the order of the data set."""
     data = load_digits()
     lines = data.images[:, :, :, None] >= np.array(LEVELS)
@@ -95,10 +96,10 @@ def train(network: Classifier, x: Tensor, labels: Tensor, epochs: int) -> None:
 def exported(network: Classifier) -> nir.NIRGraph:
     """The network as a NIR graph in steps of 1."""
 
-    def weight(layer: nn.Linear) -> np.ndarray:
+    def weight(layer: nn.Linear) -> npt.NDArray[Any]:
         return layer.weight.detach().numpy().copy()
 
-    def full(value: float, size: int = HIDDEN) -> np.ndarray:
+    def full(value: float, size: int = HIDDEN) -> npt.NDArray[Any]:
         return np.full(size, value, np.float32)
 
     nodes: dict[str, nir.NIRNode] = {

@@ -112,12 +112,15 @@ def _structure(net: QuantNet) -> Iterator[str]:
     known_names = listed(sorted(names))
     place = {name: index for index, name in enumerate(names)}
     first = len(net.inputs)  # place of the first population
+    silent = {population.name for population in net.populations if not population.spiking}
     for synapse in net.synapses:
         label = f"{synapse.source} → {synapse.target}"
         problems = [f"{label}: {problem}" for problem in geometry_problems(synapse.operator)]
         yield from problems
         if synapse.source not in place:
             yield f"{label}: no input or population {synapse.source!r}; the file has {known_names}"
+        if synapse.source in silent:
+            yield f"{label}: the source is a readout, which sends nothing; compile the network again"
         if place.get(synapse.target, -1) < first:
             yield f"{label}: no population {synapse.target!r}; the file has {known_names}"
         if problems:

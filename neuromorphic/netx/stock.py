@@ -47,7 +47,9 @@ class _Chain:
         self.source, self.shape = port.name, port.shape
 
     def add(self, population: QuantPopulation, operator: Operator, loop: Operator | None = None) -> None:
-        self.populations.append(population)
+        if self.populations:  # what feeds a layer sends spikes, though its threshold is one that is hardly ever met
+            self.populations[-1] = replace(self.populations[-1], spiking=True)
+        self.populations.append(population if loop is None else replace(population, spiking=True))
         self.synapses.append(QuantSynapse(self.source, population.name, operator))
         if loop is not None:
             self.synapses.append(QuantSynapse(population.name, population.name, loop, delay=1, balance=-1))
@@ -120,7 +122,9 @@ def _read_input(chain: _Chain, layer: Fields) -> None:
     if layer.broken or population is None:
         return
     chain.begin(InputPort("drive", shape, "integer", scale=1 / weight, bits=_DRIVE_BITS, signed=True))
-    chain.add(replace(population, du=DECAY_ONE), _identity(shape))  # no synapse reaches netx's: its current stays 0
+    chain.add(
+        replace(population, du=np.array([DECAY_ONE])), _identity(shape)
+    )  # no synapse reaches netx's: its current stays 0
 
 
 def _identity(shape: Shape) -> Conv2d:
