@@ -52,7 +52,7 @@ class DiscretiseTime(Pass[FusedGraph, FloatNet]):
             synapses += [_with_gain(synapse, gain) for synapse in ir.synapses(name)]
         if violations:
             raise UserError(violations)
-        return FloatNet(ir.source.ports(), tuple(populations), tuple(synapses), ir.outputs)
+        return FloatNet(ir.source.inputs, tuple(populations), tuple(synapses), ir.outputs)
 
 
 def _population(name: str, fused: FusedGraph) -> tuple[FloatPopulation, FloatArray]:

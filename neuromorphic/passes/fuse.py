@@ -191,7 +191,8 @@ def _through(name: str, source: NirSource, rule: LinearRule, arrival: Arrival) -
         raise UserError(f"Delay {name!r} follows a bias; place the delay before the layer that has the bias")
     operator, own_bias = rule.operator(node, shape), rule.bias(node)
     if operator is None:
-        return replace(arrival, branches=tuple(replace(b, delay=b.delay + (steps or 0)) for b in arrival.branches))
+        held = tuple(replace(b, delay=b.delay + (steps or 0)) for b in arrival.branches)
+        return Arrival(held, arrival.bias.reshape(source.shapes[name]))
     branches = tuple(
         replace(b, operator=operators.compose(b.operator, operator), origin=(*b.origin, name)) for b in arrival.branches
     )

@@ -22,6 +22,7 @@ class _Spiking(PopulationRule):
     """v charges as `membrane` says; spike where v > v_threshold, then v ← v_reset."""
 
     kind = "neuron"
+    elementwise = True
     membrane: ClassVar[Membrane]
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
@@ -95,6 +96,7 @@ class Threshold(PopulationRule):
 
     nir_type = nir.Threshold
     kind = "neuron"
+    elementwise = True
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """Its own."""
