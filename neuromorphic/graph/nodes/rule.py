@@ -53,7 +53,7 @@ class Rule(ABC):
         """
 
     def without_axes(self, node: Any, count: int) -> Any:
-        """`node` for arrays short of `count` leading axes that it was written for; itself where that changes nothing."""
+        """`node` for arrays short of `count` leading axes that it was written for; itself if that changes nothing."""
         return node
 
     def multiplications(self, node: Any, shape: Shape) -> int:
