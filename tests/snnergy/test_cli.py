@@ -9,7 +9,7 @@ import pytest
 from snnergy import cli as module
 from snnergy.artefacts.errors import BackendFailed, CheckFailed, OutputRefused, SnnergyError, UserError
 
-COMMANDS = ("demo", "train", "samples", "export", "compile", "simulate", "energy")
+COMMANDS = ("demo", "train", "samples", "export", "inspect", "compile", "simulate", "energy")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
