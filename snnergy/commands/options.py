@@ -99,7 +99,5 @@ def kinds_from(given: list[str] | None) -> Any:
     if len(given) == 1 and "=" not in given[0]:
         return given[0]
     if plain := [kind for kind in given if "=" not in kind]:
-        raise UserError(
-            f"input kind {plain[0]!r}: is for all inputs, and others are given by name; give NAME={plain[0]}"
-        )
+        raise UserError(f"input kind {plain[0]!r}: is for all inputs, others have names; give NAME={plain[0]}")
     return {name: kind for name, _, kind in (text.rpartition("=") for text in given)}

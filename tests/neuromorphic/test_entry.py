@@ -362,7 +362,7 @@ def test_graphs_within_themselves_are_refused():
         from_graph(wide)
     double = nested()
     double.nodes["n2.n1"] = linear()
-    with pytest.raises(UserError, match="'n2.n1': two nodes have this name"):
+    with pytest.raises(UserError, match=r"'n2\.n1': two nodes have this name"):
         from_graph(double)
 
 
@@ -426,7 +426,7 @@ STEPS = {"snn": 1e-4, "sj": 1e-4, "sinabs": 1.0, "norse": 1e-6, "rock": 1e-3}
 @pytest.mark.parametrize("path", sorted(PEERS.glob("*.nir")), ids=lambda path: path.stem)
 def test_files_of_other_frameworks_are_read_in_their_own_steps(path):
     if path.stem == "snn_f_vec_residual":
-        with pytest.raises(UserError, match="'output' sums different shapes.*remove the edges that do not belong"):
+        with pytest.raises(UserError, match=r"'output' sums different shapes.*remove the edges that do not belong"):
             read_nir(path)
         return
     found = inspect(path)
