@@ -130,7 +130,7 @@ def test_metadata_that_contradict_the_parameters_are_followed_and_said():
 def test_an_integrating_network_counts_steps_as_its_framework_does():
     graph = between(linear(1, 1.0), integrator(1, 1.0), size=1)
     net = compile(graph, calibration=full((1, 20, 1), 0.0625))
-    spikes = simulate(net, full((1, 20, 1), 0.0625)).values("n2")[0, :, 0]
+    spikes = simulate(net, full((1, 20, 1), 0.0625)).spikes["n2"][0, :, 0]
     assert np.flatnonzero(spikes).tolist() == [16]  # the 17th step is the first at which 1/16 a step exceed 1
 
 
@@ -175,7 +175,7 @@ def test_an_undeclared_input_of_zeros_and_ones_is_spikes_and_is_counted_so():
     ],
 )
 def test_what_an_input_sends_is_said_or_seen(kind, values, value_class, bits, signed):
-    x = np.broadcast_to(np.float32(values)[:, None], (1, 3, 2))
+    x = np.broadcast_to(np.float32(values)[:, None], (1, 3, 2)).copy()
     (port,) = compile(between(linear(), lif(2, 2.0)), calibration=x, input_kind=kind).net.inputs
     assert (port.value_class, port.bits, port.signed) == (value_class, bits, signed)
     assert (port.scale == 1.0) == (value_class != "real")
