@@ -177,7 +177,8 @@ def _in_full(node: Any, shape: Shape) -> Any:
     for field in _parameters(node):
         value = np.asarray(getattr(node, field))
         alike = value.size == math.prod(shape)
-        setattr(full, field, value.reshape(shape) if alike else np.broadcast_to(value, shape).copy())
+        value = value.reshape(shape) if alike else np.broadcast_to(value, shape)
+        setattr(full, field, value if value.flags.writeable else value.copy())  # torch takes no other
     return full
 
 

@@ -217,7 +217,9 @@ def test_a_stored_number_beside_full_parameters(tmp_path):
         for field in ("tau", "v_leak", "v_reset"):
             del group[field]
         group["tau"], group["v_leak"] = 2.0, 0.0
-    node = read_nir(tmp_path / "g.nir").nodes["n2"]
+    source = read_nir(tmp_path / "g.nir")
+    assert interpret(source, {"n0": full((1, 3, 2), 1)}).values["n2"].all()
+    node = source.nodes["n2"]
     assert node.tau.tolist() == [2.0, 2.0] and node.v_reset.tolist() == [0.0, 0.0]
 
 
