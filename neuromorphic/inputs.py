@@ -48,6 +48,12 @@ def _outside(array: Array, port: InputPort) -> list[str]:
             f"input {port.name}: values {smallest:g}..{largest:g} exceed the port's range "
             f"{low * port.scale:g}..{high * port.scale:g}; scale the data or compile with wider calibration data"
         ]
+    # A stock file's ports round what they are given, and can invert it.
+    if port.value_class == "binary" and port.scale == 1.0 and not all(((x == 0) | (x == 1)).all() for x in array):
+        return [
+            f"input {port.name}: takes spikes, 0 and 1, and not all values within {smallest:g}..{largest:g} are such; "
+            "give spikes, or compile with another kind of input"
+        ]
     return []
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from snnergy.export.result import ExportResult
     from snnergy.neuromorphic.lowering.compile import compile
     from snnergy.neuromorphic.lowering.compiled import Compiled
+    from snnergy.neuromorphic.lowering.inspect import Inspection, inspect
     from snnergy.neuromorphic.simulation.backends import BACKENDS, Backend, Emulator, Lava
     from snnergy.neuromorphic.simulation.networks import load
     from snnergy.neuromorphic.simulation.run import Run
@@ -41,6 +42,7 @@ __all__ = [
     "Emulator",
     "EnergyReport",
     "ExportResult",
+    "Inspection",
     "Lava",
     "Run",
     "SnnergyError",
@@ -51,6 +53,7 @@ __all__ = [
     "compile",
     "energy",
     "export",
+    "inspect",
     "load",
     "simulate",
     "train",
@@ -65,6 +68,7 @@ _HOMES = {
     "snnergy.neuromorphic.simulation.backends": ("BACKENDS", "Backend", "Emulator", "Lava"),
     "snnergy.neuromorphic.lowering.compile": ("compile",),
     "snnergy.neuromorphic.lowering.compiled": ("Compiled",),
+    "snnergy.neuromorphic.lowering.inspect": ("Inspection", "inspect"),
     "snnergy.neuromorphic.simulation.networks": ("load",),
     "snnergy.neuromorphic.simulation.run": ("Run",),
     "snnergy.neuromorphic.simulation.simulate": ("simulate",),

@@ -21,7 +21,7 @@ from snnergy import interruption
 from snnergy.artefacts.display import printable
 from snnergy.artefacts.errors import OutputRefused, SnnergyError, UserError
 from snnergy.commands import compile as compile_
-from snnergy.commands import demo, energy, export, samples, simulate, train
+from snnergy.commands import demo, energy, export, inspect, samples, simulate, train
 from snnergy.commands.options import Version
 from snnergy.terminal import Terminal, print_safely
 from snnergy.threads import wait_briefly
@@ -31,6 +31,7 @@ _COMMANDS = {
     "train": train,
     "samples": samples,
     "export": export,
+    "inspect": inspect,
     "compile": compile_,
     "simulate": simulate,
     "energy": energy,

@@ -10,7 +10,8 @@ Everything else that a framework leaves there is for others.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,22 +25,53 @@ _LABEL_MAX = 1 << 20
 SMALLEST, LARGEST = 1e-15, 1e15  # of a time step or a scale, so that products with parameters stay finite
 
 
-def metadata_violations(nodes: Mapping[str, Any], graph: Mapping[str, Any]) -> list[str]:
-    """A line for each value, of the graph and of its nodes (of known types), that is not what its name says."""
-    found = [f"metadata {line}" for line in _wrong(graph, {"dt": _positive})]
+@dataclass(frozen=True)
+class Metadata:
+    """What is used of a graph's metadata, every value of it sound.
+
+    graph, nodes: values by key, of each node by its name; whatever is of no use here stays in as it is. violations:
+    lines on values that numbers of the network follow from, and that are not what their name says. notes: lines on
+    labels that are ignored for that reason: their names are common words, which mean other things to others.
+    """
+
+    graph: dict[str, Any]
+    nodes: dict[str, dict[str, Any]]
+    violations: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_metadata(
+    nodes: Mapping[str, Any], graph: Mapping[str, Any], *, dt_given: bool = False, kinds_given: Container[str] = ()
+) -> Metadata:
+    """The metadata of a graph and of its nodes (of known types).
+
+    Args:
+        dt_given: the time step is known, whatever the graph's metadata say.
+        kinds_given: inputs of which it is known what they send.
+    """
+    violations: list[str] = []
+    notes: list[str] = []
+    own, ignored = _sound(graph, {})
+    notes += [f"metadata {line}; ignored" for line in ignored]
+    own, wrong = _sound(own, {} if dt_given else {"dt": _positive})
+    violations += [f"metadata {line}; or give dt" for line in wrong]
+    found: dict[str, dict[str, Any]] = {}
     for name, node in nodes.items():
-        checks = _OF_NODE | (_OF_INPUT if rule_of(node).kind == "input" else {})
-        found += [f"node {name!r}: metadata {line}" for line in _wrong(node.metadata, checks)]
-    return found
+        found[name], ignored = _sound(node.metadata, _LABELS)
+        notes += [f"node {name!r}: metadata {line}; ignored" for line in ignored]
+        if rule_of(node).kind == "input" and name not in kinds_given:
+            found[name], wrong = _sound(found[name], _OF_INPUT)
+            violations += [f"node {name!r}: metadata {line}; or give the kind of this input" for line in wrong]
+    return Metadata(own, found, tuple(violations), tuple(notes))
 
 
-def _wrong(metadata: Mapping[str, Any], checks: Mapping[str, Callable[[Any], str]]) -> Iterator[str]:
+def _sound(metadata: Any, checks: Mapping[str, Callable[[Any], str]]) -> tuple[dict[str, Any], list[str]]:
+    """The metadata without what is not what its name says, and a line on each such value."""
     if not isinstance(metadata, Mapping):
-        yield f"is {_shown(metadata)}; must be values by name"
-        return
-    for key, check in checks.items():
-        if key in metadata and (wanted := check(metadata[key])):
-            yield f"{key} is {_shown(metadata[key])}; must be {wanted}"
+        return {}, [f"is {_shown(metadata)}; must be values by name"]
+    wrong = {key: wanted for key, check in checks.items() if key in metadata and (wanted := check(metadata[key]))}
+    lines = [f"{key} is {_shown(metadata[key])}; must be {wanted}" for key, wanted in wrong.items()]
+    return {key: value for key, value in metadata.items() if key not in wrong}, lines
 
 
 def _shown(value: Any) -> str:
@@ -84,7 +116,7 @@ def _value_class(value: Any) -> str:
     return "" if isinstance(value, str) and value in VALUE_CLASSES else f"one of {', '.join(VALUE_CLASSES)}"
 
 
-_OF_NODE: dict[str, Callable[[Any], str]] = {
+_LABELS: dict[str, Callable[[Any], str]] = {
     "role": _text,
     "modality": _text,
     "stage": _whole(0, _LABEL_MAX),

@@ -18,52 +18,76 @@ import numpy as np
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import FAULTS, Unreadable, opened, read_dataset
 from snnergy.artefacts.kinds import NIR, require
+from snnergy.neuromorphic.graph.layout import one_shape
 from snnergy.neuromorphic.graph.nodes import RULES
-from snnergy.neuromorphic.graph.validate import EDGES_MAX, NODES_MAX, type_violations
+from snnergy.neuromorphic.graph.validate import EDGES_MAX, NESTED, NODES_MAX, type_violations
 
 _REMAKE = "write the file again with nir 1.0.8"
 _TYPES = {kind.__name__: kind for kind in RULES}
 
 
-def load(path: Path) -> nir.NIRGraph:
-    """The graph of a file, its fields not yet held against what their types mean.
+@dataclass(frozen=True)
+class Stored:
+    """What a file holds.
+
+    graph: its fields not yet held against what their types mean. version: nir's that wrote it, empty where it does not
+    say. resets: whether neurons say what they reset to, as they do since 1.0.5.
+    """
+
+    graph: nir.NIRGraph
+    version: str
+    resets: bool
+
+
+def load(path: Path) -> Stored:
+    """Read a file.
 
     Raises:
         UserError: with every member of the file that cannot be read or built.
     """
     require((path, NIR))
     with opened(path, _REMAKE, title="NIR file") as file:
-        return _Reader(str(path)).graph(file)
+        return _Reader(str(path)).stored(file)
 
 
 @dataclass
 class _Reader:
-    """Collects what is wrong with the file called `name`."""
+    """Collects what is wrong with the file called `name`. resets: whether a node so far has a v_reset."""
 
     name: str
     violations: list[str] = field(default_factory=list)
+    resets: bool = False
 
-    def graph(self, file: h5py.File) -> nir.NIRGraph:
-        """The graph at /node."""
+    def stored(self, file: h5py.File) -> Stored:
+        """The graph at /node, and what the file says of itself."""
         root = file.get("node")
-        groups = root.get("nodes") if isinstance(root, h5py.Group) else None
-        if not isinstance(groups, h5py.Group):
+        if not isinstance(root, h5py.Group) or not isinstance(root.get("nodes"), h5py.Group):
             raise UserError(f"{self.name}: HDF5, but not a NIR graph (no /node/nodes); {_REMAKE}")
+        graph = self._graph("/node", root)
+        version = self._member("/version", file["version"]) if "version" in file else ""
+        self._stop_if_wrong()
+        return Stored(graph, version if isinstance(version, str) else "", self.resets)
+
+    def _graph(self, where: str, root: h5py.Group) -> nir.NIRGraph:
+        """The graph of the group `where` with those in it, whose depth and number `opened` has held to its limits."""
+        groups = root.get("nodes")
+        if not isinstance(groups, h5py.Group):
+            self._refuse(where, "is a graph without nodes")
+            return nir.NIRGraph({}, [], {}, type_check=False)
         if len(groups) > NODES_MAX:
-            raise UserError(f"{self.name}: /node/nodes: holds {len(groups):,} nodes, {NODES_MAX:,} are allowed")
-        types = {name: self._type(name, group) for name, group in groups.items()}
-        unknown = type_violations({name: kind for name, kind in types.items() if kind})
+            raise UserError(f"{self.name}: {where}/nodes: holds {len(groups):,} nodes, {NODES_MAX:,} are allowed")
+        types = {name: self._type(f"{where}/nodes/{name}", group) for name, group in groups.items()}
+        unknown = type_violations({name: kind for name, kind in types.items() if kind not in ("", NESTED)})
         self.violations += [f"{self.name}: {violation}" for violation in unknown]
         self._stop_if_wrong()
-        nodes = {name: self._node(name, _TYPES[kind], groups[name]) for name, kind in types.items()}
-        edges = self._edges(root)
-        metadata = self._members("/node/metadata", root["metadata"]) if "metadata" in root else {}
+        nodes = {name: self._node(f"{where}/nodes/{name}", kind, groups[name]) for name, kind in types.items()}
+        edges = self._edges(f"{where}/edges", root)
+        metadata = self._members(f"{where}/metadata", root["metadata"]) if "metadata" in root else {}
         self._stop_if_wrong()
         # Checked later instead: nir's own check rejects grouped convolutions and stops at the first finding.
-        return nir.NIRGraph(nodes, edges, metadata if isinstance(metadata, dict) else {}, type_check=False)
+        return nir.NIRGraph(nodes, edges, metadata, type_check=False)
 
-    def _type(self, name: str, group: h5py.Group | h5py.Dataset) -> str:
-        where = f"/node/nodes/{name}"
+    def _type(self, where: str, group: h5py.Group | h5py.Dataset) -> str:
         if not isinstance(group, h5py.Group):
             self._refuse(where, "is no group")
             return ""
@@ -73,15 +97,18 @@ class _Reader:
             return ""
         return kind
 
-    def _node(self, name: str, kind: type, group: h5py.Group) -> Any:
-        found = self._members(f"/node/nodes/{name}", group)
+    def _node(self, where: str, kind: str, group: h5py.Group) -> Any:
+        if kind == NESTED:
+            return self._graph(where, group)
+        found = self._members(where, group)
+        self.resets |= "v_reset" in found
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):  # of what is held against its limits later
                 warnings.simplefilter("ignore")
-                return kind.from_dict(found)  # type: ignore[attr-defined]
+                return _TYPES[kind].from_dict(one_shape(found))  # type: ignore[attr-defined]
         except (AssertionError, *FAULTS) as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
-            self._refuse(f"/node/nodes/{name}", f"nir cannot build a {kind.__name__} of it ({reason})")
+            self._refuse(where, f"nir cannot build a {kind} of it ({reason})")
             return None
 
     def _members(self, where: str, group: h5py.Group | h5py.Dataset) -> Any:
@@ -101,15 +128,15 @@ class _Reader:
             self._refuse(where, str(error))
             return None
 
-    def _edges(self, root: h5py.Group) -> list[tuple[str, str]]:
+    def _edges(self, where: str, root: h5py.Group) -> list[tuple[str, str]]:
         if "edges" in root and getattr(root["edges"], "size", 0) > 2 * EDGES_MAX:
-            self._refuse("/node/edges", f"holds more than {EDGES_MAX:,} edges")
+            self._refuse(where, f"holds more than {EDGES_MAX:,} edges")
             return []
-        stored = np.asarray(self._member("/node/edges", root["edges"]) if "edges" in root else np.empty((0, 2)))
+        stored = np.asarray(self._member(where, root["edges"]) if "edges" in root else np.empty((0, 2)))
         if stored.size == 0:
             return []
         if stored.ndim != 2 or stored.shape[1] != 2 or not isinstance(stored[0, 0], bytes | str):
-            self._refuse("/node/edges", f"holds {stored.dtype} of shape {stored.shape}, must hold pairs of names")
+            self._refuse(where, f"holds {stored.dtype} of shape {stored.shape}, must hold pairs of names")
             return []
         return [(_text(a), _text(b)) for a, b in stored]
 

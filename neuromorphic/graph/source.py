@@ -9,6 +9,7 @@ from snnergy.artefacts.types import Labels, Shape
 from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes import rule_of
 from snnergy.neuromorphic.graph.nodes.rule import Kind
+from snnergy.neuromorphic.graph.time_step import Candidate
 from snnergy.neuromorphic.ir import InputPort
 
 
@@ -17,8 +18,10 @@ class NirSource:
     """A sound NIR graph; every node's type is in the table of `nodes`.
 
     order: node names, as `order.sorted_nodes` sorts them. back: edges that arrive one time step later, each in a loop.
-    preds: predecessors of each node. shapes: what each node emits. dt_reason: where the time step came from.
-    notes: what is read otherwise than written.
+    preds: predecessors of each node. shapes: what each node emits. dt_reason, reset_reason: where the time step and
+    what a spike does to the membrane came from. other_dts: what else the parameters could mean. inputs: what each input
+    sends; an analog one has scale 0 until it is calibrated. declared_inputs: names of those of which that is known.
+    notes: what was assumed, or read otherwise than written.
     """
 
     nodes: dict[str, Any]
@@ -30,6 +33,10 @@ class NirSource:
     dt_reason: str
     name: str
     sha256: str
+    inputs: tuple[InputPort, ...]
+    declared_inputs: frozenset[str] = frozenset()
+    reset_reason: str = ""
+    other_dts: tuple[Candidate, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -55,14 +62,3 @@ class NirSource:
         return Labels(
             str(metadata.get("role", "")), number("stage"), number("block"), str(metadata.get("modality", ""))
         )
-
-    def ports(self) -> tuple[InputPort, ...]:
-        """The inputs as their metadata declares them; an undeclared one is analog, its scale 0 until calibrated."""
-        return tuple(self._port(name) for name in self.of_kind("input"))
-
-    def _port(self, name: str) -> InputPort:
-        metadata, shape = self.nodes[name].metadata, self.shapes[name]
-        if str(metadata.get("value_class", "real")) == "binary":
-            return InputPort(name, shape, "binary")
-        scale, bits = float(metadata.get("scale", 0.0)), int(metadata.get("bits", 8))
-        return InputPort(name, shape, "real", scale, bits, bool(metadata.get("signed", False)))

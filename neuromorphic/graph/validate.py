@@ -1,18 +1,14 @@
-"""What can be wrong with a graph: unknown types, loose ends, numbers that are none, shapes that do not meet."""
+"""What can be wrong with a graph: unknown types, loose ends, numbers that are none."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from snnergy.artefacts.budget import refuse_excess, refuse_work
-from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import name_problem
-from snnergy.artefacts.types import Shape
 from snnergy.neuromorphic.graph.nodes import RULES, rule_of
 from snnergy.neuromorphic.graph.nodes.rule import Rule
 
@@ -20,21 +16,15 @@ from snnergy.neuromorphic.graph.nodes.rule import Rule
 _NOT_PARAMETERS = ("input_type", "output_type", "metadata", "input_shape")
 _LARGEST = 1e15  # of a parameter: far above any model's, and products of several are still finite
 _LARGEST_SIZE = (1 << 31) - 1
-# What lowering holds at once: of a value its threshold, gain, bias and leak in float64 and their copies, of a parameter
-# the float64 weight, its scaled copies and the integer one.
-_BYTES_A_VALUE = 64
-_BYTES_A_PARAMETER = 32
 NODES_MAX, EDGES_MAX = 3_000, 10_000  # of a graph, many times what our largest have: lowering looks at each pair
-_NESTED = "NIRGraph"
+NESTED = "NIRGraph"  # a graph as a node, which is taken apart
 _KNOWN = {kind.__name__ for kind in RULES}
 
 
 def type_violations(types: dict[str, str]) -> list[str]:
     """A line for each node whose type, given by its name, is not in the table."""
     return [
-        f"node {name!r} is a nested graph; flatten the graph before lowering"
-        if kind == _NESTED
-        else f"node {name!r} has unknown type {kind!r}; known are {sorted(_KNOWN)}"
+        f"node {name!r} has unknown type {kind!r}; known are {sorted({*_KNOWN, NESTED})}"
         for name, kind in types.items()
         if kind not in _KNOWN
     ]
@@ -114,43 +104,3 @@ def _size_problem(array: npt.NDArray[Any], smallest: int) -> str:
     if (array != np.rint(array)).any() or array.min() < smallest or array.max() > _LARGEST_SIZE:
         return f"is {array.tolist()}; must hold whole numbers from {smallest} to {_LARGEST_SIZE}"
     return ""
-
-
-def infer_shapes(
-    name: str, nodes: dict[str, Any], order: tuple[str, ...], preds: dict[str, tuple[str, ...]]
-) -> dict[str, Shape]:
-    """What each node of the graph `name` emits. In a loop what is known first decides; the others must agree.
-
-    Raises:
-        UserError: nodes of different shape are summed, or one does not take what reaches it; or all of them together
-            ask for more than the budget has.
-    """
-    shapes: dict[str, Shape] = {}
-    violations = []
-    work = 0
-    left = list(order)
-    while left:
-        node = next((n for n in left if not preds[n] or any(p in shapes for p in preds[n])), left[0])
-        left.remove(node)
-        incoming = {shapes[p] for p in preds[node] if p in shapes}
-        rule, shape = rule_of(nodes[node]), next(iter(incoming), None)
-        try:
-            shapes[node] = rule.output_shape(nodes[node], shape)
-            work += 0 if shape is None else rule.multiplications(nodes[node], shape)
-        except (ValueError, UserError) as error:
-            violations.append(f"{name}: node {node!r} ({type(nodes[node]).__name__}): {error}")
-            break
-    for node in order:
-        summed = {shapes[p] for p in preds[node] if p in shapes}
-        if len(summed) > 1:
-            violations.append(f"{name}: node {node!r} sums different shapes {sorted(summed)}")
-    if violations:
-        raise UserError(violations)
-    values = sum(math.prod(shape) for shape in shapes.values())
-    refuse_excess(f"{name}: {values:,} values a time step", values * _BYTES_A_VALUE)
-    weights = sum(
-        value.size for node in nodes.values() for value in vars(node).values() if isinstance(value, np.ndarray)
-    )
-    refuse_excess(f"{name}: {weights:,} parameters", weights * _BYTES_A_PARAMETER)
-    refuse_work(name, work)
-    return shapes

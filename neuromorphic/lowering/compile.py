@@ -7,9 +7,10 @@ from pathlib import Path
 import nir
 
 from snnergy.artefacts.samples import SampleSource, as_samples
-from snnergy.neuromorphic.graph.read_nir import from_graph, read_nir
-from snnergy.neuromorphic.graph.source import NirSource
+from snnergy.neuromorphic.graph.input_kinds import with_inputs
+from snnergy.neuromorphic.graph.read_nir import InputKinds, from_graph, read_nir
 from snnergy.neuromorphic.inputs import shapes_of
+from snnergy.neuromorphic.ir import Reset, Spikes
 from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.passes.fit_chip import Chip
@@ -20,6 +21,9 @@ def compile(
     *,
     calibration: SampleSource | None = None,
     dt: float | None = None,
+    reset: Reset | None = None,
+    spikes: Spikes | None = None,
+    input_kind: InputKinds | None = None,
     readout: str | None = None,
     chip: Chip = "loihi2",
     allow_approximate: bool = False,
@@ -30,20 +34,24 @@ def compile(
         graph: a graph, or the path of a `.nir` file.
         calibration: samples, in any form that `simulate` takes, that scales are chosen and the result is measured on;
             without them scales rest on worst cases and nothing is measured.
-        dt: time step in the unit of the graph's time constants; None takes the graph's own or a stated guess.
+        dt: time step in the unit of the graph's time constants; None takes the graph's own, or what its parameters
+            tell.
+        reset: what a spike does to the membrane: `hard` puts it to v_reset, `soft` takes the threshold off; None leaves
+            it to the file, of which versions before 1.0.5 mean `soft`.
+        spikes: how many a step has: `one`, or `many`, as often as the threshold fits into the membrane; None for one.
+        input_kind: what inputs send: `spikes`, `graded` (whole numbers as they are) or `analog`, for all or as
+            `{name: kind}`; None leaves it to the graph's metadata, then to the calibration samples.
         readout: the output that predictions are taken from; None for the first.
         chip: `loihi2`, or `loihi1`, which has neither soft reset nor graded spikes.
         allow_approximate: let neurons that `chip` has not be its own, reset to 0 after one spike a step.
 
     Raises:
-        UserError: the graph is unsound or holds something that the chip cannot do.
+        UserError: the graph is unsound or holds something that the chip cannot do, or does not tell its time step.
     """
-    source = _source(graph, dt)
-    samples = None if calibration is None else as_samples(calibration, shapes_of(source.ports()))
-    return lower(source, samples, readout=readout, chip=chip, allow_approximate=allow_approximate)
-
-
-def _source(graph: Path | str | nir.NIRGraph, dt: float | None) -> NirSource:
     if isinstance(graph, nir.NIRGraph):
-        return from_graph(graph, dt)
-    return read_nir(Path(graph), dt)
+        source = from_graph(graph, dt, reset=reset, spikes=spikes, input_kind=input_kind)
+    else:
+        source = read_nir(Path(graph), dt, reset=reset, spikes=spikes, input_kind=input_kind)
+    samples = None if calibration is None else as_samples(calibration, shapes_of(source.inputs))
+    source = with_inputs(source, samples)
+    return lower(source, samples, readout=readout, chip=chip, allow_approximate=allow_approximate)

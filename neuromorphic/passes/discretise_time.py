@@ -59,7 +59,7 @@ class DiscretiseTime(Pass[FusedGraph, FloatNet]):
             synapses += [_with_gain(synapse, equation.gain) for synapse in ir.synapses(name)]
         if violations:
             raise UserError(violations)
-        return FloatNet(ir.source.ports(), tuple(populations), tuple(synapses), ir.outputs)
+        return FloatNet(ir.source.inputs, tuple(populations), tuple(synapses), ir.outputs)
 
 
 def _equation(name: str, fused: FusedGraph) -> Equation:

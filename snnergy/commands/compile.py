@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from snnergy.commands.options import Debug, Force, Json, Output, Readout, Version
+from snnergy.commands.options import (
+    Debug,
+    Dt,
+    Force,
+    InputKinds,
+    Json,
+    Output,
+    Readout,
+    Reset,
+    Spikes,
+    Version,
+    kinds_from,
+)
 from snnergy.show import show_fidelity, show_obstacles
 from snnergy.terminal import Terminal
 
@@ -22,10 +34,10 @@ def command(
         Path | None,
         typer.Option(help="Samples (.npz) that scales are chosen and the result is measured on.", show_default="none"),
     ] = None,
-    dt: Annotated[
-        float | None,
-        typer.Option(help="Time step, in the unit of the file's time constants.", show_default="the file's own"),
-    ] = None,
+    dt: Dt = None,
+    reset: Reset = None,
+    spikes: Spikes = None,
+    input_kind: InputKinds = None,
     readout: Readout = None,
     chip: Annotated[
         Literal["loihi2", "loihi1"], typer.Option(help="Loihi 1 has neither soft reset nor graded spikes.")
@@ -53,7 +65,15 @@ def command(
         from snnergy.neuromorphic.netx.files import stock_obstacles
 
         compiled = compile(
-            model, calibration=calibration, dt=dt, readout=readout, chip=chip, allow_approximate=allow_approximate
+            model,
+            calibration=calibration,
+            dt=dt,
+            reset=reset,
+            spikes=spikes,
+            input_kind=kinds_from(input_kind),
+            readout=readout,
+            chip=chip,
+            allow_approximate=allow_approximate,
         )
     report_path = compiled.save(target, force=force)
     net, report = compiled.net, compiled.fidelity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -57,3 +57,47 @@ Readout = Annotated[
     str | None,
     typer.Option(help="Output that predictions are read from, by name.", show_default="the first"),
 ]
+Dt = Annotated[
+    float | None,
+    typer.Option(
+        help="Time step, in the unit of the file's time constants.",
+        show_default="the file's own, or what its parameters tell",
+    ),
+]
+Reset = Annotated[
+    Literal["hard", "soft"] | None,
+    typer.Option(
+        help="After a spike: v_reset, or v less the threshold.",
+        show_default="by the file and the version that wrote it",
+    ),
+]
+Spikes = Annotated[
+    Literal["one", "many"] | None,
+    typer.Option(help="Spikes a step: at most one, or as often as the threshold fits into v.", show_default="one"),
+]
+InputKinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-kind",
+        metavar="[NAME=]KIND",
+        help="What inputs send: spikes, graded (whole numbers as they are) or analog; for one input as NAME=KIND.",
+        show_default="by the file, or by the calibration samples",
+    ),
+]
+
+
+def kinds_from(given: list[str] | None) -> Any:
+    """What `--input-kind` says, as `input_kind` of the library takes it: a kind for all inputs, or kinds by name.
+
+    Raises:
+        UserError: both are given.
+    """
+    from snnergy.artefacts.errors import UserError
+
+    if not given:
+        return None
+    if len(given) == 1 and "=" not in given[0]:
+        return given[0]
+    if plain := [kind for kind in given if "=" not in kind]:
+        raise UserError(f"input kind {plain[0]!r}: is for all inputs, others have names; give NAME={plain[0]}")
+    return {name: kind for name, _, kind in (text.rpartition("=") for text in given)}

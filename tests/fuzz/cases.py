@@ -79,6 +79,9 @@ def _nir(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> Case
     if rng.random() < 0.5:
         shutil.copy(base.with_suffix(".npz"), folder / "given.npz")
         arguments += ["--calibration", "given.npz"]
+    arguments += rng.choice(
+        ([], [], ["--reset", "soft"], ["--spikes", "many"], ["--input-kind", "graded"], ["--dt", "2"])
+    )
     return Case("nir", "case.nir", tuple(arguments), ("out.net", "out.fidelity.json"), done)
 
 

@@ -79,6 +79,10 @@ def _graphs(folder: Path) -> None:
             4), numbers(3)),
             nir.I(full(0.2, 3)), out=(3,), dt=1.0,
         ),
+        "nested": _chain(
+            (4,), nir.Linear(numbers(4, 4)), _chain((4,), nir.Linear(numbers(4, 4)), graphs.lif((4,)), out=(4,)),
+            nir.Linear(numbers(3, 4)), graphs.lif((1,)), out=(3,), dt=1.0,
+        ),
         "branched": graphs.branched(),
     }  # fmt: skip
     small["maps"].nodes["in"].metadata = {"value_class": "binary"}

@@ -59,10 +59,7 @@ def replaced(member: str, value: Any) -> Any:
         (replaced("stem.conv/groups", h5py.Empty("i4")), "/stem.conv/groups: holds neither numbers nor texts"),
         (replaced("stem.conv/bias", np.zeros(3, "f4")), "bias of shape (3,) for 4 channels"),
         (replaced("stem/tau", np.zeros((4, 8, 8), "f4")), "tau goes down to 0; must be above 0"),
-        (replaced("stem/tau", np.float32(2)), "/stem: nir cannot build a LIF of it"),
-        (replaced("stem/metadata/stage", 1.5), "metadata stage is"),
-        (replaced("stem/metadata", "none"), "metadata is 'none'; must be values by name"),
-        (replaced("stem/metadata/role", "r" * 301), "metadata role is"),
+        (replaced("stem/tau", np.ones(3, "f4")), "/stem: nir cannot build a LIF of it"),
         (replaced("image/metadata/bits", 10**9), "metadata bits is"),
         (replaced("image/metadata/bits", 4.5), "metadata bits is"),
         (replaced("image/metadata/scale", 0.0), "metadata scale is"),
@@ -73,7 +70,7 @@ def replaced(member: str, value: Any) -> Any:
         (replaced("image/shape", np.array([2, 2**40, 8])), "an input of shape (4, 1099511627776, 8)"),
         (replaced("head.flatten/start_dim", 2**62), "start_dim"),
         (replaced("stem/type", "write"), "unknown type 'write'"),
-        (replaced("stem/type", "NIRGraph"), "'stem' is a nested graph"),
+        (replaced("stem/type", "NIRGraph"), "/stem: is a graph without nodes"),
         (replaced("stem/surplus", 1), "/stem: nir cannot build a LIF of it"),
         (lambda nodes: nodes["stem"].pop("r"), "/stem: nir cannot build a LIF of it"),
         (lambda nodes: nodes["stem"].pop("type"), "/stem: has no type"),
@@ -206,7 +203,8 @@ def test_a_graph_of_too_many_parts(nodes, edges):
     graph = graphs.branched()
     graph.nodes |= {f"more{i}": graph.nodes["out"] for i in range(nodes)}
     graph.edges += [("stem", "out")] * edges
-    with pytest.raises(UserError, match=r"graph: [\d,]+ nodes and [\d,]+ edges, 3,000 and 10,000 are allowed"):
+    message = r"graph: ([\d,]+ nodes and [\d,]+ edges, 3,000 and 10,000 are allowed|more nodes than 3,000)"
+    with pytest.raises(UserError, match=message):
         from_graph(graph)
 
 
@@ -216,8 +214,8 @@ def test_a_long_value_of_metadata_is_not_written_out_before_it_is_cut(spoilt):
         text[0] = b"\xff" * 20_000_000
 
     tracemalloc.start()
-    with pytest.raises(UserError, match="metadata modality is"):
-        read_nir(spoilt(change))
+    (note,) = read_nir(spoilt(change)).notes
+    assert note.startswith("node 'stem': metadata modality is") and len(note) < 500
     assert tracemalloc.get_traced_memory()[1] < 70_000_000
     tracemalloc.stop()
 
@@ -257,7 +255,7 @@ def test_a_time_constant_below_every_float():
 def test_calibration_that_leaves_single_precision():
     samples = np.full((2, 4, 3), 1e308)
     with pytest.raises(UserError, match=r"node 'n0': leaves single precision on the calibration samples"):
-        compile(lowered(), calibration=samples)
+        compile(lowered(), calibration=samples, input_kind="analog")
 
 
 def test_a_sound_file_is_read_as_before(spoilt, tmp_path):

@@ -35,14 +35,14 @@ def test_labels_shapes_and_dt_survive_the_file(tmp_path: Path) -> None:
     assert source.shapes["broadcast"] == (4, 4, 4)
     assert source.shapes["head.flatten"] == (6,)
     assert source.labels("stem").role == "stem" and source.labels("stem").stage == 1
-    (port,) = source.ports()
+    (port,) = source.inputs
     assert (port.value_class, port.bits, port.scale) == ("real", 8, pytest.approx(1 / 255))
 
 
 def test_dt_is_given_guessed_or_refused() -> None:
     inp, out = flat(3)
     assert from_graph(chain(inp, graphs.lif((3,)), out)).dt == 1.0
-    fast = chain(inp, graphs.lif((3,), tau=0.02), out)
+    fast = chain(inp, nir.Linear(np.full((3, 3), 9.0)), graphs.lif((3,), tau=0.02), out)
     assert from_graph(fast).dt == 1e-4 and "guessed" in from_graph(fast).dt_reason
     assert from_graph(fast, 1e-3).dt == 1e-3
     with pytest.raises(UserError, match="above 0"):
@@ -80,12 +80,6 @@ def test_structural_mistakes(change: object, message: str) -> None:
     change(graph)  # type: ignore[operator]
     with pytest.raises(UserError, match=message):
         from_graph(graph)
-
-
-def test_nested_graph_is_named() -> None:
-    inp, out = flat(3)
-    with pytest.raises(UserError, match="'n1' is a nested graph"):
-        from_graph(chain(inp, chain(*flat(3)), out))
 
 
 def test_files_that_are_not_nir(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ class _Spiking(PopulationRule):
     """
 
     kind = "neuron"
+    elementwise = True
     unbounded = ("v_threshold",)
     membrane: ClassVar[Membrane]
 
@@ -135,6 +136,7 @@ class Threshold(PopulationRule):
 
     nir_type = nir.Threshold
     kind = "neuron"
+    elementwise = True
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """Its own."""

@@ -30,6 +30,12 @@ class Input(Rule):
             raise ValueError(f"shape {declared.tolist()}; extents are whole numbers from 1")
         return tuple(int(extent) for extent in declared)
 
+    def without_axes(self, node: Any, count: int) -> Any:
+        """Of what it declares, the axes behind those; one that declares no more keeps its last."""
+        declared = np.asarray(node.input_type["input"])
+        kept = declared[min(count, max(declared.size - 1, 0)) :]
+        return node if kept.size == declared.size else nir.Input({"input": kept}, metadata=node.metadata)
+
     def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """`x` itself."""
         return x, None

@@ -19,6 +19,7 @@ class _Readout(PopulationRule):
     """v charges as `membrane` says."""
 
     kind = "readout"
+    elementwise = True
     membrane: ClassVar[Membrane]
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:

@@ -6,6 +6,7 @@ batch and a time axis unless it is said.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ class Rule(ABC):
     time_constant: the field that holds the membrane's, or empty. learned: whether a foreign graph's numbers count as
     trained. ranks: number of axes of the fields for which it is fixed. sizes: fields that hold whole numbers, each with
     the smallest. positive: fields whose values lie above 0. unbounded: fields whose values may be infinite above. All
-    others hold real numbers.
+    others hold real numbers. elementwise: whether each parameter stands beside each element of the input, as
+    `elementwise_shape` says.
     """
 
     nir_type: ClassVar[type]
@@ -43,6 +45,7 @@ class Rule(ABC):
     sizes: ClassVar[Mapping[str, int]] = {}
     positive: ClassVar[tuple[str, ...]] = ()
     unbounded: ClassVar[tuple[str, ...]] = ()
+    elementwise: ClassVar[bool] = False
 
     @abstractmethod
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
@@ -51,6 +54,10 @@ class Rule(ABC):
         Raises:
             ValueError: the node does not take that shape.
         """
+
+    def without_axes(self, node: Any, count: int) -> Any:
+        """`node` for arrays short of `count` leading axes that it was written for; itself if that changes nothing."""
+        return node
 
     def multiplications(self, node: Any, shape: Shape) -> int:
         """How many the node does for an input of `shape` in one time step, zeros included; neurons count none."""
@@ -155,8 +162,15 @@ def given(shape: Shape | None) -> Shape:
 
 
 def elementwise_shape(parameter: Any, shape: Shape | None) -> Shape:
-    """Shape that a node emits whose parameters stand one beside each element."""
+    """Shape that a node emits whose parameters stand one beside each element, that of its input.
+
+    A parameter may be short of it where that leaves no doubt: one number for all, one a channel with the other extents
+    1, extents of 1 before it, or the same elements flat.
+    """
     shape, own = given(shape), tuple(np.shape(parameter))
-    if own != shape:
-        raise ValueError(f"parameters of shape {own} on an input of shape {shape}; NIR does not broadcast")
+    size = math.prod(own)
+    spread = len(own) == len(shape) and all(extent in (1, full) for extent, full in zip(own, shape, strict=True))
+    alike = size == math.prod(shape) and (1 in (len(own), len(shape)) or own[len(own) - len(shape) :] == shape)
+    if not (size == 1 or spread or alike):
+        raise ValueError(f"parameters of shape {own} on an input of shape {shape}; give one an element, or one for all")
     return shape

@@ -36,6 +36,12 @@ class Flatten(LinearRule):
             raise ValueError(f"start_dim {node.start_dim} lies behind end_dim {node.end_dim} of shape {shape}")
         return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
 
+    def without_axes(self, node: Any, count: int) -> Any:
+        """Axes that are counted from the first are as many less."""
+        start, end = (dim if dim < 0 else max(0, dim - count) for dim in (int(node.start_dim), int(node.end_dim)))
+        same = (start, end) == (node.start_dim, node.end_dim)
+        return node if same else nir.Flatten({"input": None}, start, end, metadata=node.metadata)
+
     def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """`x` with the axes joined."""
         start, end = (int(d) % (x.ndim - 2) + 2 for d in (node.start_dim, node.end_dim))
@@ -46,10 +52,14 @@ class Flatten(LinearRule):
         return None
 
 
+ALL_JOINED = nir.Flatten({"input": None}, 0, -1)
+
+
 class Scale(LinearRule):
     """scale · x, element by element."""
 
     nir_type = nir.Scale
+    elementwise = True
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """Its own."""
@@ -68,6 +78,7 @@ class Delay(LinearRule):
     """x of `delay` earlier, 0 before the start of a sample; in whole steps, to the nearest (of two, the even one)."""
 
     nir_type = nir.Delay
+    elementwise = True
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """Its own."""
