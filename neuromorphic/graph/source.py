@@ -17,7 +17,7 @@ class NirSource:
     """A sound NIR graph; every node's type is in the table of `nodes`.
 
     order: node names, topologically sorted. preds: predecessors of each node. shapes: what each node emits.
-    dt_reason: where the time step came from.
+    dt_reason: where the time step came from. notes: what was assumed, or read otherwise than written.
     """
 
     nodes: dict[str, Any]
@@ -28,6 +28,7 @@ class NirSource:
     dt_reason: str
     name: str
     sha256: str
+    notes: tuple[str, ...] = ()
 
     @property
     def dt(self) -> float:

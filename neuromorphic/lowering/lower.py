@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from snnergy.artefacts.activity import WARNINGS, warning_text
 from snnergy.artefacts.files import versions
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import to_integers
-from snnergy.neuromorphic.lowering import fidelity
+from snnergy.neuromorphic.lowering import fidelity, findings
 from snnergy.neuromorphic.lowering.calibrate import calibrate
 from snnergy.neuromorphic.lowering.compiled import Compiled
+from snnergy.neuromorphic.lowering.reference import ReferenceSource, as_reference, compare
+from snnergy.neuromorphic.netx.layer_group import stock_obstacles
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
@@ -21,7 +24,13 @@ from snnergy.neuromorphic.passes.quantize import Quantize
 from snnergy.neuromorphic.simulation import decode
 
 
-def lower(source: NirSource, samples: Samples | None = None, *, readout: str | None = None) -> Compiled:
+def lower(
+    source: NirSource,
+    samples: Samples | None = None,
+    *,
+    reference: ReferenceSource | None = None,
+    readout: str | None = None,
+) -> Compiled:
     """Lower a graph that has been read; `snnergy.neuromorphic.lowering.compile` describes the arguments."""
     fused = Fuse()(source)
     chosen = decode.readout_of(fused.outputs, readout)
@@ -29,14 +38,21 @@ def lower(source: NirSource, samples: Samples | None = None, *, readout: str | N
         decode.check_labels(samples.labels, math.prod(source.shapes[chosen]), chosen)
     floating = DiscretiseTime()(fused)
     balanced = BalanceDelays()(floating)
+    compared = None if reference is None else as_reference(reference, source, chosen, samples)
     calibration = None if samples is None else calibrate(source, samples)
     quantized = Quantize(calibration)(balanced)
     net = Check()(replace(quantized.net, provenance=_provenance(source, samples)))
-    if samples is None or calibration is None:
-        return Compiled(net, fidelity.uncalibrated(quantized, source.dt, source.dt_reason, chosen))
-    records = emulator.run(net, to_integers(samples, net.inputs))
-    report = fidelity.measure(quantized, records, calibration, samples, source.dt, source.dt_reason, chosen)
-    return Compiled(net, report)
+    report = fidelity.uncalibrated(quantized, source.dt, source.dt_reason, chosen)
+    if samples is not None and calibration is not None:
+        records = emulator.run(net, to_integers(samples, net.inputs))
+        report = fidelity.measure(quantized, records, calibration, samples, source.dt, source.dt_reason, chosen)
+        if compared is not None:
+            outputs = calibration.values[chosen], fidelity.emitted(net.population(chosen), records)
+            spiking = net.population(chosen).spiking
+            report = replace(report, reference=compare(source, samples, chosen, compared, *outputs, spiking=spiking))
+    warnings = (*source.notes, *findings.found(balanced, quantized, report))
+    report = replace(report, warnings=warnings, stock_obstacles=stock_obstacles(net))
+    return Compiled(replace(net, provenance=net.provenance | {WARNINGS: warning_text(warnings)}), report)
 
 
 def _provenance(source: NirSource, samples: Samples | None) -> dict[str, str]:

@@ -81,12 +81,14 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Quantized:
-    """A population with its synapses in integers. error: fraction of calibration spikes that differ from the float
-    model's when it is driven by the float model's own sources (readouts: relative RMS error); NaN uncalibrated.
-    drift: by how many spikes a neuron is ahead or behind, mean over steps: it tells two scales apart that both miss every
-    step of a rare spike, one of them narrowly. mute: it never fires though the float model does; of rare spikes, none
-    is fewer errors than one that is late.
+    """A population with its synapses in integers, and what that cost.
+
+    error: fraction of calibration spikes that differ from the float model's when it is driven by the float model's own
+        sources (readouts: relative RMS error); NaN uncalibrated.
     saturated: weights that were clipped to 8 bits. vanished: those of `weights` other than zero that rounded to 0.
+    drift: by how many spikes a neuron is ahead or behind, mean over steps: it tells two scales apart that both miss
+        every step of a rare spike, one of them narrowly.
+    mute: it never fires though the float model does; of rare spikes, none is fewer errors than one that is late.
     """
 
     population: QuantPopulation

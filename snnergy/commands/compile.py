@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,13 @@ def command(
         Path | None,
         typer.Option(help="Samples (.npz) that scales are chosen and the result is measured on.", show_default="none"),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the framework itself emits on the calibration samples (.npz with `out`, (samples, T, classes)).",
+            show_default="none",
+        ),
+    ] = None,
     dt: Annotated[
         float | None,
         typer.Option(help="Time step, in the unit of the file's time constants.", show_default="the file's own"),
@@ -38,14 +46,14 @@ def command(
 
     terminal: Terminal = context.obj
     target = output or model.with_suffix(".net")
-    require((model, NIR), (calibration, SAMPLES))
-    inputs = [model, *filter(None, (calibration,))]
+    require((model, NIR), (calibration, SAMPLES), (reference, SAMPLES))
+    inputs = [model, *filter(None, (calibration, reference))]
     refuse_overwrite(target, force, inputs=inputs)
     refuse_overwrite(target.with_suffix(".fidelity.json"), force, inputs=inputs)
     with terminal.progress(f"compiling {model}"):
         from snnergy.neuromorphic.lowering.compile import compile
 
-        compiled = compile(model, calibration=calibration, dt=dt, readout=readout)
+        compiled = compile(model, calibration=calibration, reference=reference, dt=dt, readout=readout)
     report_path = compiled.save(target, force=force)
     net, report = compiled.net, compiled.fidelity
     terminal.say(f"{target}: {len(net.populations)} populations, {len(net.synapses)} synapses")
@@ -62,5 +70,8 @@ def command(
             "same_prediction": report.same_prediction,
             "accuracy_float": report.accuracy_float,
             "accuracy_quantized": report.accuracy_quantized,
+            "reference": report.reference and asdict(report.reference),
+            "stock_obstacles": report.stock_obstacles,
+            "warnings": report.warnings,
         }
     )
