@@ -123,6 +123,12 @@ class Activity:
         """The edges that leave a node."""
         return tuple(self._by_source.get(name, ()))
 
+    @property
+    def graph_order(self) -> tuple[str, ...]:
+        """Names of the nodes in the order of the signal: inputs, then what edges drive, as these are numbered."""
+        driven = dict.fromkeys(edge.target for edge in self.edges)
+        return (*(node.name for node in self.nodes if node.name not in driven), *driven)
+
     @cached_property
     def _by_name(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes}

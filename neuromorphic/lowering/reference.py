@@ -41,9 +41,9 @@ _CHOICES: tuple[tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]], ...] = (
 class ReferenceFidelity:
     """The framework's output, the float oracle's and the chip's on the calibration samples, from end to end.
 
-    spikes_*: spikes of the output. likeness_*: overlap with the framework's spikes as `lowering.measures` defines it; of
-    a readout, 1 − relative RMS error of the membrane. distance_*: van Rossum's, of spikes only. same_prediction_*:
-    fraction of samples. accuracy: the framework's, None without labels. lost: in words what the exporter lost, if it did.
+    spikes_*: spikes of the output. likeness_*: overlap with the framework's spikes, as `lowering.measures` defines it;
+    of a readout, 1 − relative RMS error of the membrane. distance_*: van Rossum's, of spikes only. same_prediction_*:
+    fraction of samples. accuracy: the framework's, None without labels. lost: in words, what the exporter lost.
     """
 
     output: str
@@ -64,8 +64,8 @@ def as_reference(reference: ReferenceSource, source: NirSource, output: str, sam
     """What the framework emitted on `samples`, `(N, T, neurons)` float32.
 
     Args:
-        reference: an array `(N, T, *shape)`, arrays by name, or the path of an `.npz` or `.npy`; the array is called after
-            the population or the NIR node of the output, or `out`.
+        reference: an array `(N, T, *shape)`, arrays by name, or the path of an `.npz` or `.npy`; the array is called
+            after the population or the NIR node of the output, or `out`.
 
     Raises:
         UserError: it is missing, damaged, not finite, or has another shape, or there are no samples.
@@ -119,7 +119,7 @@ def compare(
     """
     if spiking and not ((reference >= 0) & (reference == reference.round())).all():
         raise UserError(
-            f"reference: output {output!r} spikes, and it holds numbers that count no spikes; store the framework's spikes"
+            f"reference: output {output!r} spikes, but it holds numbers that count none; store the framework's spikes"
         )
     likeness = _likeness(floating, reference, spiking)
     classes = [_classes(value, spiking) for value in (reference, floating, chip)]
