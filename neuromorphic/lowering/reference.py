@@ -6,6 +6,7 @@ Where the oracle is not what the framework emitted, it is run again under other 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -91,7 +92,7 @@ def as_reference(reference: ReferenceSource, source: NirSource, output: str, sam
     array = np.asarray(found)
     if array.dtype.kind not in KINDS or array.dtype.itemsize > WIDEST:
         raise UserError(f"{where}: type {array.dtype}; store numbers")
-    if array.shape[:2] != shape[:2] or array[0, 0].size != int(np.prod(shape[2:])):
+    if array.ndim < 3 or array.shape[:2] != shape[:2] or math.prod(array.shape[2:]) != math.prod(shape[2:]):
         raise UserError(
             f"{where}: shape {array.shape}, must be {shape}: (samples, T, classes) on the calibration samples"
         )

@@ -247,7 +247,7 @@ def _scales(task: _Task, base: float, exponents: list[int]) -> Iterator[float]:
     yield from (trial * base for trial in _SCALE_TRIALS if trial * base < task.ceiling)
     if base < task.ceiling < _SCALE_TRIALS[-1] * base:
         yield task.ceiling
-    if min(exponents) < 0:
+    if base == task.ceiling and min(exponents) < 0:
         yield from (base / trial for trial in _SCALE_TRIALS)
 
 

@@ -54,7 +54,7 @@ def test_report_has_a_row_for_every_population_and_survives_json(tmp_path: Path)
 def test_without_calibration_nothing_is_claimed(tmp_path: Path) -> None:
     nir.write(tmp_path / "g.nir", graphs.branched())
     compiled = compile(tmp_path / "g.nir")
-    assert all(row.agreement is None and row.verdict == "approximate" for row in compiled.fidelity.nodes)
+    assert all(row.agreement is None and row.verdict == "unmeasured" for row in compiled.fidelity.nodes)
     assert compiled.fidelity.same_prediction is None
     assert compiled.net.provenance["calibration samples"] == "0"
 
