@@ -168,3 +168,14 @@ def test_a_reference_that_cannot_be_one_is_refused(reference: object, message: s
     assert message in str(caught.value)
     with pytest.raises(UserError, match="give these too"):
         compile(graph, reference=reference, dt=1.0)
+
+
+@pytest.mark.parametrize("bias", [0.5, 5.0])
+def test_a_bias_far_above_the_weights_leaves_them_their_bits(bias: float) -> None:
+    rng = np.random.default_rng(3)
+    weight = rng.normal(0, 0.3, (8, 40)).astype(np.float32)
+    x = (rng.random((4, 100, 40)) < 0.3).astype(np.float32)
+    neurons = graphs.lif((8,), tau=10.0, threshold=bias + 1)  # what the bias alone reaches lies one below
+    (node,) = compiled(single(weight, neurons, graphs.full((8,), bias)), x).fidelity.nodes
+    assert node.weight_max > 64
+    assert node.spikes_float and abs((node.spikes_chip or 0) - node.spikes_float) <= 0.15 * node.spikes_float
