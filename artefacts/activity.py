@@ -6,7 +6,7 @@ another. Time is logical: every node handles step t of a sample at step t.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,10 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from snnergy.artefacts.budget import refuse_excess
+from snnergy.artefacts.display import listed, printable
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import FAULTS
 from snnergy.artefacts.types import IntArray, Labels, Shape, ValueClass
 
+WARNINGS = "warnings"  # in the provenance of a network and of its activity: a line each
+_LINES, _LINE = 20, 400  # and characters; HDF5 has 64 KiB for an attribute
 Counts = npt.NDArray[np.int64]
 NodeKind = Literal["input", "neuron", "readout"]
 EdgeKind = Literal["conv2d", "dense", "sparse"]
@@ -38,7 +41,8 @@ class Node:
 
     value_class: what one value can be: a spike, a count of spikes, or an analog number (stored in integer steps).
     memoryless: the membrane is cleared in each step. biased: neurons whose bias is not zero, None where that is not
-    known. scale: what one integer step is worth in the model's units.
+    known. scale: what one integer step is worth in the model's units. wrapped, clipped: how often u wrapped around and
+    v was clipped in the run.
     """
 
     name: str
@@ -49,6 +53,8 @@ class Node:
     memoryless: bool = False
     biased: int | None = None
     scale: float = 1.0
+    wrapped: int = 0
+    clipped: int = 0
 
     @property
     def size(self) -> int:
@@ -119,6 +125,12 @@ class Activity:
         """The edges that leave a node."""
         return tuple(self._by_source.get(name, ()))
 
+    @property
+    def graph_order(self) -> tuple[str, ...]:
+        """Names of the nodes in the order of the signal: inputs, then what edges drive, as these are numbered."""
+        driven = dict.fromkeys(edge.target for edge in self.edges)
+        return (*(node.name for node in self.nodes if node.name not in driven), *driven)
+
     @cached_property
     def _by_name(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes}
@@ -136,6 +148,18 @@ class Activity:
         if not self.labels or not self.predictions:
             return None
         return float(np.mean(np.equal(self.labels, self.predictions)))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be known wherever a result is shown: of the network as it was compiled, and of this run."""
+        wrapped = [f"{node.name} ({node.wrapped} times)" for node in self.nodes if node.wrapped]
+        clipped = [f"{node.name} ({node.clipped} times)" for node in self.nodes if node.clipped]
+        found = str(self.provenance.get(WARNINGS, "")).splitlines()[: _LINES + 1]
+        if wrapped:
+            found.append(f"u wrapped around at 24 bits in this run, what follows is meaningless: {listed(wrapped)}")
+        if clipped:
+            found.append(f"v was clipped to 24 bits in this run: {listed(clipped)}")
+        return tuple(found)
 
     def stream(self, node: Node) -> Iterator[tuple[slice, npt.NDArray[np.integer[Any]]]]:
         """Yield `(samples, values)` a few samples at a time, values `(samples, T, neurons)`; readouts have none.
@@ -207,6 +231,12 @@ class Recorded(Protocol):
     def activity(self) -> Activity:
         """What was recorded."""
         ...
+
+
+def warning_text(lines: Sequence[str]) -> str:
+    """Lines as provenance holds them."""
+    more = [f"and {len(lines) - _LINES} more, in the fidelity report"] if len(lines) > _LINES else []
+    return "\n".join([*(printable(line, _LINE) for line in lines[:_LINES]), *more])
 
 
 def damaged(name: str, error: Exception) -> UserError:

@@ -5,7 +5,8 @@ HDF5, all names case-sensitive; attributes marked ? may be left out.
     /              format="snnergy-activity", version=1, time_steps, samples, backend, model, provenance? (JSON object)
     /label?        (samples,) int      /prediction?  (samples,) int      /logits?  (samples, classes)
     /nodes/NAME/   kind = input | neuron | readout, shape, value_class = binary | integer | real, role?, stage? and
-                   block? (-1: unknown), modality?, memoryless?, biased? (neurons with a bias other than zero), scale?
+                   block? (-1: unknown), modality?, memoryless?, biased? (neurons with a bias other than zero), scale?,
+                   wrapped?, clipped? (how often u and v left the chip's 24 bits)
         values     (samples, T, *shape) integers; readouts have none
         u?, v?     (samples, T, *shape) current and membrane after each step
     /edges/I/      source, target, kind = conv2d | dense | sparse, origin? (JSON list), learned, parameters,
@@ -129,6 +130,8 @@ class _Reader:
             memoryless=attributes.has("memoryless") and attributes.flag("memoryless"),
             biased=attributes.integer("biased") if attributes.has("biased") else None,
             scale=attributes.scale("scale", inverting=True) if attributes.has("scale") else 1.0,
+            wrapped=attributes.integer("wrapped", at_least=0) if attributes.has("wrapped") else 0,
+            clipped=attributes.integer("clipped", at_least=0) if attributes.has("clipped") else 0,
         )
         if node.biased is not None and not 0 <= node.biased <= node.size:
             attributes.refuse("biased", f"{node.biased}, but the population has {node.size} neurons")
@@ -305,9 +308,15 @@ class ActivityWriter:
                 self._append(self._file["edges"][str(index)], quantity, array)
         self._written += len(records)
 
-    def finish(self, logits: FloatArray, predictions: IntArray) -> None:
-        """Store what the network made of the samples, `(samples, classes)` and `(samples,)`."""
+    def finish(
+        self, logits: FloatArray, predictions: IntArray, overflows: Mapping[str, tuple[int, int]] | None = None
+    ) -> None:
+        """Store what the network made of the samples, `(samples, classes)` and `(samples,)`; where u and v left their
+        range.
+        """
         assert self._written == self._samples, (self._written, self._samples)
+        for name, (wrapped, clipped) in (overflows or {}).items():
+            self._file["nodes"][name].attrs.update(wrapped=wrapped, clipped=clipped)
         _store(self._file, "logits", logits)
         _store(self._file, "prediction", predictions)
 

@@ -70,7 +70,7 @@ class RateTable:
 def node_rates(activity: Activity, ledger: Ledger) -> tuple[NodeRate, ...]:
     """Rate of every node that sends values."""
     events = _events(ledger)
-    senders = [node for node in activity.nodes if node.kind != "readout"]
+    senders = [activity.node(name) for name in activity.graph_order if activity.node(name).kind != "readout"]
     return tuple(NodeRate(node, _rate([node], events, activity.time_steps)) for node in senders)
 
 
@@ -109,6 +109,11 @@ def column(node: Node) -> Column:
 def role_title(role: str) -> str:
     """A role as a heading."""
     return ROLE_TITLES.get(role, role)
+
+
+def stage_title(stage: int | None) -> str:
+    """A stage as a heading."""
+    return "unplaced" if stage is None or stage < 0 else f"stage {stage}"
 
 
 def _paper_order(role: str) -> tuple[int, str]:

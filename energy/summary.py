@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from snnergy.energy.ledger import Ledger, Place, count
 from snnergy.energy.operations import KIND, Operation
 from snnergy.energy.paper_formula import PaperFormula, paper_formula
 from snnergy.energy.prices import TECHNOLOGIES, Technology, technology_named
-from snnergy.energy.rates import NodeRate, RateTable, node_rates, rate_table
+from snnergy.energy.rates import NodeRate, RateTable, node_rates, rate_table, stage_title
 
 ESTIMATES_ONLY = (
     "These figures are estimates: exact counts of operations times published energies of single operations. They hold "
@@ -29,6 +29,7 @@ ESTIMATES_ONLY = (
 )
 
 _Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,33 @@ class Summary:
         """The network by stage, in order, what belongs to none at the end."""
         parts = self.parts(lambda place: place.stage)
         return {stage: parts[stage] for stage in sorted(parts, key=lambda stage: (stage is None, stage))}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was assumed of the network and found in its run, and casts doubt on every figure."""
+        return self.activity.warnings
+
+    @property
+    def division(self) -> Literal["stage", "node"]:
+        """What the network is divided by: its stages, or its nodes where no node has a stage."""
+        return "node" if all(node.labels.stage is None for node in self.activity.nodes) else "stage"
+
+    def region(self, place: Place) -> str:
+        """The heading of the stage or node that a place belongs to; an operator belongs to the node that it drives."""
+        return place.target if self.division == "node" else stage_title(place.stage)
+
+    def in_order(self, found: Mapping[str, _Value]) -> dict[str, _Value]:
+        """What is known by region, in the order of the signal."""
+        if self.division == "node":
+            order = self.activity.graph_order
+        else:
+            stages = {node.labels.stage for node in self.activity.nodes}
+            order = tuple(stage_title(s) for s in sorted(stages, key=lambda stage: (stage is None, stage)))
+        return {name: found[name] for name in order if name in found}
+
+    def regions(self) -> dict[str, Part]:
+        """The parts of the network that are charged anything, by stage or by node, in the order of the signal."""
+        return self.in_order(self.parts(self.region))
 
 
 def summarise(run: Activity, *, technology: str = "45nm-fp32") -> Summary:

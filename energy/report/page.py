@@ -20,23 +20,24 @@ from snnergy.energy.counterparts import Counterpart
 from snnergy.energy.ledger import Place
 from snnergy.energy.operations import KIND, KINDS, Kind
 from snnergy.energy.prices import TECHNOLOGIES, Price
-from snnergy.energy.rates import role_title
+from snnergy.energy.rates import role_title, stage_title
 from snnergy.energy.report import units
-from snnergy.energy.report.plots import PALETTE, stage_title
+from snnergy.energy.report.plots import PALETTE
 from snnergy.energy.summary import ESTIMATES_ONLY, BreakEven, Part, Summary
 
 _Key = TypeVar("_Key", bound=Hashable)
 
-# {} is what the plots show: energy, or operations where a price is missing.
+# {} is what the plots show: energy, or operations where a price is missing; {1} what the network is divided by.
 _CAPTIONS = {
-    "energy_by_stage": ("{} by stage", "Each stage holds its populations and the synapses that drive them."),
+    "energy_by_stage": ("{} by {}", "A {1} holds its populations and the synapses that drive them."),
     "energy_over_samples": ("{} over samples", "A spiking network costs more for inputs that make it fire more."),
-    "firing_rates": ("Firing rate by role", "Whiskers are the deviation over samples."),
-    "spikes_over_time": ("Spikes over time", "Before fan-out, summed over the populations of a stage."),
+    "firing_rates": ("Firing rate", "Whiskers are the deviation over samples."),
+    "spikes_over_time": ("Spikes over time", "Before fan-out, summed over the populations of a {1}."),
 }
 
 # Rows (and columns) of a table: enough for any network that people read a table of, few enough for a browser.
-_LIMITS = {"parts": 100, "columns": 24, "edges": 1000}
+_LIMITS = {"parts": 100, "columns": 24, "edges": 1000, "inputs": 4}
+_VALUES = {"binary": "spikes", "integer": "whole numbers", "real": "analog"}  # of an input, by their class
 _NAME = 100  # characters
 
 
@@ -110,15 +111,17 @@ def page(report: Summary, drawn: Mapping[str, str]) -> str:
         networks=(report.ann, report.quantized_ann),
         contenders=_contenders(report),
         verdict=_verdict(report),
+        inputs=[node for node in report.activity.nodes if node.kind == "input"],
         figures=[(*_caption(name, report), Markup(_inlined(svg))) for name, svg in drawn.items()],
         operations=tuple(_operations(report)),
         charged=[row for network in (report.ann, report.quantized_ann) for row in _charged(report, network)],
-        stages=_rows(report.stages(), stage_title, total),
+        regions=_rows(report.regions(), str, total),
         roles=_rows(_costliest_first(report.parts(lambda place: place.role)), _role_or_none, total),
         modalities=_rows(_costliest_first(report.parts(lambda place: place.modality)), _modality_or_none, total),
         edges=_edges(report),
         multiplying=tuple(dict.fromkeys(place.source for place in report.multiplying_edges)),
         limits=_LIMITS,
+        kinds_of_values=_VALUES,
         technologies=TECHNOLOGIES,
         kinds=KIND,
         palette={name: color for name, color in PALETTE.items() if name.startswith("series")},
@@ -130,7 +133,8 @@ def page(report: Summary, drawn: Mapping[str, str]) -> str:
 
 def _caption(name: str, report: Summary) -> tuple[str, str]:
     title, explanation = _CAPTIONS[name]
-    return title.format("Operations" if report.unpriced else "Energy"), explanation
+    names = "Operations" if report.unpriced else "Energy", report.division
+    return title.format(*names), explanation.format(*names)
 
 
 def _inlined(svg: str) -> str:

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from snnergy.artefacts.display import printable
 from snnergy.energy.operations import KIND, KINDS, Operation
-from snnergy.energy.rates import rates_by_role_and_stage, role_title
+from snnergy.energy.rates import rates_by_role_and_stage, role_title, stage_title
 from snnergy.energy.report.units import Unit, count_unit, energy_unit
 from snnergy.energy.summary import Part, Summary
 
@@ -62,7 +62,8 @@ _STYLE = {
 }
 _SIZE_INCHES = (6.4, 3.4)
 # A plot shows the first of many: its size, in inches and in bytes, does not follow from the file.
-_STAGES, _ROLES, _STEPS = 12, 24, 1000
+_REGIONS, _STAGES, _ROLES, _STEPS = 40, 12, 24, 1000
+_BAR_INCHES = 0.26
 _NAME = 24  # characters
 
 
@@ -80,11 +81,6 @@ def plots(report: Summary) -> dict[str, str]:
     return {name: _svg(draw, report) for name, draw in drawings.items()}
 
 
-def stage_title(stage: int | None) -> str:
-    """A stage as a heading."""
-    return "unplaced" if stage is None or stage < 0 else f"stage {stage}"
-
-
 def _svg(draw: Callable[[Axes, Summary], None], report: Summary) -> str:
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         # Text stays text: whether matplotlib's own font has its characters does not matter.
@@ -97,8 +93,8 @@ def _svg(draw: Callable[[Axes, Summary], None], report: Summary) -> str:
 
 
 def _energy_by_stage(axes: Axes, report: Summary) -> None:
-    every = report.stages()
-    parts = dict(islice(every.items(), _STAGES))
+    every = report.regions()
+    parts = dict(islice(every.items(), _REGIONS))
     quantity = _counts if report.unpriced else _energies
     amounts = {operation: [quantity(part).get(operation, 0.0) for part in parts.values()] for operation in KIND}
     amounts = {operation: row for operation, row in amounts.items() if any(row) and report.technology.price(operation)}
@@ -108,11 +104,13 @@ def _energy_by_stage(axes: Axes, report: Summary) -> None:
         width = np.array(row) / unit.factor
         axes.barh(places, width, left=left, height=0.62, label=KIND[operation].title, color=_operation_color(operation))
         left += width
-    axes.set_yticks(places, [stage_title(stage) for stage in parts])
+    axes.set_yticks(places, [printable(name, _NAME) for name in parts])
+    if isinstance(axes.figure, Figure):
+        axes.figure.set_figheight(max(_SIZE_INCHES[1], 1.2 + _BAR_INCHES * len(parts)))
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(_quantity_label(report, unit))
-    axes.set_ylabel(_axis("stage", len(parts), len(every)))
+    axes.set_ylabel(_axis(report.division, len(parts), len(every)))
     axes.margins(x=0.02)
     if amounts:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
@@ -141,6 +139,9 @@ def _energy_over_samples(axes: Axes, report: Summary) -> None:
 
 def _firing_rates(axes: Axes, report: Summary) -> None:
     rates = rates_by_role_and_stage(report.activity, report.ledger)
+    if not rates:
+        _rates_by_node(axes, report)
+        return
     every = list(dict.fromkeys(role for role, _ in rates))
     roles = every[:_ROLES]
     stages = sorted({stage for _, stage in rates})[:_STAGES]
@@ -168,18 +169,29 @@ def _firing_rates(axes: Axes, report: Summary) -> None:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=9)
 
 
+def _rates_by_node(axes: Axes, report: Summary) -> None:
+    rows = report.rates[:_REGIONS]
+    bars = [100 * row.rate.mean for row in rows]
+    whiskers = {"ecolor": PALETTE["ink"], "elinewidth": 0.9, "capsize": 2}
+    axes.bar(range(len(rows)), bars, 0.7, yerr=[100 * (row.rate.std or 0.0) for row in rows], error_kw=whiskers)
+    axes.set_xticks(range(len(rows)), [printable(row.node.name, _NAME) for row in rows], rotation=35, ha="right")
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel(_axis("node", len(rows), len(report.rates)))
+    axes.set_ylabel("firing rate (% of neurons and steps)")
+    axes.set_ylim(bottom=0)
+
+
 def _spikes_over_time(axes: Axes, report: Summary) -> None:
     sent = report.ledger.where(lambda entry: entry.operation == "spike" and entry.place.value_class != "real")
-    by_stage = sent.split(lambda place: place.stage)
-    stages = sorted(by_stage, key=lambda stage: (stage is None, stage))[:_STAGES]
-    per_step = {stage: sum(entry.all for entry in by_stage[stage].entries) for stage in stages}
+    regions = list(report.in_order(sent.split(report.region)).items())[:_STAGES]
+    per_step = {name: sum(entry.all for entry in part.entries) for name, part in regions}
     unit = count_unit(max((float(np.mean(spikes, axis=0).max()) for spikes in per_step.values()), default=0.0))
     shown = slice(min(_STEPS, report.ledger.time_steps))
     steps = np.arange(1, report.ledger.time_steps + 1)[shown]
-    for position, (stage, spikes) in enumerate(per_step.items()):
+    for position, (name, spikes) in enumerate(per_step.items()):
         mean, std = (f(spikes, axis=0)[shown] / unit.factor for f in (np.mean, np.std))
         color = _SERIES[position % len(_SERIES)]
-        axes.plot(steps, mean, marker="o", markersize=4, linewidth=1.6, color=color, label=stage_title(stage))
+        axes.plot(steps, mean, marker="o", markersize=4, linewidth=1.6, color=color, label=printable(name, _NAME))
         axes.fill_between(steps, mean - std, mean + std, color=color, alpha=0.16, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(_axis("time step", len(steps), report.ledger.time_steps))

@@ -99,6 +99,7 @@ def _document(report: Summary) -> dict[str, Any]:
             "error_percent": report.paper.error_percent,
             "accumulates_error_percent": report.paper.accumulates_error_percent,
         },
+        "by_node": _parts(report, lambda place: place.target, "node"),
         "by_stage": _parts(report, lambda place: place.stage, "stage"),
         "by_role": _parts(report, lambda place: place.role, "role"),
         "by_modality": _parts(report, lambda place: place.modality, "modality"),
@@ -111,6 +112,7 @@ def _document(report: Summary) -> dict[str, Any]:
             "omitted": dict(report.technology.omitted),
         },
         "by_technology": {name: _part(part) for name, part in report.by_technology.items()},
+        "warnings": report.warnings,
         "notes": report.notes,
         "provenance": {"recorded": run.provenance, "revision": git_revision(), "versions": versions()},
     }

@@ -1,4 +1,4 @@
-"""The report in a terminal: the comparison, the stages and what a reader must know."""
+"""The report in a terminal: the comparison, the stages or nodes and what a reader must know."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from rich.text import Text
 
 from snnergy.artefacts.display import printable
 from snnergy.energy.report import units
-from snnergy.energy.report.plots import stage_title
 from snnergy.energy.summary import ESTIMATES_ONLY, Summary
 
 _NAME = 200  # characters
-_STAGES = 50  # rows
+_REGIONS = 50  # rows
 
 
 def print_report(report: Summary, console: Console | None = None) -> None:
@@ -26,8 +25,10 @@ def print_report(report: Summary, console: Console | None = None) -> None:
     size = f"{run.samples} samples {units.TIMES} {run.time_steps} steps"
     backend = printable(run.backend, _NAME)
     console.print(Text.assemble((printable(run.model, _NAME), "bold"), f"  {size}, {backend}{accuracy}"))
+    for line in report.warnings:
+        console.print(Text.assemble(("warning:", "yellow"), f" {printable(line)}"))
     console.print(_comparison(report))
-    console.print(_stages(report))
+    console.print(_regions(report))
     for line in report.unpriced:
         console.print(Text.assemble(("no total, price not published:", "yellow"), f" {line}"))
     for note in report.notes:
@@ -75,21 +76,21 @@ def _comparison(report: Summary) -> Table:
     return table
 
 
-def _stages(report: Summary) -> Table:
-    table = _table("stage", "accumulates", "multiplications", "energy", "± std")
-    stages = report.stages()
-    for stage, part in islice(stages.items(), _STAGES):
+def _regions(report: Summary) -> Table:
+    table = _table(report.division, "accumulates", "multiplications", "energy", "± std")
+    regions = report.regions()
+    for name, part in islice(regions.items(), _REGIONS):
         accumulates = part.counts.get("ac", 0.0) + part.counts.get("ac_weighted", 0.0)
         mean, std = (None, None) if part.energy_pj is None else (part.energy_pj.mean, part.energy_pj.std)
         table.add_row(
-            stage_title(stage),
+            Text(printable(name, _NAME)),
             units.number(accumulates),
             units.number(part.counts.get("mac_dense", 0.0)),
             units.energy(mean),
             units.energy(std),
         )
-    if len(stages) > _STAGES:
-        table.add_row(f"and {len(stages) - _STAGES} more stages")
+    if len(regions) > _REGIONS:
+        table.add_row(f"and {len(regions) - _REGIONS} more {report.division}s")
     return table
 
 

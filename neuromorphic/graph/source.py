@@ -44,6 +44,12 @@ class NirSource:
         """Time step in the unit of the graph's time constants."""
         return self.conventions.dt
 
+    @property
+    def firing(self) -> str:
+        """What a spike does and how many a step has, in words, with the reason."""
+        reset, spikes = self.conventions.reset, self.conventions.spikes
+        return f"reset {reset} ({self.reset_reason}), {spikes} spike{'s' * (spikes == 'many')} a step"
+
     def of_type(self, *types: type) -> tuple[str, ...]:
         """Names of the nodes of the given types, in order."""
         return tuple(name for name in self.order if isinstance(self.nodes[name], types))

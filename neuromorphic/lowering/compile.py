@@ -13,6 +13,7 @@ from snnergy.neuromorphic.inputs import shapes_of
 from snnergy.neuromorphic.ir import Reset, Spikes
 from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
+from snnergy.neuromorphic.lowering.reference import ReferenceSource
 from snnergy.neuromorphic.passes.fit_chip import Chip
 
 
@@ -20,6 +21,7 @@ def compile(
     graph: Path | str | nir.NIRGraph,
     *,
     calibration: SampleSource | None = None,
+    reference: ReferenceSource | None = None,
     dt: float | None = None,
     reset: Reset | None = None,
     spikes: Spikes | None = None,
@@ -34,6 +36,9 @@ def compile(
         graph: a graph, or the path of a `.nir` file.
         calibration: samples, in any form that `simulate` takes, that scales are chosen and the result is measured on;
             without them scales rest on worst cases and nothing is measured.
+        reference: what the framework itself emits on the calibration samples, `(samples, T, classes)`: an array, arrays
+            by name (`out`, or the name of the output), or the path of an `.npz` or `.npy`; it shows what the exporter
+            lost.
         dt: time step in the unit of the graph's time constants; None takes the graph's own, or what its parameters
             tell.
         reset: what a spike does to the membrane: `hard` puts it to v_reset, `soft` takes the threshold off; None leaves
@@ -54,4 +59,4 @@ def compile(
         source = read_nir(Path(graph), dt, reset=reset, spikes=spikes, input_kind=input_kind)
     samples = None if calibration is None else as_samples(calibration, shapes_of(source.inputs))
     source = with_inputs(source, samples)
-    return lower(source, samples, readout=readout, chip=chip, allow_approximate=allow_approximate)
+    return lower(source, samples, reference=reference, readout=readout, chip=chip, allow_approximate=allow_approximate)

@@ -63,12 +63,12 @@ class Compiled:
         if report.accuracy_float is not None:
             accuracies = map(display.percent, (report.accuracy_float, report.accuracy_quantized))
             measured = "accuracy {} in float, {} in 8 bits on {} samples".format(*accuracies, report.samples)
-        return (
-            f"Compiled({name}: {len(self.net.populations)} populations, {len(self.net.synapses)} synapses, {measured})"
-        )
+        size = f"{len(self.net.populations)} populations, {len(self.net.synapses)} synapses"
+        warned = f", {len(report.warnings)} warnings" if report.warnings else ""
+        return f"Compiled({name}: {size}, {measured}{warned})"
 
     def _repr_html_(self) -> str:
-        fields = ("node", "verdict", "own_error", "agreement", "saturated")
+        fields = ("node", "verdict", "spikes_float", "spikes_chip", "overlap", "distance", "agreement", "own_error")
         return display.html(repr(self), [{field: row[field] for field in fields} for row in self.rows()])
 
 

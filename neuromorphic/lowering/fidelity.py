@@ -9,17 +9,25 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from snnergy.artefacts.files import written_whole
 from snnergy.artefacts.records import Records
 from snnergy.artefacts.samples import Samples
 from snnergy.artefacts.types import FloatArray
-from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.ir import QuantPopulation
 from snnergy.neuromorphic.limits import ALIGN_SHIFT
-from snnergy.neuromorphic.passes.quantize import Calibration, QuantizeResult
+from snnergy.neuromorphic.lowering import measures
+from snnergy.neuromorphic.lowering.reference import ReferenceFidelity
+from snnergy.neuromorphic.passes.quantize import Calibration, Quantized, QuantizeResult
 from snnergy.neuromorphic.simulation import decode
 
-Verdict = Literal["faithful", "approximate"]
+# Of a node on the calibration samples:
+#   faithful     something fires, and end to end every spike is the float model's
+#   approximate  something differs; the reason says how much
+#   silent       it never fires, in float or on the chip: nothing to compare
+#   unmeasured   there were no calibration samples
+Verdict = Literal["faithful", "approximate", "silent", "unmeasured"]
 
 
 @dataclass(frozen=True)
@@ -27,9 +35,13 @@ class NodeFidelity:
     """One population.
 
     scale: chip units for one model unit. weight_max: largest |mantissa|. saturated: weights clipped to 8 bits.
+    vanished: weights other than zero that rounded to 0.
     own_error: fraction of calibration spikes that differ when the node is fed the float model's spikes (a readout:
         relative RMS error). agreement: fraction of equal spikes end to end, everything before it quantized as well
         (a readout: 1 − relative RMS error). Both None without calibration.
+    spikes_float, spikes_chip: spikes in all samples, end to end. overlap, distance: of the two recordings, as
+        `lowering.measures` defines them; agreement counts silence, these do not. None of readouts and without
+        calibration, overlap also where both are silent, distance where the float model is.
     wrapped, clipped: overflows of u and v met on calibration data.
     """
 
@@ -40,16 +52,25 @@ class NodeFidelity:
     threshold: int | None
     weight_max: int
     saturated: int
+    vanished: int
     own_error: float | None
     agreement: float | None
+    spikes_float: int | None
+    spikes_chip: int | None
+    overlap: float | None
+    distance: float | None
     wrapped: int
     clipped: int
 
 
 @dataclass(frozen=True)
 class FidelityReport:
-    """dt_reason: where the time step came from. readout: the output that predictions are taken from.
+    """dt_reason: where the time step came from. readout: the output that predictions are taken from. firing: what a
+    spike does to the membrane and how many a step has, and why.
 
+    warnings: what must be known wherever a result of this network is shown, a line each.
+    stock_obstacles: why stock netx cannot read the network as it is; empty where it can.
+    reference: how far the framework's own output is, None where it was not given.
     The accuracies are None without labelled calibration samples.
     """
 
@@ -61,6 +82,10 @@ class FidelityReport:
     accuracy_float: float | None
     accuracy_quantized: float | None
     readout: str
+    firing: str = ""
+    warnings: tuple[str, ...] = ()
+    stock_obstacles: tuple[str, ...] = ()
+    reference: ReferenceFidelity | None = None
 
     def write(self, path: Path, *, force: bool = False) -> None:
         """Write the report as JSON."""
@@ -70,7 +95,7 @@ class FidelityReport:
 
 def uncalibrated(result: QuantizeResult, dt: float, dt_reason: str, readout: str) -> FidelityReport:
     """The report of a network that was compiled without calibration samples."""
-    nodes = tuple(_node(result, name, None, None) for name in result.populations)
+    nodes = tuple(_node(quantized, _Seen()) for quantized in result.populations.values())
     return FidelityReport(nodes, dt, dt_reason, 0, None, None, None, readout)
 
 
@@ -84,11 +109,9 @@ def measure(
     readout: str,
 ) -> FidelityReport:
     """Compare the emulated `records` of the calibration `samples` with the float activity, node by node."""
-    nodes = tuple(
-        _node(result, name, _agreement(result.net, name, records, calibration), records) for name in result.populations
-    )
+    nodes = tuple(_node(q, _seen(q.population, records, calibration)) for q in result.populations.values())
     quantized = decode.logits(result.net, records, readout)
-    floating = _float_logits(result.net, calibration, readout)
+    floating = float_logits(calibration.values[readout], spiking=result.net.population(readout).spiking)
     same = float((decode.predictions(quantized) == decode.predictions(floating)).mean())
     labels = samples.labels
     return FidelityReport(
@@ -103,45 +126,83 @@ def measure(
     )
 
 
-def _float_logits(net: QuantNet, calibration: Calibration, readout: str) -> FloatArray:
-    value = calibration.values[readout]
-    output = value.sum(1) if net.population(readout).spiking else value[:, -1]
+def float_logits(value: Tensor, *, spiking: bool) -> FloatArray:
+    """`(N, classes)` of what an output emitted in float, `(N, T, classes)`, as `decode.logits` has them of the chip."""
+    output = value.sum(1) if spiking else value[:, -1]
     return np.asarray(output.double().numpy())
 
 
-def _agreement(net: QuantNet, name: str, records: Records, calibration: Calibration) -> float:
-    population, expected = net.population(name), calibration.values[name]
+def emitted(population: QuantPopulation, records: Records) -> Tensor:
+    """What a population emits, `(N, T, neurons)`: its spikes, or a readout's membrane in model units, float64."""
     if population.spiking:
-        spikes = torch.from_numpy(records.values[name]).flatten(2)
-        return float((spikes == expected).double().mean())
-    membrane = torch.from_numpy(records.v[name]).flatten(2).double() / (population.scale * (1 << ALIGN_SHIFT))
-    return 1.0 - float((membrane - expected).square().mean().sqrt() / expected.square().mean().sqrt().clamp_min(1e-12))
+        return torch.from_numpy(records.values[population.name]).flatten(2)
+    return torch.from_numpy(records.v[population.name]).flatten(2).double() / (population.scale * (1 << ALIGN_SHIFT))
 
 
-def _node(result: QuantizeResult, name: str, agreement: float | None, records: Records | None) -> NodeFidelity:
-    quantized = result.populations[name]
-    own_error = None if np.isnan(quantized.error) else quantized.error
-    verdict, reason = _verdict(own_error, quantized.saturated)
-    wrapped, clipped = records.overflows.get(name, (0, 0)) if records is not None else (0, 0)
-    return NodeFidelity(
-        name,
-        verdict,
-        reason,
-        quantized.population.scale,
-        quantized.population.vth if quantized.population.spiking else None,
-        max((int(np.abs(s.operator.weight).max()) for s in quantized.synapses), default=0),
-        quantized.saturated,
-        own_error,
-        agreement,
+@dataclass(frozen=True)
+class _Seen:
+    """A population on the calibration samples, end to end; the fields are those of `NodeFidelity`."""
+
+    agreement: float | None = None
+    spikes_float: int | None = None
+    spikes_chip: int | None = None
+    overlap: float | None = None
+    distance: float | None = None
+    wrapped: int = 0
+    clipped: int = 0
+
+
+def _seen(population: QuantPopulation, records: Records, calibration: Calibration) -> _Seen:
+    expected = calibration.values[population.name]
+    wrapped, clipped = records.overflows.get(population.name, (0, 0))
+    found = emitted(population, records)
+    if not population.spiking:
+        off = (found - expected).square().mean().sqrt()
+        agreement = 1.0 - float(off / expected.square().mean().sqrt().clamp_min(1e-12))
+        return _Seen(agreement, wrapped=wrapped, clipped=clipped)
+    return _Seen(
+        float((found == expected).double().mean()),
+        int(expected.sum(dtype=torch.float64)),
+        int(found.sum(dtype=torch.int64)),
+        measures.overlap(found, expected),
+        measures.distance(found, expected),
         wrapped,
         clipped,
     )
 
 
-def _verdict(own_error: float | None, saturated: int) -> tuple[Verdict, str]:
+def _node(quantized: Quantized, seen: _Seen) -> NodeFidelity:
+    population = quantized.population
+    own_error = None if np.isnan(quantized.error) else quantized.error
+    verdict, reason = _verdict(quantized, own_error, seen)
+    return NodeFidelity(
+        population.name,
+        verdict,
+        reason,
+        population.scale,
+        population.vth if population.spiking else None,
+        max((int(np.abs(s.operator.weight).max(initial=0)) for s in quantized.synapses), default=0),
+        quantized.saturated,
+        quantized.vanished,
+        own_error,
+        **vars(seen),
+    )
+
+
+def _verdict(quantized: Quantized, own_error: float | None, seen: _Seen) -> tuple[Verdict, str]:
     if own_error is None:
-        return "approximate", "rounded to 8 bits; not measured, no calibration samples were given"
+        return "unmeasured", "rounded to 8 bits; no calibration samples were given"
+    if seen.spikes_float == seen.spikes_chip == 0:
+        return "silent", "never fires on the calibration samples, in float or on the chip: nothing to compare"
+    if seen.spikes_float and not seen.spikes_chip:
+        return "approximate", f"never fires on the chip, {seen.spikes_float} times in float"
+    clipped = f", {quantized.saturated} weights clipped" if quantized.saturated else ""
+    own = f"rounded to 8 bits{clipped}: {own_error:.2%} off on the float node's own input"
+    if not quantized.population.spiking:
+        same = own_error == 0.0 and seen.agreement == 1.0
+        return ("faithful", "the membrane of the float node") if same else ("approximate", own)
+    if seen.overlap == 1.0:
+        return "faithful", f"each of {seen.spikes_float} spikes as in float, end to end"
     if own_error == 0.0:
-        return "faithful", "same spikes as the float node on every calibration sample"
-    clipped = f", {saturated} weights clipped" if saturated else ""
-    return "approximate", f"rounded to 8 bits{clipped}: {own_error:.2%} off on the float node's own input"
+        own = "keeps every spike on the float node's own input, which differs on the chip"
+    return "approximate", f"{own}; end to end {seen.overlap or 0.0:.2%} of the spikes of either are in both"

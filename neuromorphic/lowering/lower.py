@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from snnergy.artefacts.activity import WARNINGS, warning_text
 from snnergy.artefacts.files import versions
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import to_integers
-from snnergy.neuromorphic.lowering import fidelity
+from snnergy.neuromorphic.lowering import fidelity, findings
 from snnergy.neuromorphic.lowering.calibrate import calibrate, with_sources
 from snnergy.neuromorphic.lowering.compiled import Compiled
+from snnergy.neuromorphic.lowering.reference import ReferenceSource, as_reference, compare
+from snnergy.neuromorphic.netx.layer_group import stock_obstacles
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
@@ -28,6 +31,7 @@ def lower(
     source: NirSource,
     samples: Samples | None = None,
     *,
+    reference: ReferenceSource | None = None,
     readout: str | None = None,
     chip: Chip = "loihi2",
     allow_approximate: bool = False,
@@ -40,21 +44,27 @@ def lower(
     floating = FitChip(chip, allow_approximate)(DiscretiseTime()(fused))
     balanced = BalanceDelays()(floating)
     rounded = RoundDecays()(balanced)
+    compared = None if reference is None else as_reference(reference, source, chosen, samples)
     calibration = None if samples is None else with_sources(calibrate(source, samples), rounded)
     quantized = Quantize(calibration)(rounded)
     net = RelayDelays()(replace(quantized.net, provenance=_provenance(source, samples) | {"chip": chip}))
     net = Check()(net)
-    if samples is None or calibration is None:
-        return Compiled(net, fidelity.uncalibrated(quantized, source.dt, source.dt_reason, chosen))
-    records = emulator.run(net, to_integers(samples, net.inputs))
-    report = fidelity.measure(quantized, records, calibration, samples, source.dt, source.dt_reason, chosen)
-    return Compiled(net, report)
+    report = fidelity.uncalibrated(quantized, source.dt, source.dt_reason, chosen)
+    if samples is not None and calibration is not None:
+        records = emulator.run(net, to_integers(samples, net.inputs))
+        report = fidelity.measure(quantized, records, calibration, samples, source.dt, source.dt_reason, chosen)
+        if compared is not None:
+            outputs = calibration.values[chosen], fidelity.emitted(net.population(chosen), records)
+            spiking = net.population(chosen).spiking
+            report = replace(report, reference=compare(source, samples, chosen, compared, *outputs, spiking=spiking))
+    warnings = (*source.notes, *findings.found(balanced, quantized, report))
+    report = replace(report, firing=source.firing, warnings=warnings, stock_obstacles=stock_obstacles(net))
+    return Compiled(replace(net, provenance=net.provenance | {WARNINGS: warning_text(warnings)}), report)
 
 
 def _provenance(source: NirSource, samples: Samples | None) -> dict[str, str]:
     found = {f"version {package}": version for package, version in versions().items()}
     found |= {"source": source.name, "source sha256": source.sha256, "dt": f"{source.dt:g} ({source.dt_reason})"}
-    if source.notes:
-        found["notes"] = "; ".join(source.notes)
+    found["firing"] = source.firing
     found["calibration samples"] = "0" if samples is None else str(len(samples))
     return found

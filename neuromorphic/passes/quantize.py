@@ -9,7 +9,8 @@ matters; each synapse then takes the exponent that fills its 8 bits. So a popula
 graded input counts in steps of 1/255, a spike in steps of 1). Calibration then tries larger scales, which clip a few
 outlying weights to resolve the others better, and keeps whatever reproduces the float spikes best.
 
-A sequential network must load in stock netx, whose convolutions have no exponent: there e is 0.
+A sequential network can load in stock netx, which has no exponents: there e is 0, unless that costs accuracy: weights
+far below the threshold, or below the bias, would round to nothing where these fill their registers.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ from snnergy.neuromorphic.ir import (
     FloatPopulation,
     FloatSynapse,
     InputPort,
+    Operator,
     QuantNet,
     QuantPopulation,
     QuantSynapse,
+    Sparse,
 )
 from snnergy.neuromorphic.limits import (
     ALIGN_SHIFT,
@@ -52,13 +55,15 @@ from snnergy.neuromorphic.passes.round_decays import ON_GRID
 from snnergy.neuromorphic.taps import largest_row_sum
 
 # Scales tried on calibration data, as multiples of the one that clips no weight.
-_SCALE_TRIALS = (1.0, 1.15, 1.35, 1.6, 2.0)
+_SCALE_TRIALS = (1.15, 1.35, 1.6, 2.0)
 # Calibration samples that the trials are judged on; ranges are taken from all.
 _SEARCH_SAMPLES = 24
 # Exponent of the strongest synapse where registers allow; bias and threshold are then 16 times finer than its weights.
 _FINE_EXPONENT = 4
 # Unseen data may drive a current harder than calibration did; a wrap-around of u would be silent nonsense.
 _CURRENT_HEADROOM = 2.0
+# A sequential network keeps the exponent 0, which stock netx can read, unless others at least halve the error.
+_STOCK_GAIN = 0.5
 # Without calibration a readout is assumed to integrate no longer than this many steps.
 _UNCALIBRATED_STEPS = 64
 # Nor are several spikes a step more than these.
@@ -80,16 +85,31 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Quantized:
-    """A population with its synapses in integers. error: fraction of calibration spikes that differ from the float
-    model's when it is driven by the float model's own sources (readouts: relative RMS error); NaN uncalibrated.
-    saturated: weights that were clipped to 8 bits. decay_error: as in `FloatPopulation`.
+    """A population with its synapses in integers, and what that cost.
+
+    error: fraction of calibration spikes that differ from the float model's when it is driven by the float model's own
+        sources (readouts: relative RMS error); NaN uncalibrated.
+    saturated: weights that were clipped to 8 bits. vanished: those of `weights` other than zero that rounded to 0.
+    decay_error: as in `FloatPopulation`.
+    drift: by how many spikes a neuron is ahead or behind, mean over steps: it tells two scales apart that both miss
+        every step of a rare spike, one of them narrowly.
+    mute: it never fires though the float model does; of rare spikes, none is fewer errors than one that is late.
     """
 
     population: QuantPopulation
     synapses: tuple[QuantSynapse, ...]
     error: float
     saturated: int
+    vanished: int
+    weights: int
     decay_error: float = 0.0
+    drift: float = 0.0
+    mute: bool = False
+
+    @property
+    def score(self) -> tuple[bool, float, float]:
+        """What the best choice has least of."""
+        return self.mute, self.error, self.drift
 
 
 @dataclass(frozen=True)
@@ -183,25 +203,49 @@ def _quantize_population(
     sources = None
     if calibration is not None:
         sources = [torch.round(calibration.values[s.source] / steps.get(s.source, 1.0)) for s in synapses]
-    peaks = [max(float(np.abs(w).max(initial=0)) or 1.0, _FINEST) for w in weights]
     ceiling = _register_ceiling(population, synapses, weights, sources, payload)
-    wanted = WEIGHT_MANTISSA_MAX * (1 << (0 if stock else _FINE_EXPONENT)) / max(peaks)
-    base = min(wanted, ceiling)
-    exponents = [0 if stock else _filling_exponent(peak * base) for peak in peaks]
-    # Delays of single synapses: what arrives together is summed before it is shifted, whenever it was sent.
-    exponents = [e if s.operator.delays is None else max(e, 0) for e, s in zip(exponents, synapses, strict=True)]
+    expected = None if calibration is None else calibration.values[population.name][:_SEARCH_SAMPLES]
+    task = _Task(population, synapses, weights, sources and [x[:_SEARCH_SAMPLES] for x in sources], expected, ceiling)
+    best = _best_scale(task, own_exponents=not stock)
+    if not stock or best.error == 0.0:
+        return best
+    free = _best_scale(task, own_exponents=True)
+    if sources is None:
+        return free if _mantissa(best) < _STOCK_GAIN * _mantissa(free) else best
+    nearer = free.error <= best.error and free.drift < _STOCK_GAIN * best.drift
+    return free if free.mute < best.mute or nearer or free.error < _STOCK_GAIN * best.error else best
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A population to round. weights: for one integer step of the source. ceiling: the largest scale that fits.
+
+    sources, expected: float activity that it is judged on, of what drives it and its own; None without calibration.
+    """
+
+    population: FloatPopulation
+    synapses: tuple[FloatSynapse, ...]
+    weights: list[FloatArray]
+    sources: list[Tensor] | None
+    expected: Tensor | None
+    ceiling: float
+
+
+def _best_scale(task: _Task, *, own_exponents: bool) -> Quantized:
+    """The population at the scale that keeps its spikes best, all exponents 0 unless each synapse may have its own."""
+    peaks = [max(float(np.abs(w).max(initial=0)) or 1.0, _FINEST) for w in task.weights]
+    wanted = WEIGHT_MANTISSA_MAX * (1 << (_FINE_EXPONENT if own_exponents else 0)) / max(peaks)
+    base = min(wanted, task.ceiling)
+    exponents = [0] * len(peaks)
+    if own_exponents:
+        exponents = [_filling_exponent(peak * base, s.operator) for peak, s in zip(peaks, task.synapses, strict=True)]
     best: Quantized | None = None
-    for trial in _SCALE_TRIALS if sources is not None else _SCALE_TRIALS[:1]:
-        scale = min(trial * base, ceiling)
-        candidates = _rounded(population, synapses, weights, exponents, _exact_threshold(population, scale))
-        if sources is not None and calibration is not None:
-            expected = calibration.values[population.name][:_SEARCH_SAMPLES]
-            candidates = _judged(candidates, [x[:_SEARCH_SAMPLES] for x in sources], expected)
-        for candidate in candidates:
-            if best is None or candidate.error < best.error:
+    for scale in _scales(task, base, exponents):
+        held = _exact_threshold(task.population, scale)
+        for candidate in _judged(_rounded(task.population, task.synapses, task.weights, exponents, held), task):
+            if best is None or candidate.score < best.score:
                 best = candidate
-        assert best is not None
-        if best.error == 0.0 or scale == ceiling:
+        if best is not None and best.error == 0.0:
             break
     assert best is not None
     return best
@@ -217,10 +261,29 @@ def _exact_threshold(population: FloatPopulation, scale: float) -> float:
     return max(math.floor(population.threshold * scale), 1) / population.threshold
 
 
-def _filling_exponent(peak: float) -> int:
+def _scales(task: _Task, base: float, exponents: list[int]) -> Iterator[float]:
+    """Scales to try, the safest first: larger ones clip; where a sum loses bits to a shift, smaller ones may lose
+    fewer of them."""
+    yield base
+    if task.sources is None:
+        return
+    yield from (trial * base for trial in _SCALE_TRIALS if trial * base < task.ceiling)
+    if base < task.ceiling < _SCALE_TRIALS[-1] * base:
+        yield task.ceiling
+    if base == task.ceiling and min(exponents) < 0:
+        yield from (base / trial for trial in _SCALE_TRIALS)
+
+
+def _mantissa(quantized: Quantized) -> int:
+    return max(int(np.abs(s.operator.weight).max(initial=0)) for s in quantized.synapses)
+
+
+def _filling_exponent(peak: float, operator: Operator) -> int:
     """The smallest exponent at which a weight of `peak` chip units has an 8-bit mantissa."""
     needed = math.ceil(math.log2(max(peak, _FINEST) / WEIGHT_MANTISSA_MAX) - 1e-9)
-    return max(WEIGHT_EXPONENT_MIN, min(needed, WEIGHT_EXPONENT_MAX))
+    # A sum over several delays cannot be shifted as one.
+    lowest = 0 if operator.delays is not None else WEIGHT_EXPONENT_MIN
+    return max(lowest, min(needed, WEIGHT_EXPONENT_MAX))
 
 
 def _is_sequential(net: FloatNet) -> bool:
@@ -228,6 +291,8 @@ def _is_sequential(net: FloatNet) -> bool:
     before.
     """
     if not all(p.stock and p.decay_u.size == p.decay_v.size == 1 for p in net.populations):
+        return False
+    if any(isinstance(s.operator, Sparse) for s in net.synapses):
         return False
     chain = [port.name for port in net.inputs] + [p.name for p in net.populations]
     return len(net.inputs) == 1 and [(s.source, s.target) for s in net.synapses] == list(pairwise(chain))
@@ -305,6 +370,8 @@ def _rounded(
     limit = WEIGHT_MANTISSA_MAX
     wanted = [np.rint(w * scale / 2.0**e) for w, e in zip(weights, exponents, strict=True)]
     saturated = sum(int((np.abs(w) > limit).sum()) for w in wanted)
+    alive = sum(int(np.count_nonzero(w)) for w in weights)
+    vanished = alive - sum(int(np.count_nonzero(w)) for w in wanted)
     quantized = tuple(
         QuantSynapse(
             s.source,
@@ -339,6 +406,8 @@ def _rounded(
             quantized,
             float("nan"),
             saturated,
+            vanished,
+            alive,
             population.decay_error,
         )
         for vth in _thresholds(population, scale)
@@ -362,15 +431,25 @@ def _thresholds(population: FloatPopulation, scale: float) -> tuple[int, ...]:
     return tuple(min(max(v, 0), THRESHOLD_MAX) for v in (below, below + 1))
 
 
-def _judged(candidates: list[Quantized], sources: list[Tensor], expected: Tensor) -> list[Quantized]:
+def _judged(candidates: list[Quantized], task: _Task) -> list[Quantized]:
     """`candidates`, which differ in nothing but the threshold, each with its error on the float model's activity."""
-    a_in = torch.stack([drive(s, x) for s, x in zip(candidates[0].synapses, sources, strict=True)]).sum(0)
-    return [replace(candidate, error=_error(candidate.population, a_in, expected)) for candidate in candidates]
+    if task.sources is None or task.expected is None:
+        return candidates
+    a_in = torch.stack([drive(s, x) for s, x in zip(candidates[0].synapses, task.sources, strict=True)]).sum(0)
+    return [_compared(candidate, a_in, task.expected) for candidate in candidates]
 
 
-def _error(population: QuantPopulation, a_in: Tensor, expected: Tensor) -> float:
+def _compared(candidate: Quantized, a_in: Tensor, expected: Tensor) -> Quantized:
+    population = candidate.population
     done = scan(population, a_in, keep=not population.spiking)
     if population.spiking:
-        return float((done.spikes != expected).double().mean())
+        ahead = (done.spikes - expected).cumsum(1)
+        return replace(
+            candidate,
+            error=float((done.spikes != expected).double().mean()),
+            drift=float(ahead.abs().mean(dtype=torch.float64)),
+            mute=bool(expected.any()) and not done.spikes.any(),
+        )
     membrane = done.v.double() / (population.scale * (1 << ALIGN_SHIFT))
-    return float((membrane - expected).square().mean().sqrt() / expected.square().mean().sqrt().clamp_min(1e-12))
+    off = float((membrane - expected).square().mean().sqrt() / expected.square().mean().sqrt().clamp_min(1e-12))
+    return replace(candidate, error=off)

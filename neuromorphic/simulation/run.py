@@ -48,13 +48,11 @@ class Run:
     """What `simulate` returns.
 
     activity: everything recorded, as the energy report reads it. readout: the output that predictions are taken from.
-    overflows: of each population that met them, how often u wrapped around and v was clipped.
     path: of the file, None where the run is in memory.
     """
 
     activity: Activity
     readout: str
-    overflows: Mapping[str, tuple[int, int]]
     path: Path | None = None
 
     @property
@@ -87,6 +85,17 @@ class Run:
     def labels(self) -> IntArray | None:
         """True class of each sample, `(N,)`, None where it was not given."""
         return np.asarray(self.activity.labels) if self.activity.labels else None
+
+    @property
+    def overflows(self) -> dict[str, tuple[int, int]]:
+        """Of each population that met them, how often u wrapped around and v was clipped."""
+        nodes = self.activity.nodes
+        return {node.name: (node.wrapped, node.clipped) for node in nodes if node.wrapped or node.clipped}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be known of the results: of the network as it was compiled, and of this run."""
+        return self.activity.warnings
 
     @property
     def accuracy(self) -> float | None:

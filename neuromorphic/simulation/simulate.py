@@ -88,11 +88,11 @@ def simulate(
             scores.append(decode.logits(network.net, records, chosen))
             overflows.append(records.overflows)
         logits = np.concatenate(scores)
-        writer.finish(logits, decode.predictions(logits))
+        writer.finish(logits, decode.predictions(logits), added(overflows))
         if path is None:
-            return Run(activity_of(file, file, "recorded run"), chosen, added(overflows))
+            return Run(activity_of(file, file, "recorded run"), chosen)
     with h5py.File(path, "r") as file:
-        return Run(activity_of(file, path, str(path)), chosen, added(overflows), path)
+        return Run(activity_of(file, path, str(path)), chosen, path)
 
 
 def planned_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,7 +21,7 @@ from snnergy.commands.options import (
     Version,
     kinds_from,
 )
-from snnergy.show import show_fidelity, show_obstacles
+from snnergy.show import show_fidelity
 from snnergy.terminal import Terminal
 
 EXAMPLE = "snnergy compile model.nir --calibration val.npz -o model.net"
@@ -33,6 +34,13 @@ def command(
     calibration: Annotated[
         Path | None,
         typer.Option(help="Samples (.npz) that scales are chosen and the result is measured on.", show_default="none"),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the framework itself emits on the calibration samples (.npz with `out`, (samples, T, classes)).",
+            show_default="none",
+        ),
     ] = None,
     dt: Dt = None,
     reset: Reset = None,
@@ -56,17 +64,17 @@ def command(
 
     terminal: Terminal = context.obj
     target = output or model.with_suffix(".net")
-    require((model, NIR), (calibration, SAMPLES))
-    inputs = [model, *filter(None, (calibration,))]
+    require((model, NIR), (calibration, SAMPLES), (reference, SAMPLES))
+    inputs = [model, *filter(None, (calibration, reference))]
     refuse_overwrite(target, force, inputs=inputs)
     refuse_overwrite(target.with_suffix(".fidelity.json"), force, inputs=inputs)
     with terminal.progress(f"compiling {model}"):
         from snnergy.neuromorphic.lowering.compile import compile
-        from snnergy.neuromorphic.netx.files import stock_obstacles
 
         compiled = compile(
             model,
             calibration=calibration,
+            reference=reference,
             dt=dt,
             reset=reset,
             spikes=spikes,
@@ -78,8 +86,6 @@ def command(
     report_path = compiled.save(target, force=force)
     net, report = compiled.net, compiled.fidelity
     terminal.say(f"{target}: {len(net.populations)} populations, {len(net.synapses)} synapses")
-    obstacles = stock_obstacles(net)
-    show_obstacles(terminal, obstacles)
     show_fidelity(terminal, report)
     terminal.result(
         {
@@ -87,12 +93,14 @@ def command(
             "fidelity": report_path,
             "populations": len(net.populations),
             "synapses": len(net.synapses),
-            "stock_obstacles": obstacles,
             "dt": report.dt,
             "readout": report.readout,
             "calibration_samples": report.samples,
             "same_prediction": report.same_prediction,
             "accuracy_float": report.accuracy_float,
             "accuracy_quantized": report.accuracy_quantized,
+            "reference": report.reference and asdict(report.reference),
+            "stock_obstacles": report.stock_obstacles,
+            "warnings": report.warnings,
         }
     )

@@ -10,6 +10,7 @@ import typer
 from snnergy.artefacts.errors import CheckFailed
 from snnergy.commands.options import Debug, Force, Json, Output, Readout, Version
 from snnergy.neuromorphic.simulation.backends import LAVA_TIMEOUT_S, BackendName, Lava, as_backend
+from snnergy.show import show_warnings
 from snnergy.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -89,11 +90,16 @@ def _show(terminal: Terminal, run: Run) -> dict[str, Any]:
     spikes = sum(row["spikes"] for row in neurons)
     overflows = sum(wrapped + clipped for wrapped, clipped in run.overflows.values())
     terminal.say(f"{run.path}: {run.activity.samples} samples, {spikes} spikes of {len(neurons)} populations")
-    if overflows:
-        terminal.say(f"warning: u or v left 24 bits {overflows} times, in {', '.join(run.overflows)}")
+    show_warnings(terminal, run.warnings)
     if run.accuracy is not None:
         terminal.say(f"accuracy {run.accuracy:.2%}")
-    return {"readout": run.readout, "spikes": spikes, "overflows": overflows, "accuracy": run.accuracy}
+    return {
+        "readout": run.readout,
+        "spikes": spikes,
+        "overflows": overflows,
+        "accuracy": run.accuracy,
+        "warnings": run.warnings,
+    }
 
 
 def _verification_fields(verification: Verification) -> dict[str, Any]:

@@ -254,3 +254,46 @@ def test_rates_as_shown() -> None:
     assert units.percent(0.1304) == "13.0 %"
     assert units.signed_percent(-12.34) == "-12.3 %"
     assert [units.break_even(rate) for rate in (None, -0.1, 0.057, 1.2)] == ["—", "no rate", "5.70 %", "any rate"]
+
+
+def foreign(path: Path) -> Path:
+    """A network whose nodes nobody labelled, compiled with warnings, in a run that overflowed."""
+    networks.spiking(path)
+    with h5py.File(path, "a") as file:
+        for node in file["nodes"].values():
+            for label in ("role", "stage", "block", "modality"):
+                node.attrs.pop(label, None)
+        file["nodes"]["hidden"].attrs.update(wrapped=7, clipped=2)
+        file.attrs["provenance"] = json.dumps({"dt": "0.1 (given)", "warnings": "input <i>: assumed\nweights are 0"})
+    return path
+
+
+def test_a_network_without_labels_is_divided_by_its_nodes(tmp_path: Path) -> None:
+    report = energy(foreign(tmp_path / "activity.h5"), output=tmp_path / "report")
+    assert report.division == "node" and list(report.regions()) == ["hidden", "head"]
+    assert [row.node.name for row in report.rates] == ["events", "hidden"]
+    shown = {
+        name: (tmp_path / "report" / "plots" / f"{name}.svg").read_text("utf-8")
+        for name in ("energy_by_stage", "firing_rates", "spikes_over_time")
+    }
+    for name, nodes in (
+        ("energy_by_stage", ("hidden", "head")),
+        ("firing_rates", ("events", "hidden")),
+        ("spikes_over_time", ("events", "hidden")),
+    ):
+        assert all(f">{node}<" in shown[name] for node in nodes), name
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert "unplaced" not in page and "no role" not in page and "Energy by node" in page
+
+
+def test_what_the_figures_rest_on_is_said_everywhere(tmp_path: Path) -> None:
+    report = energy(foreign(tmp_path / "activity.h5"), output=tmp_path / "report")
+    first, second, wrapped, clipped = report.warnings
+    assert (first, second) == ("input <i>: assumed", "weights are 0")
+    assert "u wrapped around" in wrapped and "hidden (7 times)" in wrapped and "hidden (2 times)" in clipped
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert page.index("input &lt;i&gt;: assumed") < page.index("Beside networks of the same shape")
+    assert json.loads((tmp_path / "report" / "energy.json").read_text("utf-8"))["warnings"] == list(report.warnings)
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_report(report, console)
+    assert "warning: input <i>: assumed" in console.export_text()

@@ -9,6 +9,7 @@ import nir
 import numpy as np
 import pytest
 
+from snnergy.artefacts.activity import WARNINGS
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic import emulator
@@ -60,7 +61,7 @@ def test_what_a_delay_holds_back_arrives_whole_steps_later(delays: object, dt: f
     net = compile(delayed(delays, dt), calibration=Samples({"input": x})).net
     np.testing.assert_array_equal(emulator.run(net, {"input": x.astype(np.int32)}).values["n"], expected)
     between = bool(np.any(np.asarray(delays) / dt % 1 > 1e-6)) and dt == 1.0
-    assert ("rounded to whole ones" in net.provenance.get("notes", "")) == between
+    assert ("rounded to whole ones" in net.provenance[WARNINGS]) == between
     assert any(".relay" in p.name for p in net.populations) == (max(steps) > DELAY_MAX)
 
 

@@ -38,11 +38,13 @@ def test_compiled_network_agrees_with_the_oracle_on_unseen_samples() -> None:
 
 def test_report_has_a_row_for_every_population_and_survives_json(tmp_path: Path) -> None:
     compiled = lower(from_graph(graphs.branched()), graphs.samples(16))
-    rows = {row.node: row for row in compiled.fidelity.nodes}
-    assert set(rows) == {p.name for p in compiled.net.populations}
-    assert rows["and"].verdict == "faithful" and rows["out"].verdict == "approximate"
-    assert rows["head"].threshold is None
     report = compiled.fidelity
+    rows = {row.node: row for row in report.nodes}
+    assert set(rows) == {p.name for p in compiled.net.populations}
+    assert rows["and"].own_error == 0.0 and rows["out"].verdict == "approximate"
+    for row in report.nodes:
+        assert row.threshold is None or (row.verdict == "faithful") == (row.overlap == 1.0), row
+    assert rows["head"].threshold is None
     assert report.accuracy_float is not None and report.accuracy_quantized is not None
     report.write(tmp_path / "fidelity.json")
     stored = json.loads((tmp_path / "fidelity.json").read_text())
@@ -54,7 +56,7 @@ def test_report_has_a_row_for_every_population_and_survives_json(tmp_path: Path)
 def test_without_calibration_nothing_is_claimed(tmp_path: Path) -> None:
     nir.write(tmp_path / "g.nir", graphs.branched())
     compiled = compile(tmp_path / "g.nir")
-    assert all(row.agreement is None and row.verdict == "approximate" for row in compiled.fidelity.nodes)
+    assert all(row.agreement is None and row.verdict == "unmeasured" for row in compiled.fidelity.nodes)
     assert compiled.fidelity.same_prediction is None
     assert compiled.net.provenance["calibration samples"] == "0"
 
