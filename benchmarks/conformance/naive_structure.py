@@ -113,27 +113,33 @@ def _breaks(node: Any, dt: float) -> bool:
 def back_edges(nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]], dt: float) -> set[tuple[str, str]]:
     """The edges that close a loop which no Delay breaks: what they carry arrives one step later.
 
-    Nodes are taken whose predecessors are all taken, or come through a Delay. Where there are none, only loops are
-    left: of the nodes that a taken one feeds, the one nearest to an input, then first by name. From it back through
-    nodes without memory to the neurons: the edges by which these leave on that way are back edges.
+    Of the nodes on such a loop, the one nearest to an input, then first by name: from it back through the loop's nodes
+    without memory to its neurons, and the edges by which these leave on that way are back edges. Then the loops that
+    are left.
     """
     late: set[tuple[str, str]] = set()
     distance = _distances(nodes, edges)
-    taken: set[str] = set()
+    while True:
+        present = [(a, b) for a, b in edges if (a, b) not in late and not _breaks(nodes[b], dt)]
+        reached = {name: _reached(name, present) for name in nodes}
+        looping = [name for name in nodes if name in reached[name]]
+        if not looping:
+            return late
+        first = min(looping, key=lambda name: (distance[name], name))
+        loop = {name for name in looping if name in reached[first] and first in reached[name]}
+        late |= _closing(first, nodes, [(a, b) for a, b in present if a in loop and b in loop])
 
-    def waits_for(name: str) -> list[str]:
-        if _breaks(nodes[name], dt):
-            return []
-        return [a for a, b in edges if b == name and (a, b) not in late and a not in taken]
 
-    while len(taken) < len(nodes):
-        ready = [name for name in nodes if name not in taken and not waits_for(name)]
-        if ready:
-            taken.update(ready)
-            continue
-        fed = [b for a, b in edges if a in taken and b not in taken]
-        late |= _closing(min(fed, key=lambda name: (distance[name], name)), nodes, edges, taken, dt)
-    return late
+def _reached(start: str, edges: Sequence[tuple[str, str]]) -> set[str]:
+    found: set[str] = set()
+    ahead = [start]
+    while ahead:
+        at = ahead.pop()
+        for a, b in edges:
+            if a == at and b not in found:
+                found.add(b)
+                ahead.append(b)
+    return found
 
 
 def _distances(nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
@@ -146,26 +152,22 @@ def _distances(nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]]) -> di
     return found
 
 
-def _closing(
-    start: str, nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]], taken: set[str], dt: float
-) -> set[tuple[str, str]]:
+def _closing(first: str, nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     seen: set[str] = set()
-    ahead = [start]
+    ahead = [first]
     while ahead:
         at = ahead.pop()
         if at in seen:
             continue
         seen.add(at)
         for a, b in edges:
-            if b != at or a in taken:
-                continue
-            if isinstance(nodes[a], NEURONS + READOUTS + (nir.Threshold,)):
+            if b == at and isinstance(nodes[a], (*NEURONS, *READOUTS, nir.Threshold)):
                 found.add((a, b))
-            elif not _breaks(nodes[a], dt):
+            elif b == at:
                 ahead.append(a)
     if not found:
-        raise ValueError(f"the loop through {start!r} has no neuron")
+        raise ValueError(f"the loop through {first!r} has no neuron")
     return found
 
 
