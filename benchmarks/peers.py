@@ -104,8 +104,9 @@ def measured(peer: Peer) -> dict[str, Any]:
 
 
 def _of_netx(peer: Peer) -> dict[str, Any]:
-    net = read_netx(peer.path)
-    samples = Samples({net.inputs[0].name: next(iter(peer.samples.arrays.values()))}, peer.samples.labels)
+    net = replace(read_netx(peer.path), reset=True)  # the framework starts each sample anew
+    port, (given,) = net.inputs[0], peer.samples.arrays.values()
+    samples = Samples({port.name: given.reshape(*given.shape[:2], *port.shape)}, peer.samples.labels)
     return {"default": "loaded"} | _compared("chip", _emulated(net, samples), peer)
 
 

@@ -37,7 +37,10 @@ def _run(blocks: Callable[[], list[Any]], shape: tuple[int, ...], folder: Path, 
             value = block(value)
     with h5py.File(folder / f"{name}.net", "w") as file:
         layers = file.create_group("layer")
-        for place, block in enumerate(net):
+        if len(shape) > 1:  # before a convolution netx must be told the shape: an input layer without neurons
+            layers.create_dataset("0/type", data="input")
+            layers.create_dataset("0/shape", data=np.array(shape))
+        for place, block in enumerate(net, len(layers)):
             block.export_hdf5(layers.create_group(str(place)))
     save(folder, name, "input", x, np.moveaxis(value.numpy(), -1, 1))
 
