@@ -29,7 +29,7 @@ def cases() -> dict[int, dict[str, np.ndarray]]:
 
 
 def comparable(case: dict[str, np.ndarray]) -> bool:
-    """Whether its membranes stay within 24 bits, and its exponent shifts no bit out of a weight: there the two differ."""
+    """Whether membranes stay within 24 bits, and the exponent shifts no bit out of a weight: else the two differ."""
     divisor = 2 ** -min(int(case["exponent"]), 0)
     weights = np.concatenate([case[name].reshape(-1) for name in ("weight", "recurrent") if name in case])
     return bool(np.abs(case["v"].astype(np.int64)).max() <= STATE_MAX and (weights % divisor == 0).all())
