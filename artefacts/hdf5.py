@@ -99,6 +99,7 @@ def _deadly(path: str, _: tuple[int, ...]) -> str:
 
 def _read_all_but_numbers(path: str) -> None:
     with h5py.File(path, "r") as file:
+        _read_attributes(file)  # by which a file is recognised, whatever is wrong with the rest of it
         look = _Look(path, "")
         look.around(file)
         if look.violations:
@@ -106,14 +107,18 @@ def _read_all_but_numbers(path: str) -> None:
         stack: list[h5py.Group | h5py.Dataset] = [file]
         while stack:
             node = stack.pop()
-            for name in node.attrs:
-                with suppress(Unreadable):
-                    read_attribute(node.attrs, name)
+            _read_attributes(node)
             if isinstance(node, h5py.Group):
                 stack += node.values()
             elif _is_variable(node.id.get_type()) or node.id.get_storage_size() < _SMALL:
                 with suppress(Unreadable):
                     read_dataset(node)
+
+
+def _read_attributes(node: h5py.Group | h5py.Dataset) -> None:
+    for name in node.attrs:
+        with suppress(Unreadable):
+            read_attribute(node.attrs, name)
 
 
 @dataclass

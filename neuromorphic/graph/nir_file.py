@@ -68,7 +68,7 @@ class _Reader:
             self._refuse(where, "is no group")
             return ""
         kind = self._member(f"{where}/type", group["type"]) if "type" in group else None
-        if not isinstance(kind, str):
+        if not isinstance(kind, str) or not kind:
             self._refuse(where, "has no type")
             return ""
         return kind

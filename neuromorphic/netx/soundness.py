@@ -92,8 +92,11 @@ def _structure(net: QuantNet) -> Iterator[str]:
                 )
         known.add(population.name)
     populations = {population.name for population in net.populations}
+    silent = {population.name for population in net.populations if not population.spiking}
     for synapse in net.synapses:
         label = f"{synapse.source} → {synapse.target}"
+        if synapse.source in silent:
+            yield f"{label}: the source is a readout, which sends nothing; compile the network again"
         yield from (f"{label}: {problem}" for problem in geometry_problems(synapse.operator))
         if synapse.target not in populations:
             yield f"{label}: no population {synapse.target!r}; the file has {known_names}"

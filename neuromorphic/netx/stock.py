@@ -8,7 +8,7 @@ from an integer input adds `x << 6` to the membrane exactly as a bias mantissa x
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import h5py
 import numpy as np
@@ -43,6 +43,8 @@ class _Chain:
         self.source, self.shape = port.name, port.shape
 
     def add(self, population: QuantPopulation, operator: Operator) -> None:
+        if self.populations:  # what feeds a layer sends spikes, though its threshold is one that is hardly ever met
+            self.populations[-1] = replace(self.populations[-1], spiking=True)
         self.populations.append(population)
         self.synapses.append(QuantSynapse(self.source, population.name, operator))
         self.source, self.shape = population.name, population.shape

@@ -194,11 +194,15 @@ def test_a_copy_holds_the_same_and_notices_each_changed_bit(tmp_path, monkeypatc
     assert noticed > len(places) // 5
 
 
-def test_bytes_that_hdf5_never_comes_back_from(tmp_path, monkeypatch):
+@pytest.mark.parametrize("damaged_beside", [False, True])
+def test_bytes_that_hdf5_never_comes_back_from(tmp_path, monkeypatch, damaged_beside):
     """A text's entry in the heap says that it takes no room, so that a search for the next one stays where it is."""
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
+        file.attrs["format"] = "a"
         file["texts"] = ["a", "b"]
+        if damaged_beside:  # what ends the reading of all else
+            file["link"] = h5py.SoftLink("/texts")
     content = bytearray(path.read_bytes())
     entry = content.index(b"GCOL") + 16  # index, references, four reserved bytes, size
     content[entry + 8 : entry + 16] = ((1 << 64) - 16).to_bytes(8, "little")

@@ -77,6 +77,7 @@ def replaced(member: str, value: Any) -> Any:
         (replaced("stem/surplus", 1), "/stem: nir cannot build a LIF of it"),
         (lambda nodes: nodes["stem"].pop("r"), "/stem: nir cannot build a LIF of it"),
         (lambda nodes: nodes["stem"].pop("type"), "/stem: has no type"),
+        (replaced("stem/type", ""), "/stem: has no type"),
         (lambda nodes: replaced("edges", np.zeros((3, 2)))(nodes.parent), "/node/edges: holds float64"),
         (lambda nodes: replaced("metadata/dt", "soon")(nodes.parent), "metadata dt is 'soon'"),
         (lambda nodes: replaced("metadata/dt", -1.0)(nodes.parent), "metadata dt is"),

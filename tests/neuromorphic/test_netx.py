@@ -292,6 +292,7 @@ def overwrite(path, value):
         (set_attribute("graph/populations/0", "vth", -3), "-3"),
         (set_attribute("graph/populations/0", "vth", "high"), "store numbers"),
         (set_attribute("graph/populations/0", "name", "p1"), "p1"),
+        (set_attribute("graph/populations/0", "spiking", False), "the source is a readout, which sends nothing"),
         (set_attribute("graph/populations/0", "shape", [0, 3]), "positive"),
         (set_attribute("graph/inputs/0", "value_class", "fuzzy"), "fuzzy"),
         (set_attribute("graph", "outputs", np.array(["gone"], h5py.string_dtype())), "gone"),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import UserError
+from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.ir import Conv2d, Dense
 from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles
 from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
@@ -44,6 +45,17 @@ def test_a_bias_encoded_input_is_an_integer_input():
 def test_a_layer_without_neurons_integrates_and_never_fires():
     readout = read_netx(stock_file("mnist.net")).populations[-1]
     assert (readout.du, readout.dv, readout.vth, readout.spiking) == (0, 4096, 131071, False)
+
+
+def test_a_layer_without_neurons_before_another_sends_what_its_threshold_lets_through(tmp_path):
+    with chain_file(tmp_path / "m.net") as file:
+        del file["layer/1/neuron"]
+    net = read_netx(tmp_path / "m.net")
+    first = net.populations[0]
+    assert (first.du, first.dv, first.vth, first.spiking) == (0, 4096, 131071, True)
+    port = net.inputs[0]
+    run = emulator.run(net, {port.name: np.ones((1, 3, *port.shape), np.int32)})
+    assert not run.values[first.name].any()
 
 
 def test_pilotnet_reads_whole():
