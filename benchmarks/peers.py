@@ -185,7 +185,7 @@ def _compared(side: str, ours: Array, peer: Peer) -> dict[str, Any]:
     theirs = np.asarray(peer.out, np.float64).reshape(*peer.out.shape[:2], -1)
     best, later = fit(ours, theirs)
     found: dict[str, Any] = {f"{side}_overlap": round(best, 4), f"{side}_later": later}
-    same = _predictions(ours) == _predictions(theirs)
+    same = _predictions(ours[:, : ours.shape[1] - later]) == _predictions(theirs[:, later:])
     found[f"{side}_same_prediction"] = round(float(same.mean()), 4)
     if peer.samples.labels is not None:
         for name, out in ((side, ours), ("framework", theirs)):
