@@ -1,0 +1,1 @@
+"""Makes, in each framework's own environment, small networks of ours with the file and the output of that framework."""

@@ -1,0 +1,1 @@
+"""Asks simulators of others what Loihi does, and keeps their answers for the tests."""

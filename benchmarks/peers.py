@@ -1,0 +1,233 @@
+"""Files of other frameworks against the output of these frameworks: what is kept, with which options, and in 8 bits.
+
+    python -m benchmarks.peers tests/fixtures/frameworks ../shared/peers -o benchmarks/results/peers.json
+
+A folder holds NAME.nir or NAME.net, NAME.npz (samples `(N, T, …)`, and `label` where there is one) and NAME.float.npz
+(`out` `(N, T, classes)`, what the framework itself emits). First the file is read as it is by default. Where that does
+not give the framework's output, every reset, number of spikes and customary time step is tried in float, and the best
+are named. `--page` puts the table between the two marks of a page.
+
+overlap: over all spikes, those in common per those of either (a spike of several counts as many); of a readout, 1 less
+the relative RMS error. later: steps by which the framework emits later than the graph that it wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.results_file import write_rows
+from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.samples import Samples
+from snnergy.neuromorphic import emulator
+from snnergy.neuromorphic.graph.conventions import Conventions
+from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.read_nir import read_nir
+from snnergy.neuromorphic.graph.source import NirSource
+from snnergy.neuromorphic.inputs import to_integers
+from snnergy.neuromorphic.ir import QuantNet, Reset, Spikes
+from snnergy.neuromorphic.limits import ALIGN_SHIFT
+from snnergy.neuromorphic.lowering.lower import lower
+from snnergy.neuromorphic.netx.files import read_netx
+
+Array = npt.NDArray[Any]
+_CUSTOMARY_DT = (1.0, 1e-3, 1e-4, 1e-6)
+_SEARCHED = 16  # samples on which conventions are compared
+_LATER_MAX = 3
+_BY_CHANCE = 0.1  # by which shifted trains may overlap more without being later
+KEPT = 0.999  # of the overlap: single precision may move a spike across its threshold
+_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One file. out: the framework's own."""
+
+    path: Path
+    samples: Samples
+    out: Array
+
+
+def peers_in(folder: Path) -> Iterator[Peer]:
+    """The files of a folder that have all three parts."""
+    for path in sorted([*folder.glob("*.nir"), *folder.glob("*.net")]):
+        beside = (path.with_suffix(".npz"), path.with_suffix(".float.npz"))
+        if all(part.is_file() for part in beside):
+            with np.load(beside[0]) as given, np.load(beside[1]) as emitted:
+                arrays = {name: given[name] for name in given.files}
+                out = emitted["out"]
+            labels = arrays.pop("label", None)
+            yield Peer(path, Samples(arrays, labels), out)
+
+
+def overlap(a: Array, b: Array) -> float:
+    """As the module says; 0 where neither fires, for that is no evidence."""
+    if _spiking(a) and _spiking(b):
+        return float(np.minimum(a, b).sum() / max(float(np.maximum(a, b).sum()), 1.0))
+    size = float(np.sqrt(np.square(b).mean()))
+    return 1.0 - float(np.sqrt(np.square(a - b).mean())) / size if size else 0.0
+
+
+def _spiking(a: Array) -> bool:
+    return bool((a >= 0).all() and (a == np.rint(a)).all())
+
+
+def fit(ours: Array, theirs: Array) -> tuple[float, int]:
+    """The overlap, and how much later theirs must be taken for it where that makes a difference."""
+    steps = theirs.shape[1]
+    laters = range(min(_LATER_MAX, steps - 1) + 1)
+    found = [overlap(ours[:, : steps - later], theirs[:, later:]) for later in laters]
+    best = int(np.argmax(found))
+    return (found[best], best) if found[best] > found[0] + _BY_CHANCE else (found[0], 0)
+
+
+def _predictions(out: Array) -> Array:
+    values = out.sum(1) if _spiking(out) else out[:, -1]
+    return np.asarray(values.reshape(len(values), -1).argmax(1))
+
+
+def measured(peer: Peer) -> dict[str, Any]:
+    """One row."""
+    row: dict[str, Any] = {"file": peer.path.name, "framework_spikes": round(float(peer.out.mean()), 4)}
+    try:
+        return row | (_of_netx(peer) if peer.path.suffix == ".net" else _of_graph(peer))
+    except UserError as error:
+        return row | {"refused": error.violations[0]}
+
+
+def _of_netx(peer: Peer) -> dict[str, Any]:
+    net = replace(read_netx(peer.path), reset=True)  # the framework starts each sample anew
+    port, (given,) = net.inputs[0], peer.samples.arrays.values()
+    samples = Samples({port.name: given.reshape(*given.shape[:2], *port.shape)}, peer.samples.labels)
+    return {"default": "loaded"} | _compared("chip", _emulated(net, samples), peer)
+
+
+def _of_graph(peer: Peer) -> dict[str, Any]:
+    source = read_nir(peer.path)
+    row = _conventions(source) | _compared("float", _interpreted(source, peer.samples.arrays), peer)
+    row["default"], fitted = _lowered(source, peer), source
+    if row["float_overlap"] < KEPT:
+        fitted, best = _best(source, peer)
+        if best > row["float_overlap"]:
+            row |= {"fits": _options(source, fitted)} | _compared(
+                "float", _interpreted(fitted, peer.samples.arrays), peer
+            )
+    try:
+        net = lower(fitted, peer.samples).net
+    except UserError as error:
+        return row | {"refused": error.violations[0]}
+    return row | _compared("chip", _emulated(net, peer.samples), peer)
+
+
+def _conventions(source: NirSource) -> dict[str, Any]:
+    c = source.conventions
+    return {"dt": c.dt, "dt_reason": source.dt_reason, "reset": c.reset, "spikes": c.spikes}
+
+
+def _lowered(source: NirSource, peer: Peer) -> str:
+    try:
+        lower(source, peer.samples)
+    except UserError as error:
+        return error.violations[0]
+    return "compiles"
+
+
+def _best(source: NirSource, peer: Peer) -> tuple[NirSource, float]:
+    """The conventions under which the float oracle comes nearest to the framework."""
+    arrays = {name: array[:_SEARCHED] for name, array in peer.samples.arrays.items()}
+    found: list[tuple[float, NirSource]] = []
+    steps = dict.fromkeys((source.dt, *_CUSTOMARY_DT))
+    for dt, reset, spikes in itertools.product(steps, get_args(Reset), get_args(Spikes)):
+        trial = replace(source, conventions=Conventions(dt, reset, spikes))
+        try:
+            ours = _interpreted(trial, arrays)
+        except UserError:  # a delay that is no whole number of such steps
+            continue
+        if np.isfinite(ours).all():
+            found.append((fit(ours, peer.out[:_SEARCHED])[0], trial))
+    best = max(range(len(found)), key=lambda i: (round(found[i][0], 4), -i))
+    return found[best][1], found[best][0]
+
+
+def _options(default: NirSource, fitted: NirSource) -> str:
+    """What to add to the command line."""
+    before, after = default.conventions, fitted.conventions
+    said = [f"--dt {after.dt:g}"] * (after.dt != before.dt)
+    said += [f"--reset {after.reset}"] * (after.reset != before.reset)
+    return " ".join(said + [f"--spikes {after.spikes}"] * (after.spikes != before.spikes))
+
+
+def _interpreted(source: NirSource, arrays: dict[str, Any]) -> Array:
+    shapes = {name: (*array.shape[:2], *source.shapes[name]) for name, array in arrays.items() if name in source.shapes}
+    inputs = {name: np.asarray(arrays[name], np.float32).reshape(shape) for name, shape in shapes.items()}
+    trace = interpret(source, inputs)
+    return np.asarray(trace.values[source.of_kind("output")[0]].numpy(), np.float64)
+
+
+def _emulated(net: QuantNet, samples: Samples) -> Array:
+    records = emulator.run(net, to_integers(samples, net.inputs))
+    population = net.population(net.outputs[0])
+    if population.spiking:
+        return np.asarray(records.values[population.name], np.float64)
+    return np.asarray(records.v[population.name], np.float64) / (population.scale * (1 << ALIGN_SHIFT))
+
+
+def _compared(side: str, ours: Array, peer: Peer) -> dict[str, Any]:
+    ours = ours.reshape(*ours.shape[:2], -1)
+    theirs = np.asarray(peer.out, np.float64).reshape(*peer.out.shape[:2], -1)
+    best, later = fit(ours, theirs)
+    found: dict[str, Any] = {f"{side}_overlap": round(best, 4), f"{side}_later": later}
+    same = _predictions(ours[:, : ours.shape[1] - later]) == _predictions(theirs[:, later:])
+    found[f"{side}_same_prediction"] = round(float(same.mean()), 4)
+    if peer.samples.labels is not None:
+        for name, out in ((side, ours), ("framework", theirs)):
+            found[f"{name}_accuracy"] = round(float((_predictions(out) == peer.samples.labels).mean()), 4)
+    return found
+
+
+def page(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as a table."""
+    lines = ["| file | by default | options that fit | overlap float / 8 bit | accuracy framework / float / 8 bit |"]
+    lines.append("|---|---|---|---|---|")
+    for row in rows:
+        overlaps = " / ".join(_percent(row.get(f"{side}_overlap")) for side in ("float", "chip"))
+        accuracies = " / ".join(_percent(row.get(f"{side}_accuracy")) for side in ("framework", "float", "chip"))
+        default = row.get("default", "").replace("|", "/")[:120]
+        fits = f"`{row['fits']}`" if row.get("fits") else "-"
+        lines.append(f"| `{row['file']}` | {row.get('refused', default)} | {fits} | {overlaps} | {accuracies} |")
+    return "\n".join(lines)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None or math.isnan(share) else f"{share:.1%}"
+
+
+def main() -> None:
+    """Measure every file of the folders."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--page", type=Path, help="a page whose table is replaced")
+    options = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for peer in itertools.chain.from_iterable(peers_in(folder) for folder in options.folders):
+        rows.append(measured(peer))
+        print(rows[-1], flush=True)
+        write_rows(options.output, "benchmarks.peers", rows, kept=KEPT)
+    if options.page:
+        text = options.page.read_text()
+        before, after = text.split(_BEGIN)[0], text.split(_END)[1]
+        options.page.write_text(f"{before}{_BEGIN}\n{page(rows)}\n{_END}{after}")
+
+
+if __name__ == "__main__":
+    main()

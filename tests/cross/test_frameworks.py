@@ -1,0 +1,38 @@
+"""What other frameworks wrote and emitted: the small networks of `benchmarks.frameworks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import peers
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "frameworks"
+
+
+def peer(name: str) -> peers.Peer:
+    return next(p for p in peers.peers_in(FIXTURES) if p.path.name == name)
+
+
+@pytest.mark.parametrize("name", ["lava_dl_dense.net", "lava_dl_delay.net", "lava_dl_conv.net"])
+def test_blocks_of_slayer_spike_for_spike(name: str) -> None:
+    row = peers.measured(peer(name))
+    assert row["chip_overlap"] == row["chip_same_prediction"] == 1.0 and row["framework_spikes"] > 0.3
+
+
+def test_a_file_that_says_all_is_kept_by_default() -> None:
+    row = peers.measured(peer("spikingjelly_conv.nir"))
+    assert row["float_overlap"] == row["float_same_prediction"] == 1.0 and "fits" not in row
+    assert row["chip_overlap"] > 0.85 and row["chip_same_prediction"] > 0.9
+
+
+def test_overlap_and_lateness() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 2, (3, 12, 4)).astype(float)
+    late = np.concatenate([np.zeros((3, 1, 4)), a[:, :-1]], 1)
+    assert peers.fit(a, a) == (1.0, 0) and peers.fit(a, late) == (1.0, 1)
+    assert peers.overlap(np.array([[[2.0, 1]]]), np.array([[[1.0, 3]]])) == 2 / 5
+    assert peers.overlap(np.zeros((1, 2, 3)), np.zeros((1, 2, 3))) == 0.0
+    assert peers.overlap(np.array([[[1.5, -1]]]), np.array([[[1.5, -1]]])) == 1.0
