@@ -251,7 +251,8 @@ def _through(name: str, source: NirSource, arrival: Arrival) -> Arrival:
         d: operators.apply(operator, values.reshape(shape)).reshape(own) for d, values in arrival.constants.items()
     }
     if own_bias is not None:
-        constants[0] = constants.get(0, np.zeros(own)) + own_bias
+        added = np.broadcast_to(own_bias, own if isinstance(operator, operators.Diagonal) else operator.output_shape)
+        constants[0] = constants.get(0, np.zeros(own)) + added.reshape(own)
     return Arrival(branches, constants)
 
 

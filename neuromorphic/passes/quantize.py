@@ -64,6 +64,8 @@ _FINE_EXPONENT = 4
 _CURRENT_HEADROOM = 2.0
 # A sequential network keeps the exponent 0, which stock netx can read, unless others at least halve the error.
 _STOCK_GAIN = 0.5
+# Without calibration: unless its largest mantissa is below this. A negative exponent costs up to 1 of each sum.
+_COARSE = 8
 # Without calibration a readout is assumed to integrate no longer than this many steps.
 _UNCALIBRATED_STEPS = 64
 # Nor are several spikes a step more than these.
@@ -211,7 +213,7 @@ def _quantize_population(
         return best
     free = _best_scale(task, own_exponents=True)
     if sources is None:
-        return free if _mantissa(best) < _STOCK_GAIN * _mantissa(free) else best
+        return free if _mantissa(best) < _COARSE else best
     nearer = free.error <= best.error and free.drift < _STOCK_GAIN * best.drift
     return free if free.mute < best.mute or nearer or free.error < _STOCK_GAIN * best.error else best
 

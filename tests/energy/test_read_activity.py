@@ -120,7 +120,7 @@ BROKEN = {
     "an edge into an input": (_attribute("edges/0", "target", "image"), "kind 'input'"),
     "an edge out of a readout": (_attribute("edges/5", "source", "head"), "kind 'readout'"),
     "an edge without a number": (lambda file: file.move("edges/5", "edges/last"), "/edges/last: is not numbered"),
-    "an operator of unknown kind": (_attribute("edges/0", "kind", "sparse"), "kind: 'sparse'"),
+    "an operator of unknown kind": (_attribute("edges/0", "kind", "ragged"), "kind: 'ragged'"),
     "an edge that does not say whether it is learned": (_without("edges/0", "learned"), "learned: missing"),
     "more nonzero weights than weights": (_attribute("edges/0", "nonzero_parameters", 999), "999 exceeds"),
     "no fan-out": (_without("edges/0/fan_out"), "fan_out: no such dataset"),
@@ -174,7 +174,7 @@ def test_reports_all_violations_at_once(recorded: Path) -> None:
     with h5py.File(recorded, "a") as file:
         for change in (
             _attribute("nodes/head", "kind", "axon"),
-            _attribute("edges/0", "kind", "sparse"),
+            _attribute("edges/0", "kind", "ragged"),
             _without("nodes/stage1.q/values"),
         ):
             change(file)

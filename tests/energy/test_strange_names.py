@@ -106,7 +106,7 @@ def test_a_notebook_gets_no_markup(written: tuple[EnergyReport, Path]) -> None:
 
 
 def test_many_rows_are_cut_and_counted(written: tuple[EnergyReport, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "_LIMITS", {"parts": 2, "columns": 3, "edges": 4})
+    monkeypatch.setattr(page, "_LIMITS", page._LIMITS | {"parts": 2, "columns": 3, "edges": 4})
     monkeypatch.setattr(plots, "_ROLES", 5)
     drawn = plots.plots(written[0])
     assert "role (the first 5 of 9)" in drawn["firing_rates"]

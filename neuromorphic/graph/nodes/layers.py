@@ -101,10 +101,6 @@ class Conv1d(ConvolutionRule):
         out, _ = super().interpret(node, x, conventions)
         return out.squeeze(3), None
 
-    def bias(self, node: Any) -> FloatArray | None:
-        """One value a channel, `(O, 1)`."""
-        return np.asarray(node.bias, dtype=np.float64)[:, None]
-
     def kernel(self, node: Any, shape: Shape) -> Kernel:
         """The node's own with a height of 1."""
         if len(shape) != 2:

@@ -31,10 +31,19 @@ class _Spiking(PopulationRule):
     elementwise = True
     unbounded = ("v_threshold",)
     membrane: ClassVar[Membrane]
+    # What it is without its threshold; fields of the same name mean the same in both.
+    readout: ClassVar[type]
+    charging: ClassVar[tuple[str, ...]]
 
     def output_shape(self, node: Any, shape: Shape | None) -> Shape:
         """Its own."""
         return elementwise_shape(node.r, shape)
+
+    def integrator(self, node: Any) -> Any | None:
+        """The readout of the same charge, where all thresholds are infinite."""
+        if not (np.asarray(node.v_threshold) == np.inf).all():
+            return None
+        return self.readout(**{name: getattr(node, name) for name in self.charging}, metadata=node.metadata)
 
     def interpret(self, node: Any, x: Tensor, conventions: Conventions) -> tuple[Tensor, Tensor | None]:
         """Spikes, and the membrane before reset."""
@@ -111,6 +120,8 @@ class LIF(_Spiking):
     time_constant = "tau"
     positive = ("tau",)
     membrane = Leaky()
+    readout = nir.LI
+    charging = ("tau", "r", "v_leak")
 
 
 class IF(_Spiking):
@@ -118,6 +129,8 @@ class IF(_Spiking):
 
     nir_type = nir.IF
     membrane = Integrating()
+    readout = nir.I
+    charging = ("r",)
 
 
 class CubaLIF(_Spiking):
@@ -129,6 +142,8 @@ class CubaLIF(_Spiking):
     time_constant = "tau_mem"
     positive = ("tau_mem", "tau_syn")
     membrane = Cuba()
+    readout = nir.CubaLI
+    charging = ("tau_syn", "tau_mem", "r", "v_leak", "w_in")
 
 
 class Threshold(PopulationRule):

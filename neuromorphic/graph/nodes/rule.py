@@ -70,6 +70,10 @@ class Rule(ABC):
         The second is the membrane that a neuron compares with its threshold, before reset; None for all others.
         """
 
+    def integrator(self, node: Any) -> Any | None:
+        """The readout that a neuron is which can never fire; None for every other node."""
+        return None
+
     def begin(self, node: Any, conventions: Conventions) -> Step:
         """The same step by step, from the start of a sample; a node without memory needs no state for it."""
 
