@@ -129,7 +129,8 @@ class _Reader:
             return None
 
     def _edges(self, where: str, root: h5py.Group) -> list[tuple[str, str]]:
-        if "edges" in root and getattr(root["edges"], "size", 0) > 2 * EDGES_MAX:
+        stored_size = getattr(root.get("edges"), "size", 0) or 0  # None of a dataset without a space
+        if stored_size > 2 * EDGES_MAX:
             self._refuse(where, f"holds more than {EDGES_MAX:,} edges")
             return []
         stored = np.asarray(self._member(where, root["edges"]) if "edges" in root else np.empty((0, 2)))

@@ -76,6 +76,7 @@ def replaced(member: str, value: Any) -> Any:
         (lambda nodes: nodes["stem"].pop("type"), "/stem: has no type"),
         (replaced("stem/type", ""), "/stem: has no type"),
         (lambda nodes: replaced("edges", np.zeros((3, 2)))(nodes.parent), "/node/edges: holds float64"),
+        (lambda nodes: replaced("edges", h5py.Empty("S4"))(nodes.parent), "/node/edges: holds neither"),
         (lambda nodes: replaced("metadata/dt", "soon")(nodes.parent), "metadata dt is 'soon'"),
         (lambda nodes: replaced("metadata/dt", -1.0)(nodes.parent), "metadata dt is"),
     ],
