@@ -27,7 +27,7 @@ from torch import Tensor
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import FloatArray, IntArray
 from snnergy.neuromorphic.emulator.run import scan
-from snnergy.neuromorphic.emulator.synapses import drive, propagate
+from snnergy.neuromorphic.emulator.synapses import drive
 from snnergy.neuromorphic.ir import (
     FloatNet,
     FloatPopulation,
@@ -43,7 +43,6 @@ from snnergy.neuromorphic.limits import (
     ALIGN_SHIFT,
     BIAS_MANTISSA_MAX,
     DECAY_ONE,
-    STATE_MAX,
     THRESHOLD_MAX,
     WEIGHT_EXPONENT_MAX,
     WEIGHT_EXPONENT_MIN,
@@ -51,8 +50,8 @@ from snnergy.neuromorphic.limits import (
 )
 from snnergy.neuromorphic.passes.conditions import BALANCED, FITTING, SORTED, SPIKES_ONLY
 from snnergy.neuromorphic.passes.infra import Condition, Pass
+from snnergy.neuromorphic.passes.register_ceiling import register_ceiling
 from snnergy.neuromorphic.passes.round_decays import ON_GRID
-from snnergy.neuromorphic.taps import largest_row_sum
 
 # Scales tried on calibration data, as multiples of the one that clips no weight.
 _SCALE_TRIALS = (1.15, 1.35, 1.6, 2.0)
@@ -60,18 +59,13 @@ _SCALE_TRIALS = (1.15, 1.35, 1.6, 2.0)
 _SEARCH_SAMPLES = 24
 # Exponent of the strongest synapse where registers allow; bias and threshold are then 16 times finer than its weights.
 _FINE_EXPONENT = 4
-# Unseen data may drive a current harder than calibration did; a wrap-around of u would be silent nonsense.
-_CURRENT_HEADROOM = 2.0
 # A sequential network keeps the exponent 0, which stock netx can read, unless others at least halve the error.
 _STOCK_GAIN = 0.5
 # Without calibration: unless its largest mantissa is below this. A negative exponent costs up to 1 of each sum.
 _COARSE = 8
-# Without calibration a readout is assumed to integrate no longer than this many steps.
-_UNCALIBRATED_STEPS = 64
 # Nor are several spikes a step more than these.
 _UNCALIBRATED_SPIKES = 8.0
 _FINEST = 1e-200  # of a weight: a smaller one counts as this, so that a scale is finite
-_STATE_RANGE = STATE_MAX >> ALIGN_SHIFT
 
 
 @dataclass(frozen=True)
@@ -205,7 +199,7 @@ def _quantize_population(
     sources = None
     if calibration is not None:
         sources = [torch.round(calibration.values[s.source] / steps.get(s.source, 1.0)) for s in synapses]
-    ceiling = _register_ceiling(population, synapses, weights, sources, payload)
+    ceiling = register_ceiling(population, synapses, weights, sources, payload)
     expected = None if calibration is None else calibration.values[population.name][:_SEARCH_SAMPLES]
     task = _Task(population, synapses, weights, sources and [x[:_SEARCH_SAMPLES] for x in sources], expected, ceiling)
     best = _best_scale(task, own_exponents=not stock)
@@ -298,67 +292,6 @@ def _is_sequential(net: FloatNet) -> bool:
         return False
     chain = [port.name for port in net.inputs] + [p.name for p in net.populations]
     return len(net.inputs) == 1 and [(s.source, s.target) for s in net.synapses] == list(pairwise(chain))
-
-
-def _register_ceiling(
-    population: FloatPopulation,
-    synapses: tuple[FloatSynapse, ...],
-    weights: list[FloatArray],
-    sources: list[Tensor] | None,
-    payload: dict[str, float],
-) -> float:
-    """The largest scale at which bias, threshold and the range of u and v fit their registers."""
-    if sources is not None:
-        current = torch.stack(
-            [
-                propagate(s.operator, torch.from_numpy(w), x, s.delay)
-                for s, w, x in zip(synapses, weights, sources, strict=True)
-            ]
-        ).sum(0)
-        peak_u, peak_v = _peaks(population, current)
-        peak_u *= _CURRENT_HEADROOM
-    else:
-        worst = sum(
-            largest_row_sum(s.operator, np.abs(w)) * payload.get(s.source, 1.0)
-            for s, w in zip(synapses, weights, strict=True)
-        )
-        peak_u = worst / max(float(population.decay_u.min()), 1 / _UNCALIBRATED_STEPS)
-        drive = peak_u + float(np.abs(population.bias).max())
-        peak_v = drive / max(float(population.decay_v.min()), 1 / _UNCALIBRATED_STEPS)
-        if population.threshold is not None and population.spikes == "many":
-            peak_v = population.threshold + drive  # less than the threshold is left from the step before
-        elif population.threshold is not None and population.reset == "hard":
-            peak_v = 0.0  # a spike ends the rise, and v only saturates below: harmless
-    demands = [
-        (peak_u, _STATE_RANGE),
-        (peak_v, _STATE_RANGE),
-        (float(np.abs(population.bias).max()), BIAS_MANTISSA_MAX),
-        (population.threshold or 0.0, THRESHOLD_MAX),
-    ]
-    return min((limit / value for value, limit in demands if value > 0), default=float("inf"))
-
-
-def _peaks(population: FloatPopulation, current: Tensor) -> tuple[float, float]:
-    """Largest |u| and |v| over `current` `(N, T, neurons)`, in model units."""
-    bias = torch.from_numpy(np.broadcast_to(population.bias, population.shape).reshape(-1).copy())
-    kept_u, kept_v = (torch.from_numpy(1 - decays) for decays in (population.decay_u, population.decay_v))
-    u = v = torch.zeros_like(current[:, 0])
-    peak_u = peak_v = 0.0
-    for t in range(current.shape[1]):
-        u = kept_u * u + current[:, t]
-        v = kept_v * v + u + bias
-        peak_u, peak_v = max(peak_u, float(u.abs().max())), max(peak_v, float(v.abs().max()))
-        if population.threshold is not None:
-            v = _after_spikes(population, population.threshold, v)
-    return peak_u, peak_v
-
-
-def _after_spikes(population: FloatPopulation, threshold: float, v: Tensor) -> Tensor:
-    fired = v > threshold
-    if population.reset == "hard":
-        return v.masked_fill(fired, 0.0)
-    spikes = torch.floor(v / threshold) if population.spikes == "many" else 1.0
-    return torch.where(fired, v - spikes * threshold, v)
 
 
 def _rounded(

@@ -1,0 +1,86 @@
+"""How large the scale of a population may be: the largest at which everything in it fits its registers."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from snnergy.artefacts.types import FloatArray
+from snnergy.neuromorphic.emulator.synapses import propagate
+from snnergy.neuromorphic.ir import FloatPopulation, FloatSynapse
+from snnergy.neuromorphic.limits import ALIGN_SHIFT, BIAS_MANTISSA_MAX, STATE_MAX, THRESHOLD_MAX
+from snnergy.neuromorphic.taps import largest_row_sum
+
+# Unseen data may drive a current harder than calibration did; a wrap-around of u would be silent nonsense.
+_CURRENT_HEADROOM = 2.0
+# Without calibration a readout is assumed to integrate no longer than this many steps.
+_UNCALIBRATED_STEPS = 64
+_STATE_RANGE = STATE_MAX >> ALIGN_SHIFT
+
+
+def register_ceiling(
+    population: FloatPopulation,
+    synapses: tuple[FloatSynapse, ...],
+    weights: list[FloatArray],
+    sources: list[Tensor] | None,
+    payload: dict[str, float],
+) -> float:
+    """The largest scale at which bias, threshold and the range of u and v fit their registers.
+
+    Args:
+        weights: of each synapse, for one integer step of its source.
+        sources: calibrated values `(N, T, neurons)` of each synapse's source; None for the worst case.
+        payload: the largest value of each source that sends more than spikes.
+    """
+    if sources is not None:
+        current = torch.stack(
+            [
+                propagate(s.operator, torch.from_numpy(w), x, s.delay)
+                for s, w, x in zip(synapses, weights, sources, strict=True)
+            ]
+        ).sum(0)
+        peak_u, peak_v = _peaks(population, current)
+        peak_u *= _CURRENT_HEADROOM
+    else:
+        worst = sum(
+            largest_row_sum(s.operator, np.abs(w)) * payload.get(s.source, 1.0)
+            for s, w in zip(synapses, weights, strict=True)
+        )
+        peak_u = worst / max(float(population.decay_u.min()), 1 / _UNCALIBRATED_STEPS)
+        drive = peak_u + float(np.abs(population.bias).max())
+        peak_v = drive / max(float(population.decay_v.min()), 1 / _UNCALIBRATED_STEPS)
+        if population.threshold is not None and population.spikes == "many":
+            peak_v = population.threshold + drive  # less than the threshold is left from the step before
+        elif population.threshold is not None and population.reset == "hard":
+            peak_v = 0.0  # a spike ends the rise, and v only saturates below: harmless
+    demands = [
+        (peak_u, _STATE_RANGE),
+        (peak_v, _STATE_RANGE),
+        (float(np.abs(population.bias).max()), BIAS_MANTISSA_MAX),
+        (population.threshold or 0.0, THRESHOLD_MAX),
+    ]
+    return min((limit / value for value, limit in demands if value > 0), default=float("inf"))
+
+
+def _peaks(population: FloatPopulation, current: Tensor) -> tuple[float, float]:
+    """Largest |u| and |v| over `current` `(N, T, neurons)`, in model units."""
+    bias = torch.from_numpy(np.broadcast_to(population.bias, population.shape).reshape(-1).copy())
+    kept_u, kept_v = (torch.from_numpy(1 - decays) for decays in (population.decay_u, population.decay_v))
+    u = v = torch.zeros_like(current[:, 0])
+    peak_u = peak_v = 0.0
+    for t in range(current.shape[1]):
+        u = kept_u * u + current[:, t]
+        v = kept_v * v + u + bias
+        peak_u, peak_v = max(peak_u, float(u.abs().max())), max(peak_v, float(v.abs().max()))
+        if population.threshold is not None:
+            v = _after_spikes(population, population.threshold, v)
+    return peak_u, peak_v
+
+
+def _after_spikes(population: FloatPopulation, threshold: float, v: Tensor) -> Tensor:
+    fired = v > threshold
+    if population.reset == "hard":
+        return v.masked_fill(fired, 0.0)
+    spikes = torch.floor(v / threshold) if population.spikes == "many" else 1.0
+    return torch.where(fired, v - spikes * threshold, v)
