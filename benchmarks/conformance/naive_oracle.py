@@ -175,14 +175,17 @@ class _State:
     def _fired(self, v: Vector, size: Vector, threshold: Vector, given: Vector | None) -> tuple[Vector, Vector]:
         """Spikes of the step: its own, or those given."""
         n = np.zeros_like(v)
+        many = self.spikes == "many" and not isinstance(self.node, nir.Threshold)
         for j in range(v.size):
             if v[j] > threshold[j]:
-                many = self.spikes == "many" and not isinstance(self.node, nir.Threshold)
                 n[j] = math.floor(v[j] / threshold[j]) if many else 1
             if given is not None and given[j] != n[j]:
-                # Both counts are right within the rounding if v is that near to the multiple between them.
-                between = max(given[j], n[j], 1.0) * threshold[j]
-                near = abs(given[j] - n[j]) == 1 and abs(v[j] - between) <= ROUNDING * (size[j] + abs(between))
+                # The count is right within the rounding if v is that near to where it begins or ends.
+                off = ROUNDING * (size[j] + abs(v[j]))
+                ends = given[j] + 1 if many else math.inf
+                near = (given[j] == 0 or v[j] > given[j] * threshold[j] - off) and (
+                    v[j] < (ends if given[j] else 1) * threshold[j] + off
+                )
                 self.ties += near
                 self.differing += not near
         if given is not None:

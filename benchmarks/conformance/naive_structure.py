@@ -87,7 +87,8 @@ def shape_of(node: Any, entering: Shape) -> Shape:
         start, end = (int(d) % len(entering) for d in (node.start_dim, node.end_dim))
         return (*entering[:start], math.prod(entering[start : end + 1]), *entering[end + 1 :])
     own = np.shape(getattr(node, "v_threshold", getattr(node, "r", getattr(node, "delay", getattr(node, "scale", ())))))
-    return own if math.prod(own) == math.prod(entering) and len(own) > 0 else entering
+    fits = math.prod(own) == math.prod(entering) and len(own) > 0
+    return own if fits and own != (1,) else entering  # one number for all has no shape to tell
 
 
 def _two(value: Any) -> tuple[int, int]:
