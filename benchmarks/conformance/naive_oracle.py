@@ -186,7 +186,7 @@ class _State:
                 near = (given[j] == 0 or v[j] > given[j] * threshold[j] - off) and (
                     v[j] < (ends if given[j] else 1) * threshold[j] + off
                 )
-                self.ties += near
+                self.ties += bool(near)
                 self.differing += not near
         if given is not None:
             n = given

@@ -39,6 +39,8 @@ def held_form(synapse: QuantSynapse) -> Form:
         UserError: no form does.
     """
     weight = synapse.operator.weight.astype(np.int64)
+    if not weight.size:  # sparse synapses of which there is none
+        return _FORMS[0]
     mixed = weight.min() < 0 < weight.max()
     for form in _FORMS if mixed else _FORMS[:1]:
         doubled = weight << form.doublings

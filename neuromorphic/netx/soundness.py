@@ -58,7 +58,7 @@ def geometry_problems(operator: Operator) -> Iterator[str]:
     """Why `operator` has no output, empty where it has one."""
     weight, delays = operator.weight, operator.delays
     rank, axes = _AXES[type(operator)]
-    if weight.ndim != rank or 0 in weight.shape:
+    if weight.ndim != rank or (0 in weight.shape and not isinstance(operator, Sparse)):
         yield f"weight has shape {weight.shape}, expected {axes}"
         return
     if delays is not None and delays.shape != weight.shape:
@@ -89,7 +89,7 @@ def _sparse_problems(operator: Sparse) -> Iterator[str]:
     targets, sources = math.prod(operator.output_shape), math.prod(operator.input_shape)
     if columns.shape != operator.weight.shape:
         yield f"columns have shape {columns.shape}, the weights {operator.weight.shape}; give one a weight"
-    elif columns.min() < 0 or columns.max() >= sources:
+    elif columns.size and (columns.min() < 0 or columns.max() >= sources):
         yield f"columns {columns.min()}..{columns.max()} exceed the {sources} sources of {operator.input_shape}"
     elif starts.shape != (targets + 1,) or starts[0] != 0 or starts[-1] != synapses or (np.diff(starts) < 0).any():
         yield f"row_starts must rise from 0 to {synapses}, the number of weights, in {targets + 1} steps, one a target"

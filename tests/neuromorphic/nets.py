@@ -119,12 +119,12 @@ def diagonal_net(seed: int) -> QuantNet:
 
 
 def sparse_net(seed: int) -> QuantNet:
-    """Sparse synapses everywhere: from maps and flat sources, late by themselves or together, shifted, some empty."""
+    """Sparse synapses everywhere: from maps and flat sources, late by themselves or together, shifted, none at all."""
     rng = np.random.default_rng(seed)
     maps, flat = (3, 2, 4), (9,)
 
-    def sparse(source: tuple[int, ...], target: tuple[int, ...], *, late: bool = False) -> Sparse:
-        rows = [np.flatnonzero(rng.random(int(np.prod(source))) < 0.4) for _ in range(int(np.prod(target)))]
+    def sparse(source: tuple[int, ...], target: tuple[int, ...], *, late: bool = False, share: float = 0.4) -> Sparse:
+        rows = [np.flatnonzero(rng.random(int(np.prod(source))) < share) for _ in range(int(np.prod(target)))]
         rows[0] = rows[0][:0]  # a target that nothing reaches
         columns = np.concatenate(rows).astype(np.int32)
         weight = rng.integers(-127, 128, columns.size).astype(np.int32)
@@ -145,6 +145,7 @@ def sparse_net(seed: int) -> QuantNet:
             QuantSynapse("graded", "b", sparse(maps, flat), -2, delay=1, macs=0),
             QuantSynapse("a", "out", sparse(maps, (5,), late=True), delay=2),
             QuantSynapse("b", "out", sparse(flat, (5,))),
+            QuantSynapse("spikes", "b", sparse(flat, flat, share=0.0)),
         ),
         ("out",),
     )
