@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -59,6 +62,29 @@ def test_what_an_exporter_keeps_is_the_framework_s_in_float_and_within_a_point_i
     row = peers.measured(next(p for p in peers.peers_in(PEERS) if p.path.stem == name))
     assert row["meaning"] == meaning and row["float_same_prediction"] == 1.0
     assert abs(row["chip_accuracy"] - row["framework_accuracy"]) <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "dt", "normed", "fits"),
+    [
+        ("rockpool_lif.nir", 1e-3, False, "--reset soft --spikes many"),
+        ("sinabs_lif.nir", 1.0, True, "--spikes many"),
+    ],
+)
+def test_exponential_decay_is_exact_once_tau_is_written_for_euler(
+    name: str, dt: float, normed: bool, fits: str, tmp_path: Path
+) -> None:
+    given = peer(name)
+    shutil.copy(given.path, tmp_path / name)
+    with h5py.File(tmp_path / name, "r+") as file:
+        for node in file["node/nodes"].values():
+            if node["type"][()] == b"LIF":
+                tau = dt / (1 - np.exp(-dt / node["tau"][()]))
+                node["tau"][...] = tau
+                node["r"][...] = np.ones_like(tau) if normed else tau / dt
+    row = peers.measured(replace(given, path=tmp_path / name))
+    assert row["float_overlap"] == 1.0 and row["meaning"] == f"kept with `{fits}`"
+    assert row["chip_overlap"] > 0.8
 
 
 def test_overlap_and_lateness() -> None:
