@@ -4,8 +4,8 @@
 
 A folder holds NAME.nir or NAME.net, NAME.npz (samples `(N, T, …)`, and `label` where there is one) and NAME.float.npz
 (`out` `(N, T, classes)`, what the framework itself emits). First the file is read as it is by default. Where that does
-not give the framework's output, every reset, number of spikes and customary time step is tried in float, and the best
-are named. `--page` puts the table between the two marks of a page.
+not give the framework's output, every reset, number of spikes and customary time step is tried in float, and what fits
+clearly better is named. `--page` puts the table between the two marks of a page.
 
 overlap: over all spikes, those in common per those of either (a spike of several counts as many); of a readout, 1 less
 the relative RMS error. later: steps by which the framework emits later than the graph that it wrote.
@@ -29,6 +29,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.conventions import Conventions
+from snnergy.neuromorphic.graph.input_kinds import with_inputs
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import read_nir
 from snnergy.neuromorphic.graph.source import NirSource
@@ -43,6 +44,7 @@ _CUSTOMARY_DT = (1.0, 1e-3, 1e-4, 1e-6)
 _SEARCHED = 16  # samples on which conventions are compared
 _LATER_MAX = 3
 _BY_CHANCE = 0.1  # by which shifted trains may overlap more without being later
+_BETTER = 0.02  # by which an option must overlap more to be named
 KEPT = 0.999  # of the overlap: single precision may move a spike across its threshold
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -107,24 +109,31 @@ def _of_netx(peer: Peer) -> dict[str, Any]:
     net = replace(read_netx(peer.path), reset=True)  # the framework starts each sample anew
     port, (given,) = net.inputs[0], peer.samples.arrays.values()
     samples = Samples({port.name: given.reshape(*given.shape[:2], *port.shape)}, peer.samples.labels)
-    return {"default": "loaded"} | _compared("chip", _emulated(net, samples), peer)
+    row = _compared("chip", _emulated(net, samples), peer)
+    return {"default": "loaded", "meaning": "kept" if row["chip_overlap"] >= KEPT else "approximate"} | row
 
 
 def _of_graph(peer: Peer) -> dict[str, Any]:
-    source = read_nir(peer.path)
+    source = with_inputs(read_nir(peer.path), peer.samples)
     row = _conventions(source) | _compared("float", _interpreted(source, peer.samples.arrays), peer)
     row["default"], fitted = _lowered(source, peer), source
     if row["float_overlap"] < KEPT:
-        fitted, best = _best(source, peer)
-        if best > row["float_overlap"]:
-            row |= {"fits": _options(source, fitted)} | _compared(
-                "float", _interpreted(fitted, peer.samples.arrays), peer
-            )
+        best, found = _best(source, peer)
+        if found > row["float_overlap"] + _BETTER:
+            fitted = best
+            row |= {"fits": _options(source, best)} | _compared("float", _interpreted(best, peer.samples.arrays), peer)
+    row["meaning"] = _meaning(row)
     try:
         net = lower(fitted, peer.samples).net
     except UserError as error:
         return row | {"refused": error.violations[0]}
     return row | _compared("chip", _emulated(net, peer.samples), peer)
+
+
+def _meaning(row: dict[str, Any]) -> str:
+    if row["float_overlap"] < KEPT:
+        return "approximate"
+    return f"kept with `{row['fits']}`" if "fits" in row else "kept"
 
 
 def _conventions(source: NirSource) -> dict[str, Any]:
@@ -195,14 +204,16 @@ def _compared(side: str, ours: Array, peer: Peer) -> dict[str, Any]:
 
 def page(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as a table."""
-    lines = ["| file | by default | options that fit | overlap float / 8 bit | accuracy framework / float / 8 bit |"]
+    lines = ["| file | by default | meaning | overlap float / 8 bit | accuracy framework / float / 8 bit |"]
     lines.append("|---|---|---|---|---|")
     for row in rows:
         overlaps = " / ".join(_percent(row.get(f"{side}_overlap")) for side in ("float", "chip"))
         accuracies = " / ".join(_percent(row.get(f"{side}_accuracy")) for side in ("framework", "float", "chip"))
-        default = row.get("default", "").replace("|", "/")[:120]
-        fits = f"`{row['fits']}`" if row.get("fits") else "-"
-        lines.append(f"| `{row['file']}` | {row.get('refused', default)} | {fits} | {overlaps} | {accuracies} |")
+        default = row.get("refused", row.get("default", "")).replace("|", "/")
+        meaning = row.get("meaning", "-")
+        if meaning == "approximate" and "fits" in row:
+            meaning += f", nearest with `{row['fits']}`"
+        lines.append(f"| `{row['file']}` | {default} | {meaning} | {overlaps} | {accuracies} |")
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import peers
 
+PEERS = Path(__file__).parents[3] / "shared" / "peers"
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "frameworks"
 
 
@@ -26,6 +27,38 @@ def test_a_file_that_says_all_is_kept_by_default() -> None:
     row = peers.measured(peer("spikingjelly_conv.nir"))
     assert row["float_overlap"] == row["float_same_prediction"] == 1.0 and "fits" not in row
     assert row["chip_overlap"] > 0.85 and row["chip_same_prediction"] > 0.9
+
+
+def test_zeros_and_ones_are_measured_as_spikes_and_the_option_that_fits_is_named() -> None:
+    row = peers.measured(peer("sinabs_iaf_hard.nir"))
+    assert row["meaning"] == "kept with `--reset hard`" and row["float_overlap"] == 1.0
+    assert row["chip_overlap"] > 0.9  # 0.86 where the input takes a grid of 255 steps
+
+
+def test_an_option_that_hardly_fits_better_is_not_named() -> None:
+    row = peers.measured(peer("snntorch_recurrent.nir"))
+    assert row["meaning"] == "approximate" and "fits" not in row
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("norse_a_lifbox_vector", "kept"),
+        ("sinabs_a_iaf_single_reset", "kept with `--reset hard`"),
+        ("sj_a_fc_rate", "kept"),
+        ("sj_d_cuba", "kept"),
+        ("sj_d_cuba_bias", "kept"),
+        ("snn_a_fc_vector", "kept"),
+    ],
+)
+def test_what_an_exporter_keeps_is_the_framework_s_in_float_and_within_a_point_in_8_bits(
+    name: str, meaning: str
+) -> None:
+    if not (PEERS / f"{name}.nir").is_file():
+        pytest.skip("the files of other frameworks are not beside this checkout")
+    row = peers.measured(next(p for p in peers.peers_in(PEERS) if p.path.stem == name))
+    assert row["meaning"] == meaning and row["float_same_prediction"] == 1.0
+    assert abs(row["chip_accuracy"] - row["framework_accuracy"]) <= 0.01
 
 
 def test_overlap_and_lateness() -> None:
