@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from snnergy.neuromorphic.cost import recorded_bytes, spike_bytes
 from snnergy.neuromorphic.emulator.run import BATCH
 from snnergy.neuromorphic.emulator.synapses import WORKSPACE, row_bytes
@@ -62,4 +64,12 @@ def _of_synapses(net: QuantNet, rows: int) -> int:
     weights = max((_BYTES_PER_WEIGHT * s.operator.weight.size for s in net.synapses), default=0)
     workspace = max((min(max(WORKSPACE, row_bytes(s.operator)), rows * row_bytes(s.operator)) for s in net.synapses),
                     default=0)  # fmt: skip
-    return fan_out + weights + 2 * workspace
+    return fan_out + weights + _of_loops(net) + 2 * workspace
+
+
+def _of_loops(net: QuantNet) -> int:
+    """Bytes of the weights that loops keep ready for every step, int32 and float64, once for each of their delays."""
+    preds = net.preds()
+    place = {name: index for index, group in enumerate(groups(preds, preds)) for name in group}
+    within = [s.operator for s in net.synapses if place.get(s.source) == place[s.target]]
+    return sum(12 * o.weight.size * (1 if o.delays is None else len(np.unique(o.delays))) for o in within)

@@ -8,7 +8,7 @@ scanned together: what comes from outside is known before, what comes from withi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from snnergy.artefacts.records import Records, joined
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
 from snnergy.neuromorphic.emulator.fixed_point import NeuronState, step
-from snnergy.neuromorphic.emulator.synapses import delivered, drive, single_delays
+from snnergy.neuromorphic.emulator.synapses import delivered, drive, driver, single_delays
 from snnergy.neuromorphic.inputs import check_integers
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.loops import groups
@@ -104,13 +104,13 @@ def _scanned(net: QuantNet, group: tuple[str, ...], values: dict[str, Tensor], r
         population, incoming = net.population(name), net.incoming(name)
         a_in = _driven(population, [s for s in incoming if s.source not in group], values)
         begun[name] = Scanner(population, a_in, record_state or not population.spiking)
-        within[name] = [part for s in incoming if s.source in group for part in single_delays(s)]
+        parts = [part for s in incoming if s.source in group for part in single_delays(s)]
+        within[name] = [(part.source, part.delay, driver(part)) for part in parts]
     for t in range(next(iter(values.values())).shape[1]):
         for name, scanner in begun.items():
-            for part in within[name]:
-                if t >= part.delay:
-                    sent = begun[part.source].spikes[:, t - part.delay, None]
-                    scanner.a_in[:, t] += drive(replace(part, delay=0), sent)[:, 0]
+            for source, delay, driven in within[name]:
+                if t >= delay:
+                    scanner.a_in[:, t] += driven(begun[source].spikes[:, t - delay])
             scanner.step(t)
     return {name: scanner.done() for name, scanner in begun.items()}
 

@@ -7,7 +7,7 @@ the sums, so the fast matrix and convolution kernels carry integer synapses bit 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -48,28 +48,34 @@ def _pieces(operator: Operator, x: Tensor) -> Iterator[slice]:
     return (slice(first, first + at_once) for first in range(0, x.shape[0], at_once))
 
 
-def _product(operator: Operator, weight: Tensor, x: Tensor) -> Tensor:
-    """x `(B, neurons)` of any type → `(B, outputs)`, computed in weight's."""
+def _product(operator: Operator, weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """What makes of x `(B, neurons)`, of any type, `(B, outputs)` in weight's, prepared once for many of them."""
     if isinstance(operator, Conv2d) and operator.is_diagonal:  # torch handles each group by itself: there can be many
-        return x * _gains(weight, x)
-    out = torch.empty(x.shape[0], math.prod(operator.output_shape), dtype=weight.dtype)
-    for chosen in _pieces(operator, x):
-        rows = x[chosen].to(weight.dtype)
-        out[chosen] = _through(operator, weight, rows)
-    return out
+        gains = _gains(weight, math.prod(operator.input_shape))
+        return lambda x: x * gains
+    through = _through(operator, weight)
+
+    def product(x: Tensor) -> Tensor:
+        out = torch.empty(x.shape[0], math.prod(operator.output_shape), dtype=weight.dtype)
+        for chosen in _pieces(operator, x):
+            out[chosen] = through(x[chosen].to(weight.dtype))
+        return out
+
+    return product
 
 
-def _through(operator: Operator, weight: Tensor, rows: Tensor) -> Tensor:
+def _through(operator: Operator, weight: Tensor) -> Callable[[Tensor], Tensor]:
     if isinstance(operator, Conv2d):
-        return _convolve(operator, weight, rows)
+        return lambda rows: _convolve(operator, weight, rows)
     if isinstance(operator, Sparse):
-        return torch.from_numpy(as_matrix(operator, weight.numpy()) @ rows.numpy().T).T
-    return rows @ weight.T
+        matrix = as_matrix(operator, weight.numpy())
+        return lambda rows: torch.from_numpy(matrix @ rows.numpy().T).T
+    return lambda rows: rows @ weight.T
 
 
-def _gains(weight: Tensor, x: Tensor) -> Tensor:
+def _gains(weight: Tensor, neurons: int) -> Tensor:
     """The factor of each neuron, `(neurons,)`, of a diagonal that has one a channel."""
-    return weight.reshape(-1, 1).expand(-1, x.shape[1] // weight.shape[0]).reshape(-1)
+    return weight.reshape(-1, 1).expand(-1, neurons // weight.shape[0]).reshape(-1)
 
 
 def _convolve(operator: Conv2d, kernel: Tensor, x: Tensor) -> Tensor:
@@ -100,11 +106,11 @@ def propagate(operator: Operator, weight: Tensor, x: Tensor, delay: int = 0) -> 
     """
     samples, steps, _ = x.shape
     if operator.delays is None:
-        return _product(operator, weight, _shifted(x, delay).flatten(0, 1)).reshape(samples, steps, -1)
+        return _product(operator, weight)(_shifted(x, delay).flatten(0, 1)).reshape(samples, steps, -1)
     delays, none = torch.from_numpy(operator.delays), torch.zeros_like(weight)
     total = torch.zeros(samples * steps, math.prod(operator.output_shape), dtype=weight.dtype)
     for d in np.unique(operator.delays):
-        total += _product(operator, weight.where(delays == d, none), _shifted(x, delay + int(d)).flatten(0, 1))
+        total += _product(operator, weight.where(delays == d, none))(_shifted(x, delay + int(d)).flatten(0, 1))
     return total.reshape(samples, steps, -1)
 
 
@@ -121,6 +127,16 @@ def drive(synapse: QuantSynapse, x: Tensor) -> Tensor:
     dtype = _exact_dtype(synapse.operator, float(x.abs().max()) if x.numel() else 0.0)
     accumulated = propagate(synapse.operator, mantissas.to(dtype), x, synapse.delay).double()
     return accumulated.mul_(2.0**synapse.exponent).floor_()
+
+
+def driver(synapse: QuantSynapse) -> Callable[[Tensor], Tensor]:
+    """`drive` a step at a time, `(N, neurons)` → `(N, targets)`, for a synapse of one delay, applied when that is over.
+
+    What every step shares is prepared here once, in float64, exact whatever the step brings.
+    """
+    product = _product(synapse.operator, torch.from_numpy(synapse.operator.weight).double())
+    factor = 2.0**synapse.exponent
+    return lambda x: product(x).mul_(factor).floor_()
 
 
 def single_delays(synapse: QuantSynapse) -> list[QuantSynapse]:
@@ -176,4 +192,6 @@ def _arrived(operator: Operator, taps: Tensor, events: Tensor) -> Tensor:
     """Synaptic events of each row, `(B,)`."""
     if not isinstance(operator, Conv2d):
         return events @ taps
-    return (events * _gains(taps, events) if operator.is_diagonal else _convolve(operator, taps, events)).sum(1)
+    return (events * _gains(taps, events.shape[1]) if operator.is_diagonal else _convolve(operator, taps, events)).sum(
+        1
+    )

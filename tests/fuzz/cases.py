@@ -72,16 +72,28 @@ def _hdf5(rng: random.Random, base: Path, path: Path, canary: Canary) -> tuple[s
     return done
 
 
+# How a graph may be read, each of two of them as often as not at all, and what may be put in place of what.
+_READING = (
+    [], [], [], [], ["--reset", "soft"], ["--reset", "hard"], ["--spikes", "many"], ["--input-kind", "graded"],
+    ["--input-kind", "in=spikes"], ["--input-kind", "analog"], ["--dt", "2"], ["--dt", "1e-3"],
+)  # fmt: skip
+_CHIP = ([], [], [], ["--chip", "loihi1"], ["--chip", "loihi1", "--allow-approximate"], ["--readout", "out"])
+
+
 def _nir(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> Case:
     base = _choose(rng, corpus / "nir", *(["*.nir"] if rng.random() < 0.1 else ["[!t]*.nir"]))
     done = _hdf5(rng, base, folder / "case.nir", canary)
-    arguments = ["compile", "case.nir", "-o", "out.net"]
+    options = [*rng.choice(_READING), *rng.choice(_READING)]
+    if rng.random() < 0.1:
+        return Case("nir", "case.nir", ("inspect", "case.nir", *options, *rng.choice(([], ["--json"]))), (), done)
+    arguments = ["compile", "case.nir", "-o", "out.net", *options, *rng.choice(_CHIP)]
     if rng.random() < 0.5:
         shutil.copy(base.with_suffix(".npz"), folder / "given.npz")
         arguments += ["--calibration", "given.npz"]
-    arguments += rng.choice(
-        ([], [], ["--reset", "soft"], ["--spikes", "many"], ["--input-kind", "graded"], ["--dt", "2"])
-    )
+        reference = base.parent / f"reference/{base.stem}.npz"
+        if reference.is_file() and rng.random() < 0.4:
+            shutil.copy(reference, folder / "reference.npz")
+            arguments += ["--reference", "reference.npz"]
     return Case("nir", "case.nir", tuple(arguments), ("out.net", "out.fidelity.json"), done)
 
 
@@ -90,12 +102,12 @@ def _net(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> Case
     done = _hdf5(rng, base, folder / "case.net", canary)
     shutil.copy(base.with_suffix(".npz"), folder / "given.npz")
     arguments = ["simulate", "case.net", "--input", "given.npz", "-o", "out.h5"]
-    arguments += rng.choice(([], [], [], ["--record-state"], ["--num-layers", "2"], ["--json"]))
+    arguments += rng.choice(([], [], [], ["--record-state"], ["--num-layers", "2"], ["--json"], ["--readout", "out"]))
     return Case("net", "case.net", tuple(arguments), ("out.h5",), done)
 
 
 def _samples(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> Case:
-    base = _choose(rng, corpus, "net/*.npz", "net/*.npy", "nir/[!t]*.npz")
+    base = _choose(rng, corpus, "net/*.npz", "net/*.npy", "nir/[!t]*.npz", "nir/reference/*.npz")
     file = f"case{base.suffix}"
     path = folder / file
     shutil.copy(base, path)
@@ -103,6 +115,11 @@ def _samples(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> 
         done = tuple(npz.mutate(rng, path, canary, _times(rng)))
     else:
         done = _bytes(rng, path, _choose(rng, corpus, "*/*.np*"), _times(rng))
+    if base.parent.name == "reference":
+        for given in (base.parents[1] / f"{base.stem}.npz", base.parents[1] / f"{base.stem}.nir"):
+            shutil.copy(given, folder / f"given{given.suffix}")
+        arguments = ["compile", "given.nir", "--calibration", "given.npz", "--reference", file, "-o", "out.net"]
+        return Case("samples", file, tuple(arguments), ("out.net", "out.fidelity.json"), done)
     if base.parent.name == "nir":
         shutil.copy(base.with_suffix(".nir"), folder / "given.nir")
         arguments = ["compile", "given.nir", "--calibration", file, "-o", "out.net"]

@@ -27,7 +27,7 @@ from snnergy.training.model.network import SNNergy
 from tests.energy.activity_files import Edge, Node, write_activity
 from tests.fuzz.child import ROOT
 from tests.fuzz.values import Array
-from tests.neuromorphic import graphs, nets, stock_files
+from tests.neuromorphic import graphs, nets, recurrent, stock_files
 from tests.snnergy.conftest import TINY
 
 
@@ -50,7 +50,7 @@ def _chain(shape: tuple[int, ...], *nodes: nir.NIRNode, out: tuple[int, ...], **
 def _graphs(folder: Path) -> None:
     """A graph with branches, and small ones that hold every node type between them."""
     target = folder / "nir"
-    target.mkdir(parents=True)
+    (target / "reference").mkdir(parents=True)
     rng = np.random.default_rng(0)
 
     def full(value: float, *shape: int) -> Array:
@@ -84,6 +84,13 @@ def _graphs(folder: Path) -> None:
             nir.Linear(numbers(3, 4)), graphs.lif((1,)), out=(3,), dt=1.0,
         ),
         "branched": graphs.branched(),
+        "late": _chain(
+            (4,), nir.Linear(numbers(4, 4)), nir.LIF(full(3), full(1), full(0.1), full(0.4), v_reset=full(0.2)),
+            nir.Delay(np.array([0, 1, 70, 200], np.float32)), nir.Linear(numbers(3, 4)), nir.LI(full(3, 3), full(1, 3),
+            full(0, 3)), out=(3,), dt=1.0,
+        ),
+        "loop": recurrent.random_graph(0),
+        "loops": recurrent.random_graph(4),
     }  # fmt: skip
     small["maps"].nodes["in"].metadata = {"value_class": "binary"}
     for name, graph in small.items():
@@ -91,6 +98,8 @@ def _graphs(folder: Path) -> None:
         ports = {port: node.output_type["output"] for port, node in graph.nodes.items() if isinstance(node, nir.Input)}
         arrays = {port: (rng.random((3, 4, *shape)) < 0.5).astype(np.float32) for port, shape in ports.items()}
         write_samples(target / f"{name}.npz", arrays | {"label": np.array([0, 2, 1])})
+        outputs = [node.input_type["input"] for node in graph.nodes.values() if isinstance(node, nir.Output)]
+        write_samples(target / f"reference/{name}.npz", {"out": rng.integers(0, 2, (3, 4, *outputs[0]))})
 
 
 def _networks(folder: Path) -> None:
@@ -102,6 +111,8 @@ def _networks(folder: Path) -> None:
         "random3": nets.random_net(3),
         "gains": nets.diagonal_net(1),
         "sparse": nets.sparse_net(1),
+        "programmed": nets.programmed_net(2),
+        "loops": recurrent.random_net(1),
     }.items():
         write_netx(net, target / f"{name}.net")
     for graph in ("flat", "maps"):
@@ -111,6 +122,10 @@ def _networks(folder: Path) -> None:
     with stock_files.chain_file(target / "driven.net") as file:
         stock_files.neuron(file["layer/0"], iDecay=4096)
         file["layer/0/weight"], file["layer/0/bias"] = 64, 3
+    with stock_files.chain_file(target / "recurrent.net") as file:
+        file["layer/3/type"][...] = np.array(["dense_rec"], "S10")
+        file["layer/3/weight_rec"] = np.full((4, 4), 8, np.float32)
+        del file["layer/3/delay"]
     rng = np.random.default_rng(1)
     for path in sorted(target.glob("*.net")):
         net = load(path)
@@ -127,7 +142,7 @@ def _activity(folder: Path) -> None:
     """Recordings of our networks, and one by hand, as another simulator would write it."""
     target = folder / "activity"
     target.mkdir()
-    for name in ("random0", "maps", "stock"):
+    for name in ("random0", "programmed", "loops", "maps", "stock"):
         net = folder / f"net/{name}.net"
         simulate(net, net.with_suffix(".npz"), output=target / f"{name}.h5")
     rng = np.random.default_rng(2)

@@ -36,7 +36,7 @@ def mutate(rng: random.Random, path: Path, canary: Canary, times: int) -> list[s
     if rng.random() < 0.25:
         done.append(_rearrange(rng, members))
     archives.write(path, members, compressed=rng.random() < 0.5)
-    if rng.random() < 0.08:
+    if members and rng.random() < 0.08:
         done.append(_bomb(rng, path, members))
     return done
 

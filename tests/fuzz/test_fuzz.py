@@ -11,7 +11,7 @@ import pytest
 from tests.fuzz import cases
 from tests.fuzz.child import ROOT
 
-FILES = 128
+FILES = 64
 
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the watch over files is Linux' inotify")

@@ -98,6 +98,17 @@ def test_a_stream_takes_as_much_as_all_its_samples() -> None:
     assert planned(replace(net, reset=False), images(50), at_most=1).at_once == 50
 
 
+def test_the_weights_of_a_loop_are_counted_once_for_each_of_their_delays() -> None:
+    def loop(delays: int) -> QuantNet:
+        net = network()
+        each = np.arange(256 * 256, dtype=np.int32).reshape(256, 256) % delays
+        within = QuantSynapse("a", "a", Dense(np.ones((256, 256), np.int32), each), delay=1, balance=-1)
+        return replace(net, synapses=(*net.synapses, within))
+
+    assert needed(loop(5), 1, 4) - needed(loop(1), 1, 4) == 4 * 12 * 256 * 256
+    assert needed(loop(1), 1, 4) - needed(network(), 1, 4) >= 12 * 256 * 256
+
+
 def test_a_part_of_an_array_keeps_the_whole() -> None:
     net, whole = network(), images(300)
     one = planned(net, whole.first(1), at_most=64)

@@ -42,7 +42,7 @@ def test_read_returns_what_was_written(seed, make, tmp_path):
         assert read_netx(tmp_path / f"{index}.net") == written
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_network_is_read_as_it_was_written(data):
     """Every field of every record, in the whole range of its register."""
