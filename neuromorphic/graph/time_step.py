@@ -24,7 +24,7 @@ from snnergy.neuromorphic.graph.nodes import rule_of
 _CUSTOMARY_DT = 1e-4
 # Norse writes dt/tau_inv for a time constant of 1/tau_inv; with its dt of 1e-3 s a unit of the file is 1e-3 s.
 _NORSE_DT = 1e-6
-_NORSE_TAU = (2e-6, 1e-3)  # 2 ms to 1 s in that unit
+_NORSE_TAU = (1e-6, 1e-3)  # 1 ms, below which its Euler step is unstable, to 1 s in that unit
 _SAME = 1e-6  # relative: parameters are float32, and a ratio of two of them is off by a few of its ulps
 _DIGITS = 3  # of a step that somebody chose; one in 500 other numbers is as close to so round a one
 _NAMED = 3
@@ -110,10 +110,12 @@ def _guess(name: str, nodes: Mapping[str, Any], shortest: float, silent: Callabl
     if not likely:
         raise UndecidedStep(f"{name}: nothing tells the time step, and a time constant is {shortest:g}", candidates)
     best = candidates[0]
-    if dead := silent(best.dt):
-        problem = f"nothing tells the time step, and with {best.dt:g} node {dead[0]!r} could not fire"
-        raise UndecidedStep(f"{name}: {problem}, whatever reaches it", candidates)
     note = f"time step {best.dt:g} is a guess ({best.reason}); give dt if the framework stepped otherwise"
+    if dead := silent(best.dt):
+        if not all(silent(other.dt) for other in candidates[1:]):
+            problem = f"nothing tells the time step, and with {best.dt:g} node {dead[0]!r} could not fire"
+            raise UndecidedStep(f"{name}: {problem}, whatever reaches it", candidates)
+        note += f"; with none of the likely steps could node {dead[0]!r} fire"
     return TimeStep(best.dt, f"guessed: {best.reason}", candidates[1:], (note,))
 
 

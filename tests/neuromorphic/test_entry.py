@@ -118,6 +118,16 @@ def test_a_guess_that_would_silence_the_network_is_none():
         from_graph(between(linear(), lif(2, 1e-7)))
 
 
+def test_a_network_that_no_step_could_wake_takes_the_likely_one_and_says_so():
+    source = from_graph(between(linear(gain=1e-3), lif(2, np.float32(1e-4))))
+    assert source.dt == 1e-4
+    assert any("with none of the likely steps could node 'n2' fire" in note for note in source.notes)
+
+
+def test_the_shortest_time_constant_that_norse_can_write():
+    assert from_graph(between(linear(), lif(2, 1e-3 / 900))).dt == 1e-6
+
+
 def test_metadata_that_contradict_the_parameters_are_followed_and_said():
     source = from_graph(between(linear(), integrator(2, 1e4), dt=1e-3))
     assert source.dt == 1e-3 and "means 0.0001" in source.notes[0]
