@@ -68,7 +68,8 @@ class _Demo:
     @contextmanager
     def step(self, name: str, text: str) -> Iterator[None]:
         """Announce a step, time it, and keep what it found."""
-        self.terminal.say(f"\n[{len(self.summary['seconds']) + 1}/6] {text}")
+        self.terminal.say("")
+        self.terminal.say(f"[{len(self.summary['seconds']) + 1}/6] {text}")
         begun = time.perf_counter()
         yield
         self.summary["seconds"][name] = round(time.perf_counter() - begun, 2)

@@ -82,7 +82,7 @@ class Terminal:
             draw(self._text)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table for people; every column but the first is aligned right."""
+        """Print a table for people; every column but the first is aligned right, and what is in that stays whole."""
         if self.as_json:
             return
         from rich.table import Table
@@ -90,7 +90,10 @@ class Terminal:
 
         table = Table(title=Text(printable(title), "bold"), title_justify="left")
         for i, column in enumerate(columns):
-            table.add_column(Text(printable(column)), justify="left" if i == 0 else "right")
+            first = i == 0
+            table.add_column(
+                Text(printable(column)), justify="left" if first else "right", overflow="fold" if first else "ellipsis"
+            )
         for row in rows:
             table.add_row(*(Text(printable(cell, _CELL)) for cell in row))
         self._text.print(table, soft_wrap=False)
