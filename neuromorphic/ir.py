@@ -169,7 +169,6 @@ class FloatPopulation(ByValue):
     threshold: None for a readout, which integrates and never fires.
     bias: scalar or an array that broadcasts to `shape`.
     depth: as in `QuantPopulation`; 0 until delays are balanced.
-    decay_error: largest share by which a time constant has been changed to fit 12 bits.
 
     A population that no synapse leads to is a source: what it does follows from its bias alone.
     """
@@ -184,7 +183,6 @@ class FloatPopulation(ByValue):
     depth: int = 0
     reset: Reset = "hard"
     spikes: Spikes = "one"
-    decay_error: float = 0.0
 
     def __post_init__(self) -> None:
         _flatten(self, np.float64, "decay_u", "decay_v")

@@ -72,7 +72,6 @@ def run(
 def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -> Records:
     records = Records({port.name: np.ascontiguousarray(inputs[port.name]) for port in net.inputs})
     values = {name: torch.from_numpy(array.astype(np.int32)).flatten(2) for name, array in records.values.items()}
-    counts: dict[int, tuple[Tensor, Tensor]] = {}
     preds = net.preds()
     for group in groups(preds, preds):
         for population, done in _scanned(net, group, values, record_state).items():
@@ -85,14 +84,13 @@ def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -
                 records.v[population] = done.v.reshape(shape).numpy()
             if done.wrapped or done.clipped:
                 records.overflows[population] = (done.wrapped, done.clipped)
-        counts |= {i: delivered(s, values[s.source]) for i, s in enumerate(net.synapses) if s.target in group}
-    ordered = [counts[index] for index in range(len(net.synapses))]
+    counts = [delivered(s, values[s.source]) for s in net.synapses]
     return Records(
         records.values,
         records.u,
         records.v,
-        tuple(all_taps.numpy() for all_taps, _ in ordered),
-        tuple(alive.numpy() for _, alive in ordered),
+        tuple(all_taps.numpy() for all_taps, _ in counts),
+        tuple(alive.numpy() for _, alive in counts),
         records.overflows,
     )
 

@@ -39,14 +39,17 @@ class BalanceDelays(Pass[FloatNet, FloatNet]):
             UserError: a loop has more synapses than steps of delay.
         """
         depths = {port.name: 0 for port in ir.inputs}
-        preds = {p.name: {s.source for s in ir.synapses if s.target == p.name} for p in ir.populations}
+        incoming: dict[str, list[FloatSynapse]] = {p.name: [] for p in ir.populations}
+        for synapse in ir.synapses:
+            incoming[synapse.target].append(synapse)
+        preds = {name: {s.source for s in synapses} for name, synapses in incoming.items()}
         violations = []
         for group in groups(preds, preds):
             members = set(group)
             for name in group:
                 sources = [depths[source] for source in preds[name] - members]
                 depths[name] = 1 + max(sources, default=0 if is_loop(group, preds) else -1)
-            inside = [s for s in ir.synapses if {s.source, s.target} <= members]
+            inside = [s for name in group for s in incoming[name] if s.source in members]
             loop = _deepen(depths, inside, len(group))
             if loop:
                 violations.append(_too_fast(loop))

@@ -86,7 +86,6 @@ class Quantized:
     error: fraction of calibration spikes that differ from the float model's when it is driven by the float model's own
         sources (readouts: relative RMS error); NaN uncalibrated.
     saturated: weights that were clipped to 8 bits. vanished: those of `weights` other than zero that rounded to 0.
-    decay_error: as in `FloatPopulation`.
     drift: by how many spikes a neuron is ahead or behind, mean over steps: it tells two scales apart that both miss
         every step of a rare spike, one of them narrowly.
     mute: it never fires though the float model does; of rare spikes, none is fewer errors than one that is late.
@@ -98,7 +97,6 @@ class Quantized:
     saturated: int
     vanished: int
     weights: int
-    decay_error: float = 0.0
     drift: float = 0.0
     mute: bool = False
 
@@ -156,10 +154,13 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
         payload = {port.name: float((1 << port.bits) - 1) for port in ports}
         payload |= {p.name: _UNCALIBRATED_SPIKES for p in ir.populations if p.spikes == "many"}
         stock = _is_sequential(ir)
-        done: dict[str, Quantized] = {}
-        for population in ir.populations:
-            incoming = tuple(s for s in ir.synapses if s.target == population.name)
-            done[population.name] = _quantize_population(population, incoming, ports, payload, self.calibration, stock)
+        incoming: dict[str, list[FloatSynapse]] = {population.name: [] for population in ir.populations}
+        for synapse in ir.synapses:
+            incoming[synapse.target].append(synapse)
+        done = {
+            p.name: _quantize_population(p, tuple(incoming[p.name]), ports, payload, self.calibration, stock)
+            for p in ir.populations
+        }
         quantized = QuantNet(
             ports,
             tuple(q.population for q in done.values()),
@@ -343,7 +344,6 @@ def _rounded(
             saturated,
             vanished,
             alive,
-            population.decay_error,
         )
         for vth in _thresholds(population, scale)
     ]

@@ -112,20 +112,17 @@ class _Relays:
         shape, depth, labels = self._source(source)
         before = self.reached[source, steps[:-1]] if steps[:-1] else None
         balance = DELAY_MAX - steps[-1]
-        # A count n of spikes is passed on as (2·n + 1) div 2, which exceeds the threshold of 2 from n = 1 on.
-        many = any(p.name == source and p.spikes == "many" for p in self.net.populations)
-        clear, bias = np.array([DECAY_ONE]), np.full(1, int(many), np.int32)
+        clear, none = np.array([DECAY_ONE]), np.zeros(1, np.int32)
+        further = (depth if before is None else before.depth) + 1 + balance
         relay = QuantPopulation(
-            self._free_name(source), shape, clear, clear, 2 if many else 0, bias, True, 1.0,
-            (depth if before is None else before.depth) + 1 + balance, replace(labels, role="relay"),
-            spikes="many" if many else "one",
-        )  # fmt: skip
+            self._free_name(source), shape, clear, clear, 0, none, True, 1.0, further, replace(labels, role="relay")
+        )
         self.reached[source, steps] = relay
         self.behind.setdefault(source, []).append(relay)
         neurons = sum(p.size for relays in self.behind.values() for p in relays)
         refuse_excess(f"{source!r}: {neurons:,} neurons that relay delayed spikes", neurons * _BYTES_A_NEURON)
         identity = as_synapse(None, shape)
-        one = replace(identity, weight=identity.weight.astype(np.int32) * (2 if many else 1))
+        one = replace(identity, weight=identity.weight.astype(np.int32))
         name = source if before is None else before.name
         self.synapses.append(QuantSynapse(name, relay.name, one, delay=steps[-1], balance=balance, learned=False))
 

@@ -38,7 +38,7 @@ ON_GRID = Condition[FloatNet]("every decay is one of 12 bits", _off_grid)
 
 @dataclass(frozen=True)
 class RoundDecays(Pass[FloatNet, FloatNet]):
-    """Rounds decays, scales weights and biases in return, and notes in `decay_error` what that did."""
+    """Rounds decays, and scales weights and biases in return."""
 
     name = "round_decays"
     requires = (SORTED, FITTING, SPIKES_ONLY, BALANCED)
@@ -57,12 +57,11 @@ class RoundDecays(Pass[FloatNet, FloatNet]):
 def _rounded(population: FloatPopulation) -> tuple[FloatPopulation, FloatArray]:
     """The population on the grid, and what its weights take, `(neurons,)` or `(1,)`."""
     (u, gain_u), (v, gain_v) = map(_on_grid, (population.decay_u, population.decay_v))
-    changed = max(float(np.abs(1 / gain - 1).max()) for gain in (gain_u, gain_v))
     bias = population.bias
     if (gain_v != 1).any():
         each = np.broadcast_to(gain_v, (population.size,)).reshape(population.shape)
         bias = np.broadcast_to(bias, population.shape) * each
-    return replace(population, decay_u=u, decay_v=v, bias=bias, decay_error=changed), gain_u * gain_v
+    return replace(population, decay_u=u, decay_v=v, bias=bias), gain_u * gain_v
 
 
 def _on_grid(decays: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -44,6 +44,7 @@ def test_the_demo_leaves_every_artefact_and_its_figures(tiny, tmp_path, verified
     for artefact in ("training/checkpoint.pt", "model.nir", "model.net", "activity.h5", "report/report.html"):
         assert (output / artefact).is_file(), artefact
     words = capsys.readouterr().out
+    assert "\n\n[2/6] " in words and "\\n" not in words
     assert "[6/6]" in words and "1,000" in words and str(output / "report" / "report.html") in words
 
 

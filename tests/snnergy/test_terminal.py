@@ -136,3 +136,11 @@ def test_a_terminal_that_shows_ascii_alone_gets_escapes():
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"2 \\xd7 \\u2192\\x1b\n") and b"\x1b" not in done.stdout + done.stderr
     assert done.stderr.count(b"\n") == 2
+
+
+def test_a_narrow_terminal_keeps_the_names_of_rows_whole(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    name = "stage2.block1.audio.temporal.query"
+    Terminal().table("nodes", ("node", *("a figure of some width",) * 4), [(name, *("0.123456",) * 4)])
+    first = "".join(line.split("│")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("│"))
+    assert first == name
