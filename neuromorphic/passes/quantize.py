@@ -26,7 +26,7 @@ from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import FloatArray, IntArray
-from snnergy.neuromorphic.emulator.run import scan
+from snnergy.neuromorphic.emulator.torch_path import scan
 from snnergy.neuromorphic.emulator.synapses import drive
 from snnergy.neuromorphic.ir import (
     FloatNet,

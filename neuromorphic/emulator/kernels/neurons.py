@@ -1,0 +1,137 @@
+"""Sums into spikes: Loihi's fixed-point neuron, a step of all neurons of a sample at a time.
+
+    u ← trunc(u·keep_u / 4096) + (a_in · 2^exponent << 6),   then one wrap into ±2²³
+    v ← clip(trunc(v·keep_v / 4096) + u + bias, ±(2²³ − 1))
+    spike where v > threshold
+
+`keep` is 4096 less the decay, and bias and threshold are aligned already. `fixed_point.py` says where the equations
+come from. Kernels advance `u`, `v` `(N, neurons)` through `a_in` `(N, steps, neurons)` and write steps `first` on of
+spikes `(N, T, row)` and, where these have any steps, of what is recorded of u and v. They return how often u wrapped
+around and v was clipped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from snnergy.neuromorphic.emulator.kernels.compiled import compiled
+from snnergy.neuromorphic.limits import ALIGN_SHIFT, DECAY_ONE, STATE_MAX
+
+# Sums below this leave 32 bits to no intermediate value of `scan`.
+SMALL_SUM = 1 << 24
+
+_i = np.int32
+_TOP = _i(STATE_MAX)
+_WRAP = _i(2 * (STATE_MAX + 1))
+_LOW_BITS = _i(DECAY_ONE - 1)
+_SHIFT = 12
+assert DECAY_ONE == 1 << _SHIFT
+
+
+@compiled
+def _kept(state: Any, keep: Any) -> Any:
+    """trunc(state·keep / 4096) within 32 bits: of |state| < 2²⁴, the upper and the lower 12 bits by themselves."""
+    size = abs(state)
+    whole = _i(_i(_i(size >> _SHIFT) * keep) + _i(_i(_i(size & _LOW_BITS) * keep) >> _SHIFT))
+    return whole if state >= 0 else _i(-whole)
+
+
+@compiled
+def scan(
+    a_in: Any, exponent: int, decays: Any, keep_u: Any, keep_v: Any, bias: Any, threshold: Any, u: Any, v: Any,
+    spikes: Any, first: int, recorded_u: Any, recorded_v: Any,
+) -> Any:  # fmt: skip
+    """Neurons that a spike puts to 0, in 32 bits; sums stay below SMALL_SUM.
+
+    decays: whether the current has any memory. keep_u, keep_v, bias `(neurons,)`, all int32.
+
+    Returns:
+        also whether a current left 24 bits in spite of its wrap: then only `scan_wide` is right.
+    """
+    samples, steps, neurons = a_in.shape
+    up, down = _i(ALIGN_SHIFT + max(exponent, 0)), _i(max(-exponent, 0))
+    wrapped = clipped = 0
+    left = False
+    for n in range(samples):
+        un, vn = u[n], v[n]
+        for step in range(steps):
+            sums, fired = a_in[n, step], spikes[n, first + step]
+            over = beyond = high = _i(0)
+            if decays:
+                for j in range(neurons):
+                    un[j] = _i(_kept(un[j], keep_u[j]) + _i(_i(sums[j] >> down) << up))
+            else:
+                for j in range(neurons):
+                    un[j] = _i(_i(sums[j] >> down) << up)
+            for j in range(neurons):
+                current = un[j]
+                over += _i(abs(current) > _TOP)
+                current = _i(current - _WRAP) if current > _TOP + _i(1) else current
+                current = _i(current + _WRAP) if current < -_TOP else current
+                beyond += _i(abs(current) > _TOP + _i(1))
+                un[j] = current
+            for j in range(neurons):
+                charged = _i(_i(_kept(vn[j], keep_v[j]) + un[j]) + bias[j])
+                high += _i(abs(charged) > _TOP)
+                vn[j] = min(max(charged, -_TOP), _TOP)
+            for j in range(neurons):
+                spike = vn[j] > threshold
+                fired[j] = spike
+                vn[j] = _i(0) if spike else vn[j]
+            if recorded_u.shape[1]:
+                recorded_u[n, first + step] = un
+                recorded_v[n, first + step] = vn
+            wrapped += over
+            clipped += high
+            left |= beyond > 0
+    return wrapped, clipped, left
+
+
+@compiled
+def _kept_wide(state: Any, keep: Any) -> Any:
+    whole = (abs(state) * keep) >> _SHIFT
+    return whole if state >= 0 else -whole
+
+
+@compiled
+def _in_32_bits(value: Any) -> Any:
+    return np.int64(np.int32(value & 0xFFFFFFFF))
+
+
+@compiled
+def scan_wide(
+    a_in: Any, exponent: int, soft: bool, many: bool, keep_u: Any, keep_v: Any, bias: Any, threshold: int, u: Any,
+    v: Any, spikes: Any, first: int, recorded_u: Any, recorded_v: Any,
+) -> Any:  # fmt: skip
+    """Every neuron that there is, a spike of which may take the threshold off or stand for many, in 64 bits."""
+    samples, steps, neurons = a_in.shape
+    wrapped = clipped = 0
+    for n in range(samples):
+        for step in range(steps):
+            for j in range(neurons):
+                total = np.int64(a_in[n, step, j])
+                total = total << exponent if exponent >= 0 else total >> -exponent
+                current = _kept_wide(np.int64(u[n, j]), keep_u[j]) + (total << ALIGN_SHIFT)
+                if abs(current) > STATE_MAX:
+                    wrapped += 1
+                    current = _in_32_bits(current)
+                    if current > STATE_MAX + 1:
+                        current -= 2 * (STATE_MAX + 1)
+                    if current <= -(STATE_MAX + 1):
+                        current += 2 * (STATE_MAX + 1)
+                charged = _kept_wide(np.int64(v[n, j]), keep_v[j]) + current + bias[j]
+                if abs(charged) > STATE_MAX:
+                    clipped += 1
+                    charged = min(max(_in_32_bits(charged), -STATE_MAX), STATE_MAX)
+                count = np.int64(0)
+                if charged > threshold:
+                    count = charged // threshold if many else np.int64(1)
+                    charged = charged - count * threshold if soft else np.int64(0)
+                u[n, j], v[n, j] = current, charged
+                spikes[n, first + step, j] = count
+            if recorded_u.shape[1]:
+                recorded_u[n, first + step] = u[n]
+                recorded_v[n, first + step] = v[n]
+    return wrapped, clipped
