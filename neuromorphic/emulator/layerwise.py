@@ -225,7 +225,7 @@ class Progress:
                 total += part << shift if shift > 0 else part >> -shift
             elif len(sums) == 1:
                 exponent = shift
-        self._fire(chosen, first, total, exponent, small=bound < neurons.SMALL_SUM)
+        self._fire(chosen, first, total, exponent, bound)
 
     def count_undelivered(self, sent: dict[str, Sent], counts: IntArray) -> None:
         """Count the events that are still on their way when time ends."""
@@ -236,14 +236,14 @@ class Progress:
             nothing = silent(len(spikes), steps - first)
             delivery.packed.add_events(spikes, first, steps, nothing, 0, counts[delivery.index])
 
-    def _fire(self, chosen: slice, first: int, a_in: IntArray, exponent: int, *, small: bool) -> None:
+    def _fire(self, chosen: slice, first: int, a_in: IntArray, exponent: int, bound: float) -> None:
         p, n = self.neurons.population, self.neurons
         u, v = self.u[chosen], self.v[chosen]
         threshold = p.vth << ALIGN_SHIFT
         spikes = self.sent.events[chosen] if self.sent.graded is None else self.sent.graded[chosen]
         recorded = (self.recorded_u[chosen], self.recorded_v[chosen])
-        if small and p.stock:
-            before = u.copy(), v.copy()
+        if bound < neurons.SMALL_SUM and p.stock:
+            before = (u.copy(), v.copy()) if bound > neurons.ONE_WRAP else (u, v)
             wrapped, clipped, left = neurons.scan(
                 a_in, exponent, bool(n.keep_u.any()), n.keep_u, n.keep_v, n.bias, np.int32(threshold), u, v,
                 spikes, first, *recorded,

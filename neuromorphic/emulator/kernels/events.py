@@ -23,6 +23,7 @@ WIDEST = 256  # |weight|, as a stock file may hold it
 TOGETHER = 127  # rows of such weights within 16 bits
 WORD = 8  # bytes
 
+_FEW = 40  # neurons to a spike: fewer than that, and looking at each costs less than a branch for each
 _one = np.uint64(1)
 # Multiplied with a word that has the lowest bit of one byte set, it moves that byte's index into the top three bits.
 _index_of_byte = np.uint64(sum(byte << (61 - 8 * byte) for byte in range(WORD)))
@@ -30,10 +31,18 @@ _top_three = np.uint64(61)
 
 
 @compiled
-def find_events(row: Any, found: Any) -> Any:
-    """Write the indices of the spikes in `row` to `found`, rising, and return how many there are."""
-    words = row.view(np.uint64)
+def find_events(row: Any, found: Any, expected: int) -> Any:
+    """Write the indices of the spikes in `row` to `found`, rising, and return how many there are.
+
+    expected: about how many there may be. Few are best looked for word by word, many without asking.
+    """
     count = 0
+    if expected * _FEW > row.size:
+        for i in range(row.size):
+            found[count] = i
+            count += row[i]
+        return count
+    words = row.view(np.uint64)
     for k in range(words.size):
         word = words[k]
         while word != 0:
@@ -79,9 +88,10 @@ def through_matrix(
     samples, _, width = spikes.shape
     found = np.empty(width + 1, np.int32)
     total = np.empty(weight.shape[1], np.int16)
+    events = 0
     for n in range(samples):
         for step in range(first, last):
-            events = find_events(spikes[n, step], found)
+            events = find_events(spikes[n, step], found, events)
             sums = a_in[n, at + step - first]
             living = 0
             for k in range(events):
@@ -104,9 +114,10 @@ def through_synapses(
     """Sparse synapses, source by source: those of source i stand at `starts[i]` to `starts[i + 1]`."""
     samples, _, width = spikes.shape
     found = np.empty(width + 1, np.int32)
+    events = 0
     for n in range(samples):
         for step in range(first, last):
-            events = find_events(spikes[n, step], found)
+            events = find_events(spikes[n, step], found, events)
             sums = a_in[n, at + step - first]
             reached = living = 0
             for k in range(events):
@@ -152,18 +163,19 @@ def through_kernel(
     found = np.empty(row + 1, np.int32)
     chosen = np.empty(TOGETHER, np.int32)
     patch = np.empty(weight.shape[1], np.int16)
+    events = 0
     for n in range(samples):
         for step in range(first, last):
-            events = find_events(spikes[n, step], found)
+            events = find_events(spikes[n, step], found, events)
             sums = a_in[n, at + step - first]
             reached = living = 0
-            pixel = y = x = k = 0
+            base = y = x = k = 0
             while k < events:
-                if found[k] >= (pixel + 1) * channels:
-                    pixel = found[k] // channels
-                    y = pixel // width
-                    x = pixel - y * width
-                base = pixel * channels
+                while found[k] >= base + channels:  # cheaper than a division, as spikes rise
+                    base += channels
+                    x += 1
+                    if x == width:
+                        x, y = 0, y + 1
                 group = (found[k] - base) // of_group if groups > 1 else 0
                 end = base + (group + 1) * of_group
                 together = 0
@@ -173,10 +185,11 @@ def through_kernel(
                     k += 1
                 met = rows[y, taps_y] * columns[x, taps_x]
                 reached += together * met * per_group
-                for c in range(together):
-                    if met == taps_y * taps_x:
+                if met == taps_y * taps_x:
+                    for c in range(together):
                         living += alive[chosen[c], met]
-                    else:
+                else:
+                    for c in range(together):
                         living += _alive_taps(alive[chosen[c]], rows[y], columns[x])
                 if sums.size == 0 or met == 0:
                     continue

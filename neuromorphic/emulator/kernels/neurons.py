@@ -19,11 +19,16 @@ import numpy as np
 from snnergy.neuromorphic.emulator.kernels.compiled import compiled
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, DECAY_ONE, STATE_MAX
 
+# Neurons whose state stays in a first-level cache for all steps of a block.
+_AT_ONCE = 1024
 # Sums below this leave 32 bits to no intermediate value of `scan`.
 SMALL_SUM = 1 << 24
+# Those up to this are brought back into 24 bits by one wrap of the current, whatever it was.
+ONE_WRAP = 1 << 18
 
 _i = np.int32
 _TOP = _i(STATE_MAX)
+_OVER = _i(STATE_MAX + 1)
 _WRAP = _i(2 * (STATE_MAX + 1))
 _LOW_BITS = _i(DECAY_ONE - 1)
 _SHIFT = 12
@@ -36,6 +41,13 @@ def _kept(state: Any, keep: Any) -> Any:
     size = abs(state)
     whole = _i(_i(_i(size >> _SHIFT) * keep) + _i(_i(_i(size & _LOW_BITS) * keep) >> _SHIFT))
     return whole if state >= 0 else _i(-whole)
+
+
+@compiled
+def _wrapped(current: Any) -> Any:
+    if current > _OVER:
+        return _i(current - _WRAP)
+    return _i(current + _WRAP) if current < -_TOP else current
 
 
 @compiled
@@ -54,38 +66,49 @@ def scan(
     up, down = _i(ALIGN_SHIFT + max(exponent, 0)), _i(max(-exponent, 0))
     wrapped = clipped = 0
     left = False
+    charged = np.empty(_AT_ONCE, np.int32)
     for n in range(samples):
-        un, vn = u[n], v[n]
-        for step in range(steps):
-            sums, fired = a_in[n, step], spikes[n, first + step]
-            over = beyond = high = _i(0)
-            if decays:
-                for j in range(neurons):
-                    un[j] = _i(_kept(un[j], keep_u[j]) + _i(_i(sums[j] >> down) << up))
-            else:
-                for j in range(neurons):
-                    un[j] = _i(_i(sums[j] >> down) << up)
-            for j in range(neurons):
-                current = un[j]
-                over += _i(abs(current) > _TOP)
-                current = _i(current - _WRAP) if current > _TOP + _i(1) else current
-                current = _i(current + _WRAP) if current < -_TOP else current
-                beyond += _i(abs(current) > _TOP + _i(1))
-                un[j] = current
-            for j in range(neurons):
-                charged = _i(_i(_kept(vn[j], keep_v[j]) + un[j]) + bias[j])
-                high += _i(abs(charged) > _TOP)
-                vn[j] = min(max(charged, -_TOP), _TOP)
-            for j in range(neurons):
-                spike = vn[j] > threshold
-                fired[j] = spike
-                vn[j] = _i(0) if spike else vn[j]
-            if recorded_u.shape[1]:
-                recorded_u[n, first + step] = un
-                recorded_v[n, first + step] = vn
-            wrapped += over
-            clipped += high
-            left |= beyond > 0
+        for begin in range(0, neurons, _AT_ONCE):
+            part = slice(begin, min(begin + _AT_ONCE, neurons))
+            un, vn, ku, kv, constant = u[n, part], v[n, part], keep_u[part], keep_v[part], bias[part]
+            for step in range(steps):
+                sums, fired = a_in[n, step, part], spikes[n, first + step, part]
+                if down:
+                    for j in range(un.size):
+                        sums[j] = sums[j] >> down
+                highest_u = highest_v = _i(0)
+                if decays:
+                    for j in range(un.size):
+                        current = _i(_kept(un[j], ku[j]) + _i(sums[j] << up))
+                        un[j] = current
+                        highest_u = max(highest_u, abs(current))
+                        charged[j] = _i(_i(_kept(vn[j], kv[j]) + current) + constant[j])
+                        highest_v = max(highest_v, abs(charged[j]))
+                else:
+                    for j in range(un.size):
+                        current = _i(sums[j] << up)
+                        un[j] = current
+                        highest_u = max(highest_u, abs(current))
+                        charged[j] = _i(_i(_kept(vn[j], kv[j]) + current) + constant[j])
+                        highest_v = max(highest_v, abs(charged[j]))
+                if highest_u > _TOP:
+                    highest_v = _OVER
+                    for j in range(un.size):
+                        wrapped += abs(un[j]) > _TOP
+                        un[j] = _wrapped(un[j])
+                        left |= abs(un[j]) > _OVER
+                        charged[j] = _i(_i(_kept(vn[j], kv[j]) + un[j]) + constant[j])
+                if highest_v > _TOP:
+                    for j in range(un.size):
+                        clipped += abs(charged[j]) > _TOP
+                        charged[j] = min(max(charged[j], -_TOP), _TOP)
+                for j in range(un.size):
+                    spike = charged[j] > threshold
+                    fired[j] = np.uint8(spike)
+                    vn[j] = _i(0) if spike else charged[j]
+                if recorded_u.shape[1]:
+                    recorded_u[n, first + step, part] = un
+                    recorded_v[n, first + step, part] = vn
     return wrapped, clipped, left
 
 
