@@ -21,7 +21,7 @@ from snnergy.artefacts.records import Records
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.emulator.kernels import events, neurons
 from snnergy.neuromorphic.emulator.layout import as_shaped, channels_last, channels_of
-from snnergy.neuromorphic.emulator.packed import Delivery, deliveries, silent
+from snnergy.neuromorphic.emulator.packed import Delivery, deliveries
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, BIAS_EXPONENT, DECAY_ONE
 from snnergy.neuromorphic.loops import groups
@@ -29,8 +29,9 @@ from snnergy.neuromorphic.loops import groups
 Way = Literal["events", "products"]
 # Share of neurons that spike in a step from which on a product costs less than its events.
 DENSE = 0.2
-# Sums of a block, in bytes: with the state and the weights of a layer they stay in a second-level cache.
-BLOCK = 256 << 10
+# Sums of a block, in bytes. Those of events stay in a second-level cache with the state and the weights of a layer;
+# products of matrices are worth more rows.
+BLOCK: dict[Way, int] = {"events": 256 << 10, "products": 2 << 20}
 
 
 @dataclass(eq=False)
@@ -143,8 +144,9 @@ class Emulation:
             for d in member.neurons.deliveries
             if d.source in names[place:]
         ]
-        at_once = max(1, min(steps, BLOCK // (4 * size), *back))
-        together = samples if back else max(1, min(samples, BLOCK // (4 * size * at_once)))
+        rows = BLOCK["products" if "products" in ways.values() else "events"] // (4 * size)
+        at_once = max(1, min(steps, rows, *back))
+        together = samples if back else max(1, min(samples, rows // at_once))
         for chosen in _pieces(samples, together):
             few = {name: sent[name].part(chosen) for name in {d.source for m in members for d in m.neurons.deliveries}}
             for first in range(0, steps, at_once):
@@ -233,8 +235,7 @@ class Progress:
             spikes = sent[delivery.source].events
             steps = spikes.shape[1]
             first = max(0, steps - delivery.delay)
-            nothing = silent(len(spikes), steps - first)
-            delivery.packed.add_events(spikes, first, steps, nothing, 0, counts[delivery.index])
+            events.count(spikes, first, steps, delivery.packed.reach, counts[delivery.index])
 
     def _fire(self, chosen: slice, first: int, a_in: IntArray, exponent: int, bound: float) -> None:
         p, n = self.neurons.population, self.neurons
@@ -274,7 +275,7 @@ def _deliver(
         delivery.packed.add_events(sent.events, begin, end, a_in, at, counts)
         return
     samples, _, targets = a_in.shape
-    delivery.packed.add_events(sent.events, begin, end, silent(samples, end - begin), 0, counts)
+    events.count(sent.events, begin, end, delivery.packed.reach, counts)
     rows = sent.values[:, begin:end].reshape(-1, sent.size)
     found = delivery.packed.product(rows, sent.largest)
     a_in[:, at : at + end - begin] += found.reshape(samples, -1, targets).astype(a_in.dtype)

@@ -40,6 +40,11 @@ class Packed(Protocol):
         """See `kernels.events`."""
         ...
 
+    @property
+    def reach(self) -> IntArray:
+        """Synapses of each source, all and those of a weight other than zero, `(2, row)` as in `kernels.events`."""
+        ...
+
     def product(self, rows: IntArray, largest: int) -> IntArray:
         """Sums for each row of integers, `(B, sources)` → `(B, targets)`, exact. largest: of the rows, in size."""
         ...
@@ -93,14 +98,14 @@ class Matrix:
 
     def __init__(self, weight: IntArray) -> None:
         self._weight = _narrow(weight)
-        self._alive = np.count_nonzero(weight, axis=1)
+        self.reach = _pairs(np.full(len(weight), weight.shape[1]), np.count_nonzero(weight, axis=1))
         self._factors: dict[torch.dtype, torch.Tensor] = {}
         self.by_events = bool(np.abs(weight).max(initial=0) <= events.WIDEST)
         self.heaviest = float(np.abs(weight).sum(axis=0, dtype=np.float64).max(initial=0))
 
     def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
         """See `Packed`."""
-        events.through_matrix(spikes, first, last, self._weight, self._alive, a_in, at, counts)
+        events.through_matrix(spikes, first, last, self._weight, self.reach, a_in, at, counts)
 
     def product(self, rows: IntArray, largest: int) -> IntArray:
         """See `Packed`."""
@@ -121,17 +126,23 @@ class Kernel:
         by_source = by_source.transpose(0, 2, 3, 1).reshape(groups * depth, math.prod(taps), outputs // groups)
         self._operator = operator
         self._weight = _narrow(by_source.reshape(groups * depth, -1))
-        alive = np.count_nonzero(by_source, axis=2)
-        self._alive = np.concatenate([alive, alive.sum(axis=1, keepdims=True)], axis=1)
+        alive = np.count_nonzero(by_source, axis=2).reshape(-1, *taps)
+        whole = (operator.stride, operator.padding, groups) == ((1, 1), (0, 0), 1)
+        self._plain = whole and tuple(taps) == (1, 1)  # each pixel by itself: one product of matrices
         self._kernels: dict[torch.dtype, torch.Tensor] = {}
         self.heaviest = largest_row_sum(operator, np.abs(weight))
         self.by_events = bool(np.abs(weight).max(initial=0) <= events.WIDEST)
         self._rows, self._columns = _outputs_met(operator, 0), _outputs_met(operator, 1)
+        met = (self._rows >= 0).astype(np.int64), (self._columns >= 0).astype(np.int64)
+        every = np.full_like(alive, outputs // groups)
+        self.reach = _pairs(*(np.einsum("cij,yi,xj->yxc", taps, *met, optimize=True) for taps in (every, alive)))
         self._shape = (operator.input_shape[0], groups, outputs // groups, operator.output_shape[2])
 
     def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
         """See `Packed`."""
-        events.through_kernel(spikes, first, last, self._weight, self._alive, self._rows, self._columns, self._shape, a_in, at, counts)
+        events.through_kernel(
+            spikes, first, last, self._weight, self._rows, self._columns, self._shape, self.reach, a_in, at, counts
+        )
 
     def product(self, rows: IntArray, largest: int) -> IntArray:
         """See `Packed`."""
@@ -140,6 +151,9 @@ class Kernel:
             kernel = torch.from_numpy(operator.weight).to(exact)
             self._kernels[exact] = kernel.contiguous(memory_format=torch.channels_last)
         channels, height, width = operator.input_shape
+        if self._plain:
+            pixels = torch.from_numpy(rows).to(exact).reshape(-1, channels)
+            return np.asarray((pixels @ self._kernels[exact].flatten(1).T).reshape(len(rows), -1).numpy())
         maps = torch.from_numpy(rows).to(exact).reshape(-1, height, width, channels).permute(0, 3, 1, 2)
         found = F.conv2d(
             maps, self._kernels[exact], None, operator.stride, operator.padding, operator.dilation, operator.groups
@@ -148,14 +162,13 @@ class Kernel:
 
 
 def _outputs_met(operator: Conv2d, axis: int) -> IntArray:
-    """Along one axis, the output that each tap, in reverse, carries an input position to, -1 for none, and how many
-    there are: `(inputs, taps + 1)` int32.
+    """Along one axis, the output that each tap, in reverse, carries an input position to, -1 for none:
+    `(inputs, taps)` int32.
     """
     inside, positions = tap_positions(operator, axis)
     outputs, taps = np.nonzero(inside)
-    found = np.full((operator.input_shape[1 + axis], inside.shape[1] + 1), -1, np.int32)
+    found = np.full((operator.input_shape[1 + axis], inside.shape[1]), -1, np.int32)
     found[positions[inside], inside.shape[1] - 1 - taps] = outputs
-    found[:, -1] = (found[:, :-1] >= 0).sum(axis=1)
     return found
 
 
@@ -170,14 +183,14 @@ class Scattered:
         self._targets = targets[order].astype(np.int32)
         counts = np.bincount(sources, minlength=sizes[0])
         self._starts = np.concatenate([[0], np.cumsum(counts)])
-        self._alive = np.bincount(sources[weight != 0], minlength=sizes[0])
+        self.reach = _pairs(counts, np.bincount(sources[weight != 0], minlength=sizes[0]))
         self.heaviest = float(np.bincount(targets, np.abs(weight), sizes[1]).max(initial=0))
         self._matrix = csr_matrix((weight.astype(np.int64), (targets, sources)), sizes[::-1])
 
     def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
         """See `Packed`."""
         events.through_synapses(
-            spikes, first, last, self._weight, self._targets, self._starts, self._alive, a_in, at, counts
+            spikes, first, last, self._weight, self._targets, self._starts, self.reach, a_in, at, counts
         )
 
     def product(self, rows: IntArray, largest: int) -> IntArray:
@@ -190,6 +203,8 @@ def _exact(largest_sum: float) -> torch.dtype:
     return torch.float32 if largest_sum < _EXACT_FLOAT32 else torch.float64
 
 
-def silent(rows: int, steps: int) -> IntArray:
-    """Sums of no target, for kernels that only count."""
-    return np.empty((rows, steps, 0), np.int32)
+def _pairs(every: IntArray, alive: IntArray) -> IntArray:
+    """As the kernels look them up, none for what fills up a row's last word."""
+    found = np.zeros((2, -(-every.size // events.WORD) * events.WORD), np.int32)
+    found[0, : every.size], found[1, : every.size] = every.reshape(-1), alive.reshape(-1)
+    return found

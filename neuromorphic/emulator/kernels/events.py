@@ -8,7 +8,7 @@ Weights are added up in 16 bits before they meet the sums of 32: at most `TOGETH
 
 Every kernel takes the source's steps `first` to `last` of all samples, adds what they bring to `a_in`
 `(N, steps, targets)` from its step `at` on, and adds to `counts` `(N, T, 2)` how many synapses the spikes of each step
-met: all, and those of a weight other than zero. Where `a_in` has no targets, events are counted and nothing is added.
+meet. `reach` `(2, row)` int32 holds these of each source: all, and those of a weight other than zero.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ TOGETHER = 127  # rows of such weights within 16 bits
 WORD = 8  # bytes
 
 _FEW = 40  # neurons to a spike: fewer than that, and looking at each costs less than a branch for each
+_STRETCH = 1024  # neurons whose synapses are counted in 32 bits
 _one = np.uint64(1)
 # Multiplied with a word that has the lowest bit of one byte set, it moves that byte's index into the top three bits.
 _index_of_byte = np.uint64(sum(byte << (61 - 8 * byte) for byte in range(WORD)))
@@ -81,10 +82,34 @@ def _add_rows(total: Any, rows: Any, chosen: Any, first: int, last: int) -> None
 
 
 @compiled
+def count(spikes: Any, first: int, last: int, reach: Any, counts: Any) -> None:
+    """Count events that travel another way."""
+    for n in range(spikes.shape[0]):
+        for step in range(first, last):
+            row = spikes[n, step]
+            for kind in range(2):
+                total = np.int64(0)
+                for begin in range(0, row.size, _STRETCH):
+                    part, reached = row[begin : begin + _STRETCH], reach[kind, begin : begin + _STRETCH]
+                    some = np.int32(0)
+                    for i in range(part.size):
+                        some += np.int32(reached[i] * part[i])
+                    total += some
+                counts[n, step, kind] += total
+
+
+@compiled
+def _count_found(found: Any, events: int, reach: Any, counts: Any) -> None:
+    for k in range(events):
+        counts[0] += reach[0, found[k]]
+        counts[1] += reach[1, found[k]]
+
+
+@compiled
 def through_matrix(
-    spikes: Any, first: int, last: int, weight: Any, alive: Any, a_in: Any, at: int, counts: Any
+    spikes: Any, first: int, last: int, weight: Any, reach: Any, a_in: Any, at: int, counts: Any
 ) -> None:
-    """Dense synapses. weight `(sources, targets)` int8 or int16; alive: its synapses other than zero by source."""
+    """Dense synapses. weight `(sources, targets)` int8 or int16."""
     samples, _, width = spikes.shape
     found = np.empty(width + 1, np.int32)
     total = np.empty(weight.shape[1], np.int16)
@@ -92,14 +117,8 @@ def through_matrix(
     for n in range(samples):
         for step in range(first, last):
             events = find_events(spikes[n, step], found, events)
+            _count_found(found, events, reach, counts[n, step])
             sums = a_in[n, at + step - first]
-            living = 0
-            for k in range(events):
-                living += alive[found[k]]
-            counts[n, step, 0] += events * weight.shape[1]
-            counts[n, step, 1] += living
-            if sums.size == 0:
-                continue
             for k in range(0, events, TOGETHER):
                 _add_rows(total, weight, found, k, min(k + TOGETHER, events))
                 for j in range(total.size):
@@ -108,7 +127,7 @@ def through_matrix(
 
 @compiled
 def through_synapses(
-    spikes: Any, first: int, last: int, weight: Any, targets: Any, starts: Any, alive: Any, a_in: Any, at: int,
+    spikes: Any, first: int, last: int, weight: Any, targets: Any, starts: Any, reach: Any, a_in: Any, at: int,
     counts: Any,
 ) -> None:  # fmt: skip
     """Sparse synapses, source by source: those of source i stand at `starts[i]` to `starts[i + 1]`."""
@@ -118,46 +137,26 @@ def through_synapses(
     for n in range(samples):
         for step in range(first, last):
             events = find_events(spikes[n, step], found, events)
+            _count_found(found, events, reach, counts[n, step])
             sums = a_in[n, at + step - first]
-            reached = living = 0
             for k in range(events):
-                source = found[k]
-                if sums.size:
-                    for entry in range(starts[source], starts[source + 1]):
-                        sums[targets[entry]] += weight[entry]
-                reached += starts[source + 1] - starts[source]
-                living += alive[source]
-            counts[n, step, 0] += reached
-            counts[n, step, 1] += living
-
-
-@compiled
-def _alive_taps(alive: Any, rows: Any, columns: Any) -> Any:
-    """Of the taps that meet an output, how many target channels are reached with a weight other than zero."""
-    taps_y, taps_x = rows.size - 1, columns.size - 1
-    living = 0
-    for i in range(taps_y):
-        for j in range(taps_x):
-            if rows[i] >= 0 and columns[j] >= 0:
-                living += alive[i * taps_x + j]
-    return living
+                for entry in range(starts[found[k]], starts[found[k] + 1]):
+                    sums[targets[entry]] += weight[entry]
 
 
 @compiled
 def through_kernel(
-    spikes: Any, first: int, last: int, weight: Any, alive: Any, rows: Any, columns: Any, shape: Any, a_in: Any,
+    spikes: Any, first: int, last: int, weight: Any, rows: Any, columns: Any, shape: Any, reach: Any, a_in: Any,
     at: int, counts: Any,
 ) -> None:  # fmt: skip
     """A convolution, all spikes of a pixel and group together.
 
     weight: `(channels, kH·kW·targets of a group)` int8 or int16, taps in reverse, so that what they reach rises.
-    alive `(channels, kH·kW + 1)`: target channels that each tap reaches with a weight other than zero, and their sum.
-    rows `(H, kH + 1)`, columns `(W, kW + 1)` int32: which output a tap carries an input of this row or column to, -1
-    for none, and how many there are.
+    rows `(H, kH)`, columns `(W, kW)` int32: which output a tap carries an input of this row or column to, -1 for none.
     shape: channels, groups, target channels of a group, output width.
     """
     channels, groups, per_group, out_width = shape
-    taps_y, taps_x, width = rows.shape[1] - 1, columns.shape[1] - 1, columns.shape[0]
+    taps_y, taps_x, width = rows.shape[1], columns.shape[1], columns.shape[0]
     samples, _, row = spikes.shape
     of_group, out_channels = channels // groups, per_group * groups
     found = np.empty(row + 1, np.int32)
@@ -167,8 +166,8 @@ def through_kernel(
     for n in range(samples):
         for step in range(first, last):
             events = find_events(spikes[n, step], found, events)
+            _count_found(found, events, reach, counts[n, step])
             sums = a_in[n, at + step - first]
-            reached = living = 0
             base = y = x = k = 0
             while k < events:
                 while found[k] >= base + channels:  # cheaper than a division, as spikes rise
@@ -183,16 +182,6 @@ def through_kernel(
                     chosen[together] = found[k] - base
                     together += 1
                     k += 1
-                met = rows[y, taps_y] * columns[x, taps_x]
-                reached += together * met * per_group
-                if met == taps_y * taps_x:
-                    for c in range(together):
-                        living += alive[chosen[c], met]
-                else:
-                    for c in range(together):
-                        living += _alive_taps(alive[chosen[c]], rows[y], columns[x])
-                if sums.size == 0 or met == 0:
-                    continue
                 _add_rows(patch, weight, chosen, 0, together)
                 for i in range(taps_y):
                     if rows[y, i] < 0:
@@ -214,5 +203,3 @@ def through_kernel(
                         for each in range(length):
                             target[each] += part[each]
                         j = until
-            counts[n, step, 0] += reached
-            counts[n, step, 1] += living
