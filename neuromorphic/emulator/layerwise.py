@@ -38,8 +38,8 @@ BLOCK: dict[Way, int] = {"events": 256 << 10, "products": 2 << 20}
 class Sent:
     """What a node sends, channels last.
 
-    events: 0 or 1, `(N, T, row)`, a row being its `size` neurons filled up to whole words. graded: the values themselves
-    `(N, T, size)` where they are more than that. largest: of them, in size.
+    events: 0 or 1, `(N, T, row)`, a row being its `size` neurons filled up to whole words.
+    graded: the values themselves `(N, T, size)` where they are more than that. largest: of them, in size.
     """
 
     events: npt.NDArray[np.uint8]
@@ -54,7 +54,9 @@ class Sent:
 
     def part(self, samples: slice) -> Sent:
         """That of some samples, sharing memory."""
-        return Sent(self.events[samples], self.size, None if self.graded is None else self.graded[samples], self.largest)
+        return Sent(
+            self.events[samples], self.size, None if self.graded is None else self.graded[samples], self.largest
+        )
 
     @property
     def share(self) -> float:
@@ -98,9 +100,7 @@ class Emulation:
         preds = net.preds()
         self._groups = [
             tuple(
-                Neurons.of(
-                    net.population(name), self._channels[name], deliveries(net, name, self._channels)
-                )
+                Neurons.of(net.population(name), self._channels[name], deliveries(net, name, self._channels))
                 for name in group
             )
             for group in groups(preds, preds)
@@ -214,17 +214,19 @@ class Progress:
     ) -> None:
         """Handle the steps `first` to `last` of the samples `chosen`."""
         samples = self.u[chosen].shape[0]
-        bound = sum(d.packed.heaviest * sent[d.source].largest * 2.0 ** max(d.exponent, 0) for d in self.neurons.deliveries)
+        bound = sum(
+            d.packed.heaviest * sent[d.source].largest * 2.0 ** max(d.exponent, 0) for d in self.neurons.deliveries
+        )
         wide = np.int32 if bound < 1 << 31 else np.int64
         shape = (samples, last - first, self.neurons.population.size)
         total, exponent = np.zeros(shape, wide), 0
         sums = _by_exponent(self.neurons.deliveries)
         for shift, together in sums:
-            part = np.zeros(shape, wide) if len(sums) > 1 and shift else total
+            part: IntArray = np.zeros(shape, wide) if len(sums) > 1 and shift else total
             for delivery in together:
                 _deliver(delivery, first, last, sent[delivery.source], part, counts[delivery.index], ways[id(delivery)])
             if part is not total:
-                total += part << shift if shift > 0 else part >> -shift
+                total += np.left_shift(part, shift) if shift > 0 else np.right_shift(part, -shift)
             elif len(sums) == 1:
                 exponent = shift
         self._fire(chosen, first, total, exponent, bound)
@@ -263,9 +265,7 @@ class Progress:
             self.sent.events[chosen, steps, : p.size] = spikes[:, steps] != 0
 
 
-def _deliver(
-    delivery: Delivery, first: int, last: int, sent: Sent, a_in: IntArray, counts: IntArray, way: Way
-) -> None:
+def _deliver(delivery: Delivery, first: int, last: int, sent: Sent, a_in: IntArray, counts: IntArray, way: Way) -> None:
     """Add what arrives in the steps `first` to `last` to `a_in`, and count it."""
     begin, end = max(0, first - delivery.delay), last - delivery.delay
     if end <= begin:
@@ -274,11 +274,11 @@ def _deliver(
     if way == "events":
         delivery.packed.add_events(sent.events, begin, end, a_in, at, counts)
         return
-    samples, _, targets = a_in.shape
     events.count(sent.events, begin, end, delivery.packed.reach, counts)
     rows = sent.values[:, begin:end].reshape(-1, sent.size)
     found = delivery.packed.product(rows, sent.largest)
-    a_in[:, at : at + end - begin] += found.reshape(samples, -1, targets).astype(a_in.dtype)
+    arrived = a_in[:, at : at + end - begin]
+    np.add(arrived, found.astype(a_in.dtype).reshape(arrived.shape), out=arrived)
 
 
 def _by_exponent(incoming: tuple[Delivery, ...]) -> list[tuple[int, list[Delivery]]]:
@@ -296,5 +296,3 @@ def _rows(samples: int, steps: int, size: int) -> npt.NDArray[np.uint8]:
 
 def _pieces(count: int, at_once: int) -> Iterator[slice]:
     return (slice(first, min(first + at_once, count)) for first in range(0, count, at_once))
-
-

@@ -1,18 +1,31 @@
-"""Runs an integer network in logical time: on compiled kernels, or on torch where these are not to be had."""
+"""Runs an integer network in logical time: on compiled kernels, or on torch where numba is not to be had."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from typing import Literal
+
+import torch
+from joblib import Parallel, delayed
 
 from snnergy.artefacts.records import Records, joined
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
-from snnergy.neuromorphic.emulator.layerwise import Emulation
+from snnergy.neuromorphic.emulator import on_torch
 from snnergy.neuromorphic.inputs import check_integers
 from snnergy.neuromorphic.ir import QuantNet
 
+Engine = Literal["kernels", "torch"]
 # Samples simulated together: enough to fill the kernels, few enough that progress is seen.
 BATCH = 16
+
+
+def engine_here() -> Engine:
+    """The faster one of those that can run on this machine."""
+    return "kernels" if find_spec("numba") else "torch"
 
 
 def run(
@@ -20,6 +33,8 @@ def run(
     inputs: dict[str, IntArray],
     *,
     record_state: bool = False,
+    engine: Engine | None = None,
+    jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Records:
     """Simulate `net`.
@@ -27,6 +42,8 @@ def run(
     Args:
         inputs: integers of each input port, `(N, T, *shape)`; one stream where the network keeps its state.
         record_state: also keep u and v of every population (of readouts they are kept always).
+        engine: what computes; all are equal bit for bit. None for the fastest that is there.
+        jobs: threads that share the samples; None for as many as torch has.
         progress: called with the number of samples finished since the last call.
 
     Raises:
@@ -35,10 +52,39 @@ def run(
     check_integers(net, inputs)
     samples = next(iter(inputs.values())).shape[0]
     stream, progress = folded(net, inputs), unfolded_progress(net, progress, samples)
-    emulation, parts = Emulation(net), []
-    for first in range(0, next(iter(stream.values())).shape[0], BATCH):
-        batch = {name: array[first : first + BATCH] for name, array in stream.items()}
-        parts.append(emulation.run(batch, record_state=record_state))
-        if progress is not None:
-            progress(next(iter(batch.values())).shape[0])
+    simulated = _simulator(net, engine or engine_here())
+    count = next(iter(stream.values())).shape[0]
+    threads = min(jobs or torch.get_num_threads(), count)
+    together = min(BATCH, -(-count // threads))
+    batches = [
+        {name: array[first : first + together] for name, array in stream.items()} for first in range(0, count, together)
+    ]
+    parts = []
+    with _one_thread_each(threads):
+        shared = Parallel(threads, prefer="threads", return_as="generator")
+        for part in shared(delayed(simulated)(batch, record_state=record_state) for batch in batches):
+            parts.append(part)
+            if progress is not None:
+                progress(len(part))
     return unfolded(net, joined(parts), samples)
+
+
+def _simulator(net: QuantNet, engine: Engine) -> Callable[..., Records]:
+    if engine == "torch":
+        return partial(on_torch.run, net)
+    from snnergy.neuromorphic.emulator.layerwise import Emulation
+
+    return Emulation(net).run
+
+
+@contextmanager
+def _one_thread_each(threads: int) -> Iterator[None]:
+    """Keep torch from starting threads of its own beside several of ours."""
+    before = torch.get_num_threads()
+    if threads > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if threads > 1:
+            torch.set_num_threads(before)

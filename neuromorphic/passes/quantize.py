@@ -26,8 +26,8 @@ from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import FloatArray, IntArray
-from snnergy.neuromorphic.emulator.torch_path import scan
-from snnergy.neuromorphic.emulator.synapses import drive
+from snnergy.neuromorphic.emulator.on_torch.run import scan
+from snnergy.neuromorphic.emulator.on_torch.synapses import drive
 from snnergy.neuromorphic.ir import (
     FloatNet,
     FloatPopulation,

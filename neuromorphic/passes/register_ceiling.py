@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from snnergy.artefacts.types import FloatArray
-from snnergy.neuromorphic.emulator.synapses import propagate
+from snnergy.neuromorphic.emulator.on_torch.synapses import propagate
 from snnergy.neuromorphic.ir import FloatPopulation, FloatSynapse
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, BIAS_MANTISSA_MAX, STATE_MAX, THRESHOLD_MAX
 from snnergy.neuromorphic.taps import largest_row_sum

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snnergy.neuromorphic.emulator.fixed_point import NeuronState, decay, step, wrap
+from snnergy.neuromorphic.emulator.on_torch.fixed_point import NeuronState, decay, step, wrap
 from snnergy.neuromorphic.ir import RESETS, SPIKES, QuantPopulation, Reset, Spikes
 from snnergy.neuromorphic.limits import STATE_MAX
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import numba
 
-_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
-
-
-def compiled(function: _Kernel) -> _Kernel:
-    """`function` as machine code of this processor, which runs without Python's lock."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+# Machine code of this processor that runs without Python's lock. Division by zero gives infinity, as in C: a check of
+# each division would keep loops from being vectorised.
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy")

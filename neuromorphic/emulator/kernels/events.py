@@ -70,9 +70,7 @@ def _add_rows(total: Any, rows: Any, chosen: Any, first: int, last: int) -> None
     while k + 4 <= last:
         a, b, c, d = rows[chosen[k]], rows[chosen[k + 1]], rows[chosen[k + 2]], rows[chosen[k + 3]]
         for j in range(total.size):
-            total[j] += np.int16(
-                np.int16(np.int16(a[j]) + np.int16(b[j])) + np.int16(np.int16(c[j]) + np.int16(d[j]))
-            )
+            total[j] += np.int16(np.int16(np.int16(a[j]) + np.int16(b[j])) + np.int16(np.int16(c[j]) + np.int16(d[j])))
         k += 4
     while k < last:
         a = rows[chosen[k]]

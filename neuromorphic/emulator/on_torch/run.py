@@ -7,24 +7,18 @@ scanned together: what comes from outside is known before, what comes from withi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from snnergy.artefacts.records import Records, joined
+from snnergy.artefacts.records import Records
 from snnergy.artefacts.types import IntArray
-from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
-from snnergy.neuromorphic.emulator.fixed_point import NeuronState, step
-from snnergy.neuromorphic.emulator.synapses import delivered, drive, driver, single_delays
-from snnergy.neuromorphic.inputs import check_integers
+from snnergy.neuromorphic.emulator.on_torch.fixed_point import NeuronState, step
+from snnergy.neuromorphic.emulator.on_torch.synapses import delivered, drive, driver, single_delays
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.loops import groups
-
-# Samples simulated together: enough to fill the kernels, few enough that state stays in cache.
-BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -40,36 +34,8 @@ class Scan:
     clipped: int
 
 
-def run(
-    net: QuantNet,
-    inputs: dict[str, IntArray],
-    *,
-    record_state: bool = False,
-    progress: Callable[[int], None] | None = None,
-) -> Records:
-    """Simulate `net`.
-
-    Args:
-        inputs: integers of each input port, `(N, T, *shape)`; one stream where the network keeps its state.
-        record_state: also keep u and v of every population (of readouts they are kept always).
-        progress: called with the number of samples finished since the last call.
-
-    Raises:
-        UserError: an input is missing, has another shape or exceeds its port's payload.
-    """
-    check_integers(net, inputs)
-    samples = next(iter(inputs.values())).shape[0]
-    stream, progress = folded(net, inputs), unfolded_progress(net, progress, samples)
-    parts = []
-    for first in range(0, next(iter(stream.values())).shape[0], BATCH):
-        batch = {name: array[first : first + BATCH] for name, array in stream.items()}
-        parts.append(_run_batch(net, batch, record_state))
-        if progress is not None:
-            progress(next(iter(batch.values())).shape[0])
-    return unfolded(net, joined(parts), samples)
-
-
-def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -> Records:
+def run(net: QuantNet, inputs: dict[str, IntArray], *, record_state: bool = False) -> Records:
+    """Simulate integers of each input `(N, T, *shape)` from cleared state."""
     records = Records({port.name: np.ascontiguousarray(inputs[port.name]) for port in net.inputs})
     values = {name: torch.from_numpy(array.astype(np.int32)).flatten(2) for name, array in records.values.items()}
     preds = net.preds()
