@@ -7,24 +7,27 @@ its flat `(channels, pixels)` become `(pixels, channels)`.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 
 from snnergy.artefacts.types import IntArray, Shape
-from snnergy.neuromorphic.ir import Conv2d, QuantNet, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, FloatSynapse, QuantSynapse
 
 
-def channels_of(net: QuantNet) -> dict[str, int]:
+def channels_of(synapses: Iterable[FloatSynapse | QuantSynapse]) -> Mapping[str, int]:
     """Of each input and population, how many channels it is kept with; one where no convolution asks for more."""
-    found: dict[str, int] = {}
-    for synapse in net.synapses:
+    found: dict[str, int] = defaultdict(lambda: 1)
+    for synapse in synapses:
         operator = synapse.operator
         if isinstance(operator, Conv2d) and not operator.is_diagonal:
             found.setdefault(synapse.source, operator.input_shape[0])
             found.setdefault(synapse.target, operator.output_shape[0])
-    return {name: found.get(name, 1) for name in (*(p.name for p in net.inputs), *(p.name for p in net.populations))}
+    return found
 
 
-def meets(synapse: QuantSynapse, channels: dict[str, int]) -> bool:
+def meets(synapse: QuantSynapse, channels: Mapping[str, int]) -> bool:
     """Whether both ends of a convolution are kept with its own channels."""
     operator = synapse.operator
     return isinstance(operator, Conv2d) and (channels[synapse.source], channels[synapse.target]) == (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.emulator.kernels import events
 from snnergy.neuromorphic.emulator.layout import channels_last, meets, places
-from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Dense, QuantSynapse
 from snnergy.neuromorphic.taps import largest_row_sum, tap_positions, unrolled
 
 Spikes = npt.NDArray[np.uint8]
@@ -61,17 +61,17 @@ class Delivery:
     packed: Packed
 
 
-def deliveries(net: QuantNet, target: str, channels: dict[str, int]) -> tuple[Delivery, ...]:
+def deliveries(synapses: Sequence[QuantSynapse], target: str, channels: Mapping[str, int]) -> tuple[Delivery, ...]:
     """What leads to the population `target`."""
     return tuple(
         Delivery(index, synapse.source, synapse.delay + late, synapse.exponent, packed)
-        for index, synapse in enumerate(net.synapses)
+        for index, synapse in enumerate(synapses)
         if synapse.target == target
         for late, packed in _packed(synapse, channels)
     )
 
 
-def _packed(synapse: QuantSynapse, channels: dict[str, int]) -> Iterator[tuple[int, Packed]]:
+def _packed(synapse: QuantSynapse, channels: Mapping[str, int]) -> Iterator[tuple[int, Packed]]:
     """The synapses by the delay that they have of their own."""
     operator, ends = synapse.operator, (channels[synapse.source], channels[synapse.target])
     if isinstance(operator, Conv2d) and meets(synapse, channels):

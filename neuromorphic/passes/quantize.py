@@ -26,8 +26,7 @@ from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import FloatArray, IntArray
-from snnergy.neuromorphic.emulator.on_torch.run import scan
-from snnergy.neuromorphic.emulator.on_torch.synapses import drive
+from snnergy.neuromorphic.emulator.trials import Response, Trials, trials
 from snnergy.neuromorphic.ir import (
     FloatNet,
     FloatPopulation,
@@ -201,13 +200,16 @@ def _quantize_population(
     if calibration is not None:
         sources = [torch.round(calibration.values[s.source] / steps.get(s.source, 1.0)) for s in synapses]
     ceiling = register_ceiling(population, synapses, weights, sources, payload)
-    expected = None if calibration is None else calibration.values[population.name][:_SEARCH_SAMPLES]
-    task = _Task(population, synapses, weights, sources and [x[:_SEARCH_SAMPLES] for x in sources], expected, ceiling)
+    judge = None
+    if calibration is not None and sources is not None:
+        tried = trials(synapses, [x[:_SEARCH_SAMPLES] for x in sources])
+        judge = _Judge(tried, tried.kept(calibration.values[population.name][:_SEARCH_SAMPLES]))
+    task = _Task(population, synapses, weights, judge, ceiling)
     best = _best_scale(task, own_exponents=not stock)
     if not stock or best.error == 0.0:
         return best
     free = _best_scale(task, own_exponents=True)
-    if sources is None:
+    if judge is None:
         return free if _mantissa(best) < _COARSE else best
     nearer = free.error <= best.error and free.drift < _STOCK_GAIN * best.drift
     return free if free.mute < best.mute or nearer or free.error < _STOCK_GAIN * best.error else best
@@ -217,15 +219,22 @@ def _quantize_population(
 class _Task:
     """A population to round. weights: for one integer step of the source. ceiling: the largest scale that fits.
 
-    sources, expected: float activity that it is judged on, of what drives it and its own; None without calibration.
+    judge: None without calibration.
     """
 
     population: FloatPopulation
     synapses: tuple[FloatSynapse, ...]
     weights: list[FloatArray]
-    sources: list[Tensor] | None
-    expected: Tensor | None
+    judge: _Judge | None
     ceiling: float
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Float activity that a rounded population is held to. expected: its own, `(N, T, neurons)`."""
+
+    trials: Trials
+    expected: Tensor
 
 
 def _best_scale(task: _Task, *, own_exponents: bool) -> Quantized:
@@ -262,7 +271,7 @@ def _scales(task: _Task, base: float, exponents: list[int]) -> Iterator[float]:
     """Scales to try, the safest first: larger ones clip; where a sum loses bits to a shift, smaller ones may lose
     fewer of them."""
     yield base
-    if task.sources is None:
+    if task.judge is None:
         return
     yield from (trial * base for trial in _SCALE_TRIALS if trial * base < task.ceiling)
     if base < task.ceiling < _SCALE_TRIALS[-1] * base:
@@ -368,23 +377,24 @@ def _thresholds(population: FloatPopulation, scale: float) -> tuple[int, ...]:
 
 def _judged(candidates: list[Quantized], task: _Task) -> list[Quantized]:
     """`candidates`, which differ in nothing but the threshold, each with its error on the float model's activity."""
-    if task.sources is None or task.expected is None:
+    if task.judge is None:
         return candidates
-    a_in = torch.stack([drive(s, x) for s, x in zip(candidates[0].synapses, task.sources, strict=True)]).sum(0)
-    return [_compared(candidate, a_in, task.expected) for candidate in candidates]
+    responses = task.judge.trials.respond(
+        [c.population for c in candidates], candidates[0].synapses, record=task.population.threshold is None
+    )
+    return [_compared(*pair, task.judge.expected) for pair in zip(candidates, responses, strict=True)]
 
 
-def _compared(candidate: Quantized, a_in: Tensor, expected: Tensor) -> Quantized:
+def _compared(candidate: Quantized, found: Response, expected: Tensor) -> Quantized:
     population = candidate.population
-    done = scan(population, a_in, keep=not population.spiking)
     if population.spiking:
-        ahead = (done.spikes - expected).cumsum(1)
+        ahead = (found.spikes - expected).cumsum(1)
         return replace(
             candidate,
-            error=float((done.spikes != expected).double().mean()),
+            error=float((found.spikes != expected).double().mean()),
             drift=float(ahead.abs().mean(dtype=torch.float64)),
-            mute=bool(expected.any()) and not done.spikes.any(),
+            mute=bool(expected.any()) and not found.spikes.any(),
         )
-    membrane = done.v.double() / (population.scale * (1 << ALIGN_SHIFT))
+    membrane = found.v.double() / (population.scale * (1 << ALIGN_SHIFT))
     off = float((membrane - expected).square().mean().sqrt() / expected.square().mean().sqrt().clamp_min(1e-12))
     return replace(candidate, error=off)

@@ -63,7 +63,7 @@ def scan(
         also whether a current left 24 bits in spite of its wrap: then only `scan_wide` is right.
     """
     samples, steps, neurons = a_in.shape
-    up, down = _i(ALIGN_SHIFT + max(exponent, 0)), _i(max(-exponent, 0))
+    up = _i(ALIGN_SHIFT + exponent)
     wrapped = clipped = 0
     left = False
     charged = np.empty(_AT_ONCE, np.int32)
@@ -73,9 +73,6 @@ def scan(
             un, vn, ku, kv, constant = u[n, part], v[n, part], keep_u[part], keep_v[part], bias[part]
             for step in range(steps):
                 sums, fired = a_in[n, step, part], spikes[n, first + step, part]
-                if down:
-                    for j in range(un.size):
-                        sums[j] = sums[j] >> down
                 highest_u = highest_v = _i(0)
                 if decays:
                     for j in range(un.size):
@@ -134,9 +131,8 @@ def scan_wide(
     for n in range(samples):
         for step in range(steps):
             for j in range(neurons):
-                total = np.int64(a_in[n, step, j])
-                total = total << exponent if exponent >= 0 else total >> -exponent
-                current = _kept_wide(np.int64(u[n, j]), keep_u[j]) + (total << ALIGN_SHIFT)
+                total = np.int64(a_in[n, step, j]) << (ALIGN_SHIFT + exponent)
+                current = _kept_wide(np.int64(u[n, j]), keep_u[j]) + total
                 if abs(current) > STATE_MAX:
                     wrapped += 1
                     current = _in_32_bits(current)
