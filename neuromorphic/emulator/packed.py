@@ -129,6 +129,10 @@ class Kernel:
         alive = np.count_nonzero(by_source, axis=2).reshape(-1, *taps)
         whole = (operator.stride, operator.padding, groups) == ((1, 1), (0, 0), 1)
         self._plain = whole and tuple(taps) == (1, 1)  # each pixel by itself: one product of matrices
+        # torch 2.3.1 ends the process over a convolution with channels last, some windows of which see padding alone.
+        spans = (extent * (count - 1) for extent, count in zip(operator.dilation, taps, strict=True))
+        inside = all(margin <= span for margin, span in zip(operator.padding, spans, strict=True))
+        self._format = torch.channels_last if inside else torch.contiguous_format
         self._kernels: dict[torch.dtype, torch.Tensor] = {}
         self.heaviest = largest_row_sum(operator, np.abs(weight))
         self.by_events = bool(np.abs(weight).max(initial=0) <= events.WIDEST)
@@ -149,12 +153,13 @@ class Kernel:
         operator, exact = self._operator, _exact(self.heaviest * largest)
         if exact not in self._kernels:
             kernel = torch.from_numpy(operator.weight).to(exact)
-            self._kernels[exact] = kernel.contiguous(memory_format=torch.channels_last)
+            self._kernels[exact] = kernel.contiguous(memory_format=self._format)
         channels, height, width = operator.input_shape
         if self._plain:
             pixels = torch.from_numpy(rows).to(exact).reshape(-1, channels)
             return np.asarray((pixels @ self._kernels[exact].flatten(1).T).reshape(len(rows), -1).numpy())
         maps = torch.from_numpy(rows).to(exact).reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+        maps = maps.contiguous(memory_format=self._format)
         found = F.conv2d(
             maps, self._kernels[exact], None, operator.stride, operator.padding, operator.dilation, operator.groups
         )
