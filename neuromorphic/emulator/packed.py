@@ -152,18 +152,20 @@ class Kernel:
         """See `Packed`."""
         operator, exact = self._operator, _exact(self.heaviest * largest)
         if exact not in self._kernels:
-            kernel = torch.from_numpy(operator.weight).to(exact)
-            self._kernels[exact] = kernel.contiguous(memory_format=self._format)
+            self._kernels[exact] = self._copied(torch.from_numpy(operator.weight), exact)
         channels, height, width = operator.input_shape
         if self._plain:
             pixels = torch.from_numpy(rows).to(exact).reshape(-1, channels)
             return np.asarray((pixels @ self._kernels[exact].flatten(1).T).reshape(len(rows), -1).numpy())
-        maps = torch.from_numpy(rows).to(exact).reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-        maps = maps.contiguous(memory_format=self._format)
+        maps = self._copied(torch.from_numpy(rows).reshape(-1, height, width, channels).permute(0, 3, 1, 2), exact)
         found = F.conv2d(
             maps, self._kernels[exact], None, operator.stride, operator.padding, operator.dilation, operator.groups
         )
         return np.asarray(found.permute(0, 2, 3, 1).reshape(len(rows), -1).numpy())
+
+    def _copied(self, maps: torch.Tensor, exact: torch.dtype) -> torch.Tensor:
+        # `contiguous` would keep the strides of channels last where an extent is 1.
+        return torch.empty(maps.shape, dtype=exact, memory_format=self._format).copy_(maps)
 
 
 def _outputs_met(operator: Conv2d, axis: int) -> IntArray:
