@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +26,10 @@ class Response:
 
 class Trials(Protocol):
     """A population that waits for its weights."""
+
+    def apart(self, found: Tensor, expected: Tensor) -> tuple[int, int]:
+        """Of spikes `(N, T, neurons)`, how many differ, and by how many one is ahead or behind, summed over steps."""
+        ...
 
     def kept(self, values: Tensor) -> Tensor:
         """Values of the population, `(N, T, neurons)`, in the order in which responses hold its neurons."""
@@ -61,7 +66,13 @@ class _OnKernels:
     def kept(self, values: Tensor) -> Tensor:
         from snnergy.neuromorphic.emulator.layout import channels_last
 
-        return torch.from_numpy(channels_last(values.numpy(), self._channels[self._target]))
+        return torch.from_numpy(np.ascontiguousarray(channels_last(values.numpy(), self._channels[self._target])))
+
+    def apart(self, found: Tensor, expected: Tensor) -> tuple[int, int]:
+        from snnergy.neuromorphic.emulator.kernels.comparison import compare
+
+        differing, distance = compare(found.numpy(), expected.numpy())
+        return differing, distance
 
     def respond(
         self, populations: Sequence[QuantPopulation], synapses: Sequence[QuantSynapse], *, record: bool
@@ -78,6 +89,10 @@ class _OnTorch:
 
     def kept(self, values: Tensor) -> Tensor:
         return values
+
+    def apart(self, found: Tensor, expected: Tensor) -> tuple[int, int]:
+        ahead = (found.int() - expected.int()).cumsum(1)
+        return int((found != expected).sum()), int(ahead.abs().sum())
 
     def respond(
         self, populations: Sequence[QuantPopulation], synapses: Sequence[QuantSynapse], *, record: bool

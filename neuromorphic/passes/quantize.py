@@ -203,7 +203,10 @@ def _quantize_population(
     judge = None
     if calibration is not None and sources is not None:
         tried = trials(synapses, [x[:_SEARCH_SAMPLES] for x in sources])
-        judge = _Judge(tried, tried.kept(calibration.values[population.name][:_SEARCH_SAMPLES]))
+        expected = calibration.values[population.name][:_SEARCH_SAMPLES]
+        if population.threshold is not None:
+            expected = expected.to(torch.uint8 if population.spikes == "one" else torch.int32)
+        judge = _Judge(tried, tried.kept(expected))
     task = _Task(population, synapses, weights, judge, ceiling)
     best = _best_scale(task, own_exponents=not stock)
     if not stock or best.error == 0.0:
@@ -382,17 +385,17 @@ def _judged(candidates: list[Quantized], task: _Task) -> list[Quantized]:
     responses = task.judge.trials.respond(
         [c.population for c in candidates], candidates[0].synapses, record=task.population.threshold is None
     )
-    return [_compared(*pair, task.judge.expected) for pair in zip(candidates, responses, strict=True)]
+    return [_compared(*pair, task.judge) for pair in zip(candidates, responses, strict=True)]
 
 
-def _compared(candidate: Quantized, found: Response, expected: Tensor) -> Quantized:
-    population = candidate.population
+def _compared(candidate: Quantized, found: Response, judge: _Judge) -> Quantized:
+    population, expected = candidate.population, judge.expected
     if population.spiking:
-        ahead = (found.spikes - expected).cumsum(1)
+        differing, distance = judge.trials.apart(found.spikes, expected)
         return replace(
             candidate,
-            error=float((found.spikes != expected).double().mean()),
-            drift=float(ahead.abs().mean(dtype=torch.float64)),
+            error=differing / expected.numel(),
+            drift=distance / expected.numel(),
             mute=bool(expected.any()) and not found.spikes.any(),
         )
     membrane = found.v.double() / (population.scale * (1 << ALIGN_SHIFT))
