@@ -26,7 +26,6 @@ from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import FloatArray, IntArray
-from snnergy.neuromorphic.emulator.trials import Response, Trials, trials
 from snnergy.neuromorphic.ir import (
     FloatNet,
     FloatPopulation,
@@ -39,7 +38,6 @@ from snnergy.neuromorphic.ir import (
     Sparse,
 )
 from snnergy.neuromorphic.limits import (
-    ALIGN_SHIFT,
     BIAS_MANTISSA_MAX,
     DECAY_ONE,
     THRESHOLD_MAX,
@@ -49,6 +47,7 @@ from snnergy.neuromorphic.limits import (
 )
 from snnergy.neuromorphic.passes.conditions import BALANCED, FITTING, SORTED, SPIKES_ONLY
 from snnergy.neuromorphic.passes.infra import Condition, Pass
+from snnergy.neuromorphic.passes.judge import Judge
 from snnergy.neuromorphic.passes.register_ceiling import register_ceiling
 from snnergy.neuromorphic.passes.round_decays import ON_GRID
 
@@ -202,11 +201,8 @@ def _quantize_population(
     ceiling = register_ceiling(population, synapses, weights, sources, payload)
     judge = None
     if calibration is not None and sources is not None:
-        tried = trials(synapses, [x[:_SEARCH_SAMPLES] for x in sources])
-        expected = calibration.values[population.name][:_SEARCH_SAMPLES]
-        if population.threshold is not None:
-            expected = expected.to(torch.uint8 if population.spikes == "one" else torch.int32)
-        judge = _Judge(tried, tried.kept(expected))
+        own = calibration.values[population.name][:_SEARCH_SAMPLES]
+        judge = Judge.of(population, synapses, [x[:_SEARCH_SAMPLES] for x in sources], own)
     task = _Task(population, synapses, weights, judge, ceiling)
     best = _best_scale(task, own_exponents=not stock)
     if not stock or best.error == 0.0:
@@ -228,16 +224,8 @@ class _Task:
     population: FloatPopulation
     synapses: tuple[FloatSynapse, ...]
     weights: list[FloatArray]
-    judge: _Judge | None
+    judge: Judge | None
     ceiling: float
-
-
-@dataclass(frozen=True)
-class _Judge:
-    """Float activity that a rounded population is held to. expected: its own, `(N, T, neurons)`."""
-
-    trials: Trials
-    expected: Tensor
 
 
 def _best_scale(task: _Task, *, own_exponents: bool) -> Quantized:
@@ -382,22 +370,5 @@ def _judged(candidates: list[Quantized], task: _Task) -> list[Quantized]:
     """`candidates`, which differ in nothing but the threshold, each with its error on the float model's activity."""
     if task.judge is None:
         return candidates
-    responses = task.judge.trials.respond(
-        [c.population for c in candidates], candidates[0].synapses, record=task.population.threshold is None
-    )
-    return [_compared(*pair, task.judge) for pair in zip(candidates, responses, strict=True)]
-
-
-def _compared(candidate: Quantized, found: Response, judge: _Judge) -> Quantized:
-    population, expected = candidate.population, judge.expected
-    if population.spiking:
-        differing, distance = judge.trials.apart(found.spikes, expected)
-        return replace(
-            candidate,
-            error=differing / expected.numel(),
-            drift=distance / expected.numel(),
-            mute=bool(expected.any()) and not found.spikes.any(),
-        )
-    membrane = found.v.double() / (population.scale * (1 << ALIGN_SHIFT))
-    off = float((membrane - expected).square().mean().sqrt() / expected.square().mean().sqrt().clamp_min(1e-12))
-    return replace(candidate, error=off)
+    verdicts = task.judge.verdicts([c.population for c in candidates], candidates[0].synapses)
+    return [replace(candidate, **vars(verdict)) for candidate, verdict in zip(candidates, verdicts, strict=True)]

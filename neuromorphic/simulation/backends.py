@@ -15,6 +15,7 @@ from snnergy.artefacts.errors import UserError
 if TYPE_CHECKING:  # so that a command line can list the names at once
     from snnergy.artefacts.records import Records
     from snnergy.artefacts.types import IntArray
+    from snnergy.neuromorphic.emulator.run import Engine
     from snnergy.neuromorphic.ir import QuantNet
 
 Progress = Callable[[int], None]
@@ -53,8 +54,14 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class Emulator:
-    """The bit-exact emulator: everywhere, fast."""
+    """The bit-exact emulator: everywhere, fast.
 
+    engine: what computes, with the same results; None for the fastest that is there.
+    jobs: threads that share the samples; None for as many as torch has.
+    """
+
+    engine: Engine | None = None
+    jobs: int | None = None
     name: ClassVar[str] = "emulator"
     samples_at_once: ClassVar[int] = 64
 
@@ -69,7 +76,9 @@ class Emulator:
         """See `Backend.run`."""
         from snnergy.neuromorphic import emulator
 
-        return emulator.run(net, dict(inputs), record_state=record_state, progress=progress)
+        return emulator.run(
+            net, dict(inputs), record_state=record_state, engine=self.engine, jobs=self.jobs, progress=progress
+        )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
     where v > (vth << 6):  n = 1, or v div (vth << 6) for several spikes;  s_out = n;
                            v = 0, or v - n * (vth << 6) for a soft reset
 
-`emulator/fixed_point.py` is the same in the emulator. Loihi 2 can program such a neuron, Loihi 1 has none.
+`emulator/on_torch/fixed_point.py` is the same in the emulator. Loihi 2 can program such a neuron, Loihi 1 has none.
 """
 
 from __future__ import annotations
