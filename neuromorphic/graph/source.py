@@ -45,10 +45,9 @@ class NirSource:
         return self.conventions.dt
 
     @property
-    def firing(self) -> str:
-        """What a spike does and how many a step has, in words, with the reason."""
-        reset, spikes = self.conventions.reset, self.conventions.spikes
-        return f"reset {reset} ({self.reset_reason}), {spikes} spike{'s' * (spikes == 'many')} a step"
+    def read_as(self) -> str:
+        """The conventions but for the time step, in words, and where what a spike does is from."""
+        return f"{self.conventions} (reset: {self.reset_reason})"
 
     def of_type(self, *types: type) -> tuple[str, ...]:
         """Names of the nodes of the given types, in order."""
