@@ -190,7 +190,7 @@ def _later(found: Tensor, reference: Tensor, spiking: bool) -> tuple[float, int]
 
 
 def telling(reference: FloatArray) -> IntArray:
-    """Up to 16 samples of an output `(N, T, …)` that conventions are tried on: those in which most of it differs from 0."""
+    """Samples of an output `(N, T, …)` that conventions are tried on, up to 16: those in which most differs from 0."""
     filled = np.count_nonzero(reference.reshape(len(reference), -1), axis=1)
     return np.sort(np.argsort(-filled, kind="stable")[:_TRIED])
 

@@ -150,6 +150,32 @@ def test_the_framework_shows_what_the_exporter_lost(tmp_path: Path) -> None:
     assert "fits better with --dt 0.001" in other.reference.lost and other.reference.lost in other.warnings
 
 
+def test_a_reference_names_the_step_the_gain_the_reset_and_how_late_it_is() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.integers(0, 2, (6, 16, 4)).astype(np.float32)
+    weight = rng.uniform(0.1, 0.6, (3, 4)).astype(np.float32)
+    graph = single(weight, graphs.lif((3,), tau=5.0))
+    v, spikes, emitted = np.zeros((6, 3)), np.zeros((6, 3)), np.zeros((6, 16, 3), np.float32)
+    for t in range(16):  # emits what the membrane of the step before decided, and takes it off late
+        emitted[:, t] = spikes
+        v = np.exp(-1 / 5) * v + x[:, t] @ weight.T - spikes
+        spikes = (v > 1).astype(float)
+    lost = compile(graph, calibration={"n0": x}, reference=emitted, dt=1.0).fidelity.reference.lost
+    wanted = "fits better with --reset late-soft --integration exponential --gain one: spike overlap 1.00"
+    assert wanted in lost and lost.endswith("where the reference is taken 1 step earlier")
+    found = compile(
+        graph,
+        calibration={"n0": x},
+        reference=emitted,
+        dt=1.0,
+        reset="late-soft",
+        integration="exponential",
+        gain="one",
+    ).fidelity
+    assert "spike overlap 1.00, where the reference is taken 1 step earlier, and no option" in found.reference.lost
+    assert "reset late-soft, one spike a step, integration exponential, gain one" in found.conventions
+
+
 @pytest.mark.parametrize(
     ("reference", "message"),
     [

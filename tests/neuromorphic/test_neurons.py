@@ -173,9 +173,7 @@ def test_a_readout_takes_the_exact_step_and_the_whole_input_too() -> None:
 
 def test_an_exact_step_may_be_longer_than_a_time_constant() -> None:
     neuron = node(nir.LIF, tau=same(0.3))
-    with pytest.raises(
-        UserError, match=r"tau 0\.3 is shorter than dt 1; give a smaller dt, or integration exponential"
-    ):
+    with pytest.raises(UserError, match=r"tau 0\.3 is shorter than dt 1; give .*, or integration exponential"):
         floating(graph(neuron))
     (population,) = floating(graph(neuron, integration="exponential")).populations
     assert population.decay_v.item() == pytest.approx(1 - math.exp(-1 / 0.3))
