@@ -117,4 +117,4 @@ def _after(population: QuantPopulation, spikes: Tensor, v: Tensor) -> Tensor:
     """What the spikes leave of v."""
     if subtracts(population.reset):
         return v - spikes * (population.vth * _ALIGN)
-    return torch.where(spikes > 0, 0.0, v)
+    return v.masked_fill(spikes if spikes.dtype == torch.bool else spikes > 0, 0.0)
