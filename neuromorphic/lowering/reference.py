@@ -182,11 +182,10 @@ def _later(found: Tensor, reference: Tensor, spiking: bool) -> tuple[float, int]
     A framework whose neurons emit a step after they cross the threshold is that much later, once a layer.
     """
     steps = found.shape[1]
-    tried = [
-        _likeness(found[:, : steps - later], reference[:, later:], spiking) for later in range(min(_LATEST + 1, steps))
-    ]
+    laters = [later for later in range(min(_LATEST + 1, steps)) if not later or reference[:, later:].any()]
+    tried = [_likeness(found[:, : steps - later], reference[:, later:], spiking) for later in laters]
     best = max(range(len(tried)), key=tried.__getitem__)
-    return (tried[best], best) if tried[best] > tried[0] + _BY_CHANCE else (tried[0], 0)
+    return (tried[best], laters[best]) if tried[best] > tried[0] + _BY_CHANCE else (tried[0], 0)
 
 
 def telling(reference: FloatArray) -> IntArray:

@@ -176,6 +176,16 @@ def test_a_reference_names_the_step_the_gain_the_reset_and_how_late_it_is() -> N
     assert "reset late-soft, one spike a step, integration exponential, gain one" in found.conventions
 
 
+def test_a_reference_of_early_spikes_alone_is_not_later_than_a_silent_network() -> None:
+    emitted = np.zeros((2, 8, 2), np.float32)
+    emitted[:, 0] = 1
+    graph = single(graphs.full((2, 3), 1e-3), graphs.lif((2,)))
+    lost = compile(
+        graph, calibration={"n0": graphs.full((2, 8, 3), 1)}, reference=emitted, dt=1.0
+    ).fidelity.reference.lost
+    assert lost.endswith("the exporter lost something, or the samples are others, and no option of ours fits better")
+
+
 @pytest.mark.parametrize(
     ("reference", "message"),
     [

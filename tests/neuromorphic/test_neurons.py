@@ -319,6 +319,8 @@ def test_what_loihi_1_has_not_is_refused_or_approximated() -> None:
     source = graph(node(nir.LIF, v_threshold=same(0.3)), reset="soft", spikes="many")
     with pytest.raises(UserError, match="n2: soft reset and several spikes a step, which Loihi 1 has not"):
         lower(source, samples, chip="loihi1")
+    with pytest.raises(UserError, match="n2: late-hard reset, which Loihi 1 has not"):
+        lower(graph(node(nir.LIF), reset="late-hard"), samples, chip="loihi1")
     compiled = lower(source, samples, chip="loihi1", allow_approximate=True)
     assert compiled.net.population("n2").stock and compiled.net.provenance["chip"] == "loihi1"
     assert compiled.fidelity.nodes[-1].own_error > 0.1  # against the file's own neurons
