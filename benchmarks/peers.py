@@ -185,7 +185,7 @@ def _lowered(source: NirSource, peer: Peer) -> str:
 
 def _likeness(source: NirSource, peer: Peer) -> float:
     """How near the float oracle comes to the framework on a few samples."""
-    few = telling(peer.out)
+    few = telling(peer.out, source)
     return fit(_interpreted(source, {name: array[few] for name, array in peer.samples.arrays.items()}), peer.out[few])[
         0
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,16 @@ class NirSource:
     def dt(self) -> float:
         """Time step in the unit of the graph's time constants."""
         return self.conventions.dt
+
+    @property
+    def operations(self) -> int:
+        """Multiplications of one sample in a step, and values that are emitted."""
+        work = sum(
+            rule_of(self.nodes[name]).multiplications(self.nodes[name], self.shapes[before[0]])
+            for name, before in self.preds.items()
+            if before
+        )
+        return work + sum(map(math.prod, self.shapes.values()))
 
     @property
     def read_as(self) -> str:

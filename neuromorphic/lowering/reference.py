@@ -31,7 +31,8 @@ from snnergy.neuromorphic.lowering import measures
 
 ReferenceSource = Mapping[str, Any] | Path | str | Any
 _NAME = "out"  # of an array that is not called after the output
-_TRIED = 16
+_TRIED = 16  # samples that other conventions are tried on, or as many as take so much work, but one
+_WORK = 1 << 28
 SAME = 0.999  # likeness from which on the oracle is the framework, but for float32
 _BETTER = 0.02  # by which other conventions must be more alike to be named
 _SLIGHTLY = 0.002  # by which one must be more alike to be preferred to another that changes less
@@ -160,7 +161,7 @@ def _what_is_lost(
 ) -> str:
     unit = "spike overlap" if spiking else "likeness of membranes"
     lost = f"the float network is not the reference: {unit} {likeness:.2f}"
-    few = telling(reference.numpy())
+    few = telling(reference.numpy(), source)
     inputs = {name: np.asarray(array[few], np.float32) for name, array in samples.arrays.items()}
 
     def under(other: NirSource) -> tuple[float, int]:
@@ -188,10 +189,11 @@ def _later(found: Tensor, reference: Tensor, spiking: bool) -> tuple[float, int]
     return (tried[best], laters[best]) if tried[best] > tried[0] + _BY_CHANCE else (tried[0], 0)
 
 
-def telling(reference: FloatArray) -> IntArray:
-    """Samples of an output `(N, T, …)` that conventions are tried on, up to 16: those in which most differs from 0."""
+def telling(reference: FloatArray, source: NirSource) -> IntArray:
+    """Samples of an output `(N, T, …)` that conventions are tried on, a few: those in which most differs from 0."""
     filled = np.count_nonzero(reference.reshape(len(reference), -1), axis=1)
-    return np.sort(np.argsort(-filled, kind="stable")[:_TRIED])
+    affordable = _WORK // (reference.shape[1] * source.operations)
+    return np.sort(np.argsort(-filled, kind="stable")[: max(1, min(_TRIED, affordable))])
 
 
 def nearest(source: NirSource, likeness: Callable[[NirSource], float]) -> Conventions:

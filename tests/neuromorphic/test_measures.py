@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import nir
@@ -17,6 +18,7 @@ from snnergy.neuromorphic.lowering.compile import compile
 from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.lowering.measures import TIME_CONSTANT, by_guessing, distance, overlap
+from snnergy.neuromorphic.lowering.reference import telling
 from snnergy.neuromorphic.simulation.simulate import simulate
 from tests.neuromorphic import graphs
 from tests.neuromorphic.test_read_nir import chain
@@ -174,6 +176,17 @@ def test_a_reference_names_the_step_the_gain_the_reset_and_how_late_it_is() -> N
     ).fidelity
     assert "spike overlap 1.00, where the reference is taken 1 step earlier, and no option" in found.reference.lost
     assert "reset late-soft, one spike a step, integration exponential, gain one" in found.conventions
+
+
+def test_the_more_a_network_takes_the_fewer_samples_conventions_are_tried_on() -> None:
+    reference = np.zeros((40, 8, 2))
+    reference[[3, 30], 2] = 1
+    small = from_graph(single(graphs.full((2, 3), 1), graphs.lif((2,))), 1.0)
+    assert small.operations == 2 * 3 + 3 + 3 * 2
+    assert telling(reference, small).size == 16 and {3, 30} <= set(telling(reference, small))
+    large = replace(small, shapes=small.shapes | {"n0": ((1 << 24) - 64,)})
+    assert telling(reference, large).tolist() == [3, 30]
+    assert telling(reference, replace(small, shapes=small.shapes | {"n0": (1 << 40,)})).tolist() == [3]
 
 
 def test_a_reference_of_early_spikes_alone_is_not_later_than_a_silent_network() -> None:
