@@ -12,7 +12,7 @@ from snnergy.neuromorphic.emulator.kernels import neurons
 from snnergy.neuromorphic.emulator.layout import channels_last
 from snnergy.neuromorphic.emulator.packed import Delivery
 from snnergy.neuromorphic.emulator.sent import Sent
-from snnergy.neuromorphic.ir import QuantPopulation
+from snnergy.neuromorphic.ir import QuantPopulation, is_late, subtracts
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, BIAS_EXPONENT, DECAY_ONE, STATE_MAX
 
 
@@ -84,8 +84,8 @@ class Firing:
                 return
             u[:], v[:] = before
         wrapped, clipped = neurons.scan_wide(
-            sums.a_in, sums.exponent, p.reset == "soft", p.spikes == "many", n.keep_u, n.keep_v, n.bias, threshold,
-            u, v, spikes, first, *recorded,
+            sums.a_in, sums.exponent, subtracts(p.reset), is_late(p.reset), p.spikes == "many", n.keep_u, n.keep_v,
+            n.bias, threshold, u, v, spikes, first, *recorded,
         )  # fmt: skip
         self.wrapped, self.clipped = self.wrapped + wrapped, self.clipped + clipped
         if self.sent.graded is not None:

@@ -21,7 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from snnergy.artefacts.types import IntArray, Shape
-from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantPopulation, QuantSynapse, Sparse
+from snnergy.neuromorphic.ir import (
+    Conv2d,
+    Dense,
+    QuantNet,
+    QuantPopulation,
+    QuantSynapse,
+    Sparse,
+    is_late,
+    subtracts,
+)
 from snnergy.neuromorphic.limits import DELAY_MAX
 from snnergy.neuromorphic.loops import groups, is_loop, way_around
 from snnergy.neuromorphic.netx.stock_weights import stock_dense_weight
@@ -98,8 +107,10 @@ def _neuron_obstacles(population: QuantPopulation) -> list[str]:
     found = []
     if population.du.size > 1 or population.dv.size > 1:
         found.append(f"{population.name}: decays differ between neurons, netx has one a layer")
-    if population.reset == "soft":
+    if subtracts(population.reset):
         found.append(f"{population.name}: netx has no reset by subtraction")
+    if is_late(population.reset):
+        found.append(f"{population.name}: netx has no reset a step late")
     if population.spikes == "many":
         found.append(f"{population.name}: netx has no neurons of several spikes a step")
     return found

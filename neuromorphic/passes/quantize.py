@@ -253,7 +253,7 @@ def _exact_threshold(population: FloatPopulation, scale: float) -> float:
 
     Soft reset takes the threshold off the membrane, and several spikes are counted in it: its rounding would add up.
     """
-    if population.stock or population.threshold is None:
+    if not population.counts_thresholds or population.threshold is None:
         return scale
     return max(math.floor(population.threshold * scale), 1) / population.threshold
 
@@ -360,7 +360,7 @@ def _thresholds(population: FloatPopulation, scale: float) -> tuple[int, ...]:
     threshold = population.threshold
     if threshold is None:
         return (THRESHOLD_MAX,)
-    if not population.stock:
+    if population.counts_thresholds:
         return (min(max(round(threshold * scale), 1), THRESHOLD_MAX),)
     below = int(np.ceil(threshold * scale)) - 1
     return tuple(min(max(v, 0), THRESHOLD_MAX) for v in (below, below + 1))

@@ -89,7 +89,9 @@ def test_the_time_step_follows_from_the_parameters(nodes, dt, rule):
     source = from_graph(between(linear(), *nodes))
     assert source.dt == pytest.approx(dt, rel=1e-6) and rule in source.dt_reason
     assert from_graph(between(linear(), *nodes), 3e-5).dt == 3e-5
-    assert bool(source.notes) == ("guessed" in source.dt_reason)
+    assert bool(source.notes) == ("guessed" in source.dt_reason or "exp" in source.dt_reason)
+    exact = from_graph(between(linear(), *nodes), integration="exponential", gain="one")
+    assert exact.dt == source.dt and not any("ask for integration exponential" in note for note in exact.notes)
 
 
 @pytest.mark.parametrize(
@@ -402,7 +404,7 @@ def test_the_version_of_a_file_decides_what_a_spike_does(version, has_reset, res
     assert source.conventions.reset == reset and source.reset_reason
     asked = read_nir(path, reset="hard", spikes="many")
     assert (asked.conventions.reset, asked.conventions.spikes, asked.reset_reason) == ("hard", "many", "given")
-    for wrong in ({"reset": "none"}, {"spikes": "two"}):
+    for wrong in ({"reset": "none"}, {"spikes": "two"}, {"integration": "exact"}, {"gain": "r"}):
         with pytest.raises(UserError, match="must be one of"):
             read_nir(path, **wrong)  # type: ignore[arg-type]
 
@@ -421,7 +423,11 @@ def test_inspection_says_everything_that_is_wrong():
     text = repr(found)
     assert "input 'n0': (2,), spikes (not declared)" in text and "time constants" in text
     fine = inspect(between(linear(), lif(2, 9000.0)))
-    assert not fine.refused and "a decay of 12 bits is off" in repr(fine) and "nothing in it is refused" in repr(fine)
+    assert (
+        not fine.refused
+        and "rounding to 12 bits changes time constants: n2 (of v 9000 steps to 4096)" in repr(fine)
+        and "nothing in it is refused" in repr(fine)
+    )
 
 
 def test_inspection_of_what_cannot_be_read():
@@ -446,4 +452,4 @@ def test_files_of_other_frameworks_are_read_in_their_own_steps(path):
         pytest.skip("loops are not read yet")
     assert found.dt == pytest.approx(STEPS[path.stem.split("_")[0]], rel=1e-6)
     assert len(found.inputs[0].shape) == (3 if "csnn" in path.stem else 1)
-    assert found.reset == ("soft" if path.stem.startswith("sinabs") else "hard")
+    assert found.conventions.reset == ("soft" if path.stem.startswith("sinabs") else "hard")

@@ -121,16 +121,31 @@ def _in_32_bits(value: Any) -> Any:
 
 
 @compiled
+def _count(v: Any, threshold: int, many: bool) -> Any:
+    if v <= threshold:
+        return np.int64(0)
+    return v // threshold if many else np.int64(1)
+
+
+@compiled
+def _after(v: Any, count: Any, threshold: int, soft: bool) -> Any:
+    if count == 0:
+        return v
+    return v - count * threshold if soft else np.int64(0)
+
+
+@compiled
 def scan_wide(
-    a_in: Any, exponent: int, soft: bool, many: bool, keep_u: Any, keep_v: Any, bias: Any, threshold: int, u: Any,
-    v: Any, spikes: Any, first: int, recorded_u: Any, recorded_v: Any,
+    a_in: Any, exponent: int, soft: bool, late: bool, many: bool, keep_u: Any, keep_v: Any, bias: Any, threshold: int,
+    u: Any, v: Any, spikes: Any, first: int, recorded_u: Any, recorded_v: Any,
 ) -> Any:  # fmt: skip
-    """Every neuron that there is, a spike of which may take the threshold off or stand for many, in 64 bits."""
+    """Every neuron that there is, in 64 bits: a spike may take the threshold off, act a step late, stand for many."""
     samples, steps, neurons = a_in.shape
     wrapped = clipped = 0
     for n in range(samples):
         for step in range(steps):
             for j in range(neurons):
+                before = np.int64(v[n, j])
                 total = np.int64(a_in[n, step, j]) << (ALIGN_SHIFT + exponent)
                 current = _kept_wide(np.int64(u[n, j]), keep_u[j]) + total
                 if abs(current) > STATE_MAX:
@@ -140,15 +155,16 @@ def scan_wide(
                         current -= 2 * (STATE_MAX + 1)
                     if current <= -(STATE_MAX + 1):
                         current += 2 * (STATE_MAX + 1)
-                charged = _kept_wide(np.int64(v[n, j]), keep_v[j]) + current + bias[j]
+                charged = _kept_wide(before, keep_v[j]) + current + bias[j]
                 if abs(charged) > STATE_MAX:
                     clipped += 1
                     charged = min(max(_in_32_bits(charged), -STATE_MAX), STATE_MAX)
-                count = np.int64(0)
-                if charged > threshold:
-                    count = charged // threshold if many else np.int64(1)
-                    charged = charged - count * threshold if soft else np.int64(0)
-                u[n, j], v[n, j] = current, charged
+                if late:
+                    charged = _after(charged, _count(before, threshold, many), threshold, soft)
+                    charged = min(max(charged, -STATE_MAX), STATE_MAX)
+                count = _count(charged, threshold, many)
+                u[n, j] = current
+                v[n, j] = charged if late else _after(charged, count, threshold, soft)
                 spikes[n, first + step, j] = count
             if recorded_u.shape[1]:
                 recorded_u[n, first + step] = u[n]
