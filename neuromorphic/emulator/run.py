@@ -72,8 +72,10 @@ def run(
 def _simulator(net: QuantNet, engine: Engine) -> Callable[..., Records]:
     if engine == "torch":
         return partial(on_torch.run, net)
+    from snnergy.neuromorphic.emulator.kernels import compiled, neurons
     from snnergy.neuromorphic.emulator.layerwise import Emulation
 
+    compiled.announce(neurons.scan)
     return Emulation(net).run
 
 
