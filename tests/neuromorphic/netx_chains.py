@@ -55,3 +55,29 @@ def sequential(seed=0):
         ),
         ("d",),
     )
+
+
+def recurrent_chain(seed=0):
+    """Two layers that feed themselves, by a matrix and by a gain a neuron, and a readout."""
+    rng = np.random.default_rng(seed)
+
+    def matrix(targets, sources):
+        return Dense(rng.integers(-127, 128, (targets, sources)).astype(np.int32))
+
+    def population(name, size, depth, vth):
+        bias = rng.integers(-9, 30, size).astype(np.int32)
+        return QuantPopulation(name, (size,), 1800, 900, vth, bias, vth < 131071, 1.0, depth)
+
+    gains = Conv2d(rng.integers(1, 128, (7, 1, 1, 1)).astype(np.int32), (7, 1, 1), groups=7)
+    return QuantNet(
+        (InputPort("spikes", (6,), "binary"),),
+        (population("a", 9, 1, 150), population("b", 7, 2, 200), population("c", 4, 3, 131071)),
+        (
+            QuantSynapse("a", "a", matrix(9, 9), delay=1, balance=-1),
+            QuantSynapse("spikes", "a", matrix(9, 6)),
+            QuantSynapse("a", "b", matrix(7, 9)),
+            QuantSynapse("b", "b", gains, delay=1, balance=-1),
+            QuantSynapse("b", "c", matrix(4, 7)),
+        ),
+        ("c",),
+    )

@@ -14,7 +14,7 @@ from snnergy.neuromorphic.ir import Dense
 from snnergy.neuromorphic.lava.guard import end_group, remove
 from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles, write_netx
 from tests.neuromorphic.nets import random_inputs, random_net, sparse_net
-from tests.neuromorphic.netx_chains import diagonal_chain, sequential
+from tests.neuromorphic.netx_chains import diagonal_chain, recurrent_chain, sequential
 
 
 def test_a_small_diagonal_in_a_chain_is_a_matrix_that_netx_reads(tmp_path):
@@ -53,6 +53,8 @@ sys.modules["torch"] = None
 sys.modules["lava.lib.dl.netx.sequential_modules"] = types.ModuleType("sequential_modules")
 rf = sys.modules["lava.lib.dl.slayer.neuron.rf"] = types.ModuleType("rf")
 rf.neuron_params = None
+from lava.lib.dl.netx.blocks.models import AbstractPyBlockModel
+from lava.lib.dl.netx.blocks.process import RecurrentDense
 from lava.lib.dl.netx.hdf5 import Network, PyNetworkModel
 from lava.proc import io
 from lava.magma.core.run_configs import Loihi2SimCfg
@@ -65,7 +67,11 @@ sinks = [io.sink.RingBuffer(shape=layer.out.shape, buffer=total) for layer in ne
 source.s_out.connect(net.inp)
 for layer, sink in zip(net.layers, sinks):
     layer.out.connect(sink.a_in)
-configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={{net: PyNetworkModel}})
+class Recurrent(AbstractPyBlockModel):
+    implements_process, implements_protocol = RecurrentDense, AbstractPyBlockModel.implements_protocol
+
+models = {{layer: Recurrent for layer in net.layers if isinstance(layer, RecurrentDense)}}  # lava-dl has none
+configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={{net: PyNetworkModel, **models}})
 net.run(condition=RunSteps(num_steps=total), run_cfg=configuration)
 np.savez(out, *[sink.data.get() for sink in sinks])
 os.killpg(0, 9)
@@ -73,11 +79,11 @@ os.killpg(0, 9)
 
 
 @pytest.mark.skipif(find_spec("lava") is None, reason="lava-dl runs on Python 3.10 only")
-@pytest.mark.parametrize("make", [sequential, diagonal_chain])
-def test_stock_netx_loads_a_sequential_file_and_gives_its_spikes(make, tmp_path):
-    net, steps, samples = make(), 7, 3
+@pytest.mark.parametrize(("make", "samples"), [(sequential, 3), (diagonal_chain, 3), (recurrent_chain, 1)])
+def test_stock_netx_loads_a_sequential_file_and_gives_its_spikes(make, samples, tmp_path):
+    net, steps = make(), 21 // samples
     spikes = random_inputs(net, samples, steps)["spikes"]
-    # Stock Lava's delays carry spikes over into the next sample, which ours are independent of.
+    # Stock Lava's delays carry spikes over into the next sample, which ours are independent of, and so do its loops.
     net = replace(net, synapses=tuple(undelayed(s) for s in net.synapses))
     assert stock_obstacles(net) == ()
     write_netx(net, tmp_path / "m.net")
@@ -112,6 +118,44 @@ def stock_run(command, folder):
 def undelayed(synapse):
     operator = synapse.operator
     return replace(synapse, operator=replace(operator, delays=None)) if isinstance(operator, Dense) else synapse
+
+
+def kinds_in(path):
+    with h5py.File(path) as file:
+        return [file[f"layer/{i}/type"][0].decode() for i in range(len(file["layer"]))]
+
+
+def test_layers_that_feed_themselves_are_recurrent_layers_of_netx(tmp_path):
+    net, path = recurrent_chain(), tmp_path / "m.net"
+    write_netx(net, path)
+    assert stock_obstacles(net) == () and read_netx(path) == net
+    assert kinds_in(path) == ["input", "dense_rec", "dense_rec", "dense"]
+    with h5py.File(path, "r+") as file:
+        del file["graph"]
+    stock, spikes = read_netx(path), random_inputs(net, 1, 30)["spikes"]  # as netx understands the layers
+    ours, theirs = emulator.run(net, {"spikes": spikes}), emulator.run(stock, {"input": spikes})
+    assert (ours.values["b"] == theirs.values["layer2"]).all() and ours.values["b"].any()
+    write_netx(stock, path, force=True)
+    assert read_netx(path) == stock and kinds_in(path) == ["input", "dense_rec", "dense_rec", "dense"]
+
+
+@pytest.mark.parametrize(
+    ("end", "changes", "said"),
+    [
+        ("a", {"delay": 2, "balance": -2}, "a → a: netx feeds a layer back one step later"),
+        ("spikes", {"delay": 1, "balance": -1}, "a → a: netx feeds a layer back one step later"),
+        ("a", {"exponent": -1}, "a → a: netx has no exponents 0 and -1"),
+        ("a", {"exponent": 2}, "a → a: netx clips or truncates weights"),
+        ("a", {"operator": Dense(np.ones((9, 9), np.int32) * 255)}, "a → a: netx asks for 9 bits"),
+    ],
+)
+def test_a_loop_that_netx_would_not_repeat_stays_a_layer_of_its_own(end, changes, said, tmp_path):
+    net, path = recurrent_chain(), tmp_path / "m.net"
+    changed = (replace(s, **changes) if (s.source, s.target) == (end, "a") else s for s in net.synapses)
+    net = replace(net, synapses=tuple(changed))
+    write_netx(net, path)
+    assert stock_obstacles(net)[0].startswith(said) and read_netx(path) == net
+    assert kinds_in(path) == ["input", "dense", "dense", "dense_rec", "dense"]
 
 
 def test_stock_obstacles_name_what_netx_would_change():
