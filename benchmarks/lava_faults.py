@@ -55,11 +55,11 @@ _GAPS_S = (0.03, 0.5)  # between two interruptions
 _MOMENTS = {"start": 0.08, "guard": 0.04, "child": 0.1, "simulation": 0.1, "running": 0.6, "done": 0.08}  # how often
 _GIVEN = "given"  # no moment of these: the run is told or given a limit
 _WITHIN_S = {"running": 1.0, "done": 0.3}  # in which faults come; the end of a forked program takes no longer
-_STEPS = {"short": 8, "long": 25_000}  # of which about a thousand take a second
+_STEPS = {"short": 8, "long": 10_000}  # of which about a thousand take a second
 _TIMEOUT_S = 40.0  # without a step, of a run whose time-out is no part of its fault
 _UNDISTURBED_EVERY = 50  # runs, as the machine may become faster or slower
-# What a run has to do with: of a disk it needs about 100, of shared memory 40; the largest file of a long run has 200.
-_DISK_KIB, _SHARED_KIB, _FILE_KIB = (4, 90), (4, 36), (4, 190)
+# What a run has to do with: of a disk it needs about 100, of shared memory 40; the largest file of a long run has 78.
+_DISK_KIB, _SHARED_KIB, _FILE_KIB = (4, 90), (4, 36), (4, 75)
 _ROOMY = "size=64m"
 _SHARED_MEMORY = Path("/dev/shm")
 _CLONE_NEWNS = 0x20000  # linux/sched.h

@@ -89,7 +89,7 @@ def _share(
         nonlocal reported
         if progress is not None and finished > reported:
             progress(finished - reported)
-        reported = finished
+        reported = max(reported, finished)
 
     with Guarded() as guarded:
         job = Job(guarded.folder, schedule_of(net, inputs), record_state, guarded.segments)

@@ -74,19 +74,17 @@ class Silence:
     def __init__(self, timeout_s: float | None) -> None:
         """Begin to wait; `timeout_s` is allowed instead where it is given."""
         self._timeout_s = timeout_s
-        self._played = 0
-        self._first_s = self._last_s = self._begun_s = time.monotonic()
-        self._first = 0
+        self._first = self._last = 0, time.monotonic()  # step, and when it was seen
 
     @property
     def allowed_s(self) -> float:
         """Seconds without a step that are allowed now."""
         if self._timeout_s is not None:
             return self._timeout_s
-        if self._played <= self._first:
+        if self._last == self._first:
             return self.BUILDING_S
-        mean_s = (self._last_s - self._first_s) / (self._played - self._first)
-        return max(self.STEPPING_S, self.STEPS * mean_s)
+        steps, seconds = (last - first for first, last in zip(self._first, self._last, strict=True))
+        return max(self.STEPPING_S, self.STEPS * seconds / steps)
 
     def heard(self, played: int) -> None:
         """Take a look at the clock.
@@ -95,15 +93,16 @@ class Silence:
             Lost: nothing has moved for too long.
         """
         now = time.monotonic()
-        if played > self._played:
-            if self._played == 0:
-                self._first, self._first_s = played, now
-            self._played, self._last_s = played, now
-        elif now - self._last_s > self.allowed_s:
+        step, since = self._last
+        if played > step:
+            self._last = played, now
+            if step == 0:
+                self._first = self._last
+        elif now - since > self.allowed_s:
             where = f"after step {played}" if played else "before its first"
             raise Lost(
-                f"it made no step for {now - self._last_s:.0f} s, {where}; allow more with a longer time-out, or use "
-                "the emulator, which is held to Lava bit for bit"
+                f"it made no step for {now - since:.0f} s, {where}; allow more with a longer time-out, or use the "
+                "emulator, which is held to Lava bit for bit"
             )
 
 
