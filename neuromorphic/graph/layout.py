@@ -188,8 +188,10 @@ def _in_full(node: Any, shape: Shape) -> Any:
     full = copy.copy(node)
     for field in _parameters(node):
         value = np.asarray(getattr(node, field))
-        alike = value.size == math.prod(shape)
-        value = value.reshape(shape) if alike else np.broadcast_to(value, shape)
+        if value.size == math.prod(shape):
+            value = value.reshape(shape)
+        else:  # one number, however many axes it has, is for all
+            value = np.broadcast_to(value.reshape(()) if value.size == 1 else value, shape)
         setattr(full, field, value if value.flags.writeable else value.copy())  # torch takes no other
     return full
 

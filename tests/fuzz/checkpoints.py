@@ -90,9 +90,8 @@ def _tensor(rng: random.Random, old: torch.Tensor) -> Any:
         with suppress(Exception):
             plain.view(-1)[rng.randrange(max(1, plain.numel()))] = complex(number).real
         return plain
-    if kind == 5:
-        return torch.full(old.shape, float(complex(number).real))
     made: tuple[Callable[[], Any], ...] = (
+        lambda: torch.full(old.shape, float(complex(number).real), dtype=torch.float64),
         lambda: plain.to(rng.choice((torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.bool,
         torch.complex64))),
         lambda: plain[None],
@@ -106,7 +105,7 @@ def _tensor(rng: random.Random, old: torch.Tensor) -> Any:
         lambda: torch.empty(rng.choice((0, 2, 10**4))).requires_grad_(),
     )  # fmt: skip
     try:
-        return made[kind - 6]()
+        return made[kind - 5]()
     except Exception:
         return plain.flatten()
 

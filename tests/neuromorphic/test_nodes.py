@@ -153,3 +153,11 @@ def test_no_module_outside_the_table_asks_for_a_node_type() -> None:
         if used & {kind.__name__ for kind in RULES}:
             asking.add(path.relative_to(root).as_posix())
     assert asking and all(path.startswith("graph/nodes/") for path in asking)
+
+
+@pytest.mark.parametrize("axes", [(), (1,), (1, 1, 1, 1)])
+def test_a_parameter_of_one_number_is_for_all_whatever_its_axes(axes):
+    one = graphs.full(axes, 3.0)
+    node = nir.LI(one, one, 0 * one)
+    source = from_graph(chain(nir.Input({"input": np.array(FLAT)}), node, nir.Output({"output": np.array(FLAT)})), dt=1)
+    assert source.nodes["n1"].tau.tolist() == [3.0] * 4

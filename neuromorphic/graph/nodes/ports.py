@@ -31,8 +31,11 @@ class Input(Rule):
         return tuple(int(extent) for extent in declared)
 
     def without_axes(self, node: Any, count: int) -> Any:
-        """Of what it declares, the axes behind those; one that declares no more keeps its last."""
+        """Of what it declares, the axes behind those; one that declares no more, or no shape at all, keeps what it
+        has."""
         declared = np.asarray(node.input_type["input"])
+        if declared.ndim != 1:
+            return node
         kept = declared[min(count, max(declared.size - 1, 0)) :]
         return node if kept.size == declared.size else nir.Input({"input": kept}, metadata=node.metadata)
 
