@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # so that a command line can list the names at once
     from snnergy.neuromorphic.ir import QuantNet
 
 Progress = Callable[[int], None]
-LAVA_TIMEOUT_S = 600.0
 
 
 class Backend(Protocol):
@@ -83,9 +82,9 @@ class Emulator:
 
 @dataclass(frozen=True)
 class Lava:
-    """Intel's simulator, the reference; Python 3.10 only. timeout_s: wall-clock limit of one run."""
+    """Intel's simulator, the reference; Python 3.10 only. timeout_s: as `lava.run` takes it."""
 
-    timeout_s: float = LAVA_TIMEOUT_S
+    timeout_s: float | None = None
     name: ClassVar[str] = "lava"
     samples_at_once: ClassVar[int] = 256  # starting Lava's processes takes as long as many samples
 
