@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-any-cpu check format docs wheel-check audit tables fuzz conformance clean
+.PHONY: help demo test test-any-cpu check format docs wheel-check audit tables fuzz conformance bench-emulator clean
 
 UV := .tools/uv/bin/uv
 VENV := .venv
@@ -11,7 +11,7 @@ SYNCED := $(VENV)/.synced
 BIN := $(VENV)/bin
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(SYNCED) ## Train, export, compile, simulate, verify in Lava and price a small network on embedded data, anew
 	"$(BIN)/snnergy" demo --force
@@ -68,6 +68,10 @@ fuzz: $(SYNCED) ## Hand 24,000 mutated files to the commands on two cores (hours
 conformance: export OMP_NUM_THREADS = 1
 conformance: $(SYNCED) ## Hold 500 random graphs to a second oracle and to Lava (half an hour): benchmarks/results/conformance.json
 	"$(BIN)/python" -m benchmarks.conformance --graphs 500 --jobs 2 -o benchmarks/results/conformance.json
+
+bench-emulator: export OMP_NUM_THREADS = 1
+bench-emulator: $(SYNCED) ## Time the emulator beside SpikingJelly and Lava (minutes): benchmarks/results/emulator.json
+	"$(BIN)/python" -m benchmarks.emulator -o benchmarks/results/emulator.json
 
 clean: ## Remove environments, caches and what is built; runs/ stays
 	rm -rf "$(VENV)" .tools dist docs/_build docs/api/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

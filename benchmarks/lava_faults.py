@@ -1,10 +1,12 @@
 """What Lava runs leave behind that are killed, interrupted, stopped, late or out of disk space: nothing.
 
+A run of which only a process of Lava's is killed or stopped goes on with another, and is to end as if nothing had been.
+
     python -m benchmarks.lava_faults -o benchmarks/results/lava_faults.json
 
 Each row is one `snnergy simulate --backend lava` in a session of its own, as from a terminal, with one fault. When it
 comes is counted from what is seen of the run: at its `start`, once there is the `guard`, the `child` or a `simulation`
-process, when steps are `running` (of a stream so long that the run cannot end by itself), or when the last is `done`;
+process, when steps are `running` (of a stream so long that no fault comes after its end), or when the last is `done`;
 then a delay is drawn that ends before the next of these. To spend no ten seconds a row on imports, the program is
 forked from this one, which has made them; where the fault comes before the guard is there, it is started afresh.
 
@@ -53,11 +55,11 @@ _GAPS_S = (0.03, 0.5)  # between two interruptions
 _MOMENTS = {"start": 0.08, "guard": 0.04, "child": 0.1, "simulation": 0.1, "running": 0.6, "done": 0.08}  # how often
 _GIVEN = "given"  # no moment of these: the run is told or given a limit
 _WITHIN_S = {"running": 1.0, "done": 0.3}  # in which faults come; the end of a forked program takes no longer
-_STEPS = {"short": 8, "long": 100_000}  # of which about a thousand take a second
-_TIMEOUT_S = 40.0  # of a run whose time-out is no part of its fault
+_STEPS = {"short": 8, "long": 10_000}  # of which about a thousand take a second
+_TIMEOUT_S = 40.0  # without a step, of a run whose time-out is no part of its fault
 _UNDISTURBED_EVERY = 50  # runs, as the machine may become faster or slower
-# What a run has to do with: of a disk it needs about 100, of shared memory 40; the largest file of a long run has 800.
-_DISK_KIB, _SHARED_KIB, _FILE_KIB = (4, 90), (4, 36), (4, 190)
+# What a run has to do with: of a disk it needs about 100, of shared memory 40; the largest file of a long run has 78.
+_DISK_KIB, _SHARED_KIB, _FILE_KIB = (4, 90), (4, 36), (4, 75)
 _ROOMY = "size=64m"
 _SHARED_MEMORY = Path("/dev/shm")
 _CLONE_NEWNS = 0x20000  # linux/sched.h
@@ -309,11 +311,11 @@ def _moment(fault: str, draw: Draw) -> str:
 
 
 def _timeout(fault: str, spans: dict[str, float], draw: Draw) -> float:
-    """In seconds from the child's start: while it imports or runs, or soon after its process was stopped."""
+    """In seconds without a step: while a child imports and builds, or soon after its process was stopped."""
     until_running = spans.get("child", 0) + spans.get("simulation", 0)
     if fault == "out of time":
         return float(draw.uniform(0.3, 1.6)) * until_running
-    return 2 * until_running + 2 * _WITHIN_S["running"] if fault == "simulation process stopped" else _TIMEOUT_S
+    return 2 * until_running if fault == "simulation process stopped" else _TIMEOUT_S
 
 
 def _spans(program: Program) -> dict[str, float]:

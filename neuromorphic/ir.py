@@ -26,10 +26,21 @@ import numpy.typing as npt
 from snnergy.artefacts.types import FloatArray, IntArray, Labels, Shape, ValueClass
 
 Pair = tuple[int, int]
-Reset = Literal["hard", "soft"]  # after a spike: v = 0, or v less the threshold for each spike
+# After a spike: v = 0, or v less the threshold for each spike; at once, or in the next step after charging.
+Reset = Literal["hard", "soft", "late-hard", "late-soft"]
 Spikes = Literal["one", "many"]  # in a step: at most one, or as many as the threshold fits into v, as one graded spike
 RESETS: tuple[Reset, ...] = get_args(Reset)
 SPIKES: tuple[Spikes, ...] = get_args(Spikes)
+
+
+def subtracts(reset: Reset) -> bool:
+    """Whether a spike takes the threshold off, and does not clear the membrane."""
+    return reset in ("soft", "late-soft")
+
+
+def is_late(reset: Reset) -> bool:
+    """Whether a spike acts on the membrane of the next step."""
+    return reset in ("late-hard", "late-soft")
 
 
 class ByValue:
@@ -163,7 +174,8 @@ def _flatten(population: object, dtype: npt.DTypeLike, *names: str) -> None:
 class FloatPopulation(ByValue):
     """u[t] = (1 − decay_u)·u[t−1] + I[t];  v[t] = (1 − decay_v)·v[t−1] + u[t] + bias;
     n spikes where v > threshold: n = 1, or with `spikes` many n = floor(v / threshold), sent as one spike of value n;
-    then v = 0, or with `reset` soft v = v − n·threshold.
+    then v = 0, or with `reset` soft v = v − n·threshold. A late reset leaves v as it is, and does the same to the v of
+    the next step, once it is charged and before it is compared.
 
     decay_u, decay_v: flattened `shape` or size 1 (a number is taken for the latter).
     threshold: None for a readout, which integrates and never fires.
@@ -196,6 +208,11 @@ class FloatPopulation(ByValue):
     def stock(self) -> bool:
         """As `QuantPopulation.stock`."""
         return self.reset == "hard" and self.spikes == "one"
+
+    @property
+    def counts_thresholds(self) -> bool:
+        """As `QuantPopulation.counts_thresholds`."""
+        return subtracts(self.reset) or self.spikes == "many"
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,6 +285,11 @@ class QuantPopulation(ByValue):
     def stock(self) -> bool:
         """Whether its neurons are Loihi 1's and Lava's own: one spike a step, after which v is 0."""
         return self.reset == "hard" and self.spikes == "one"
+
+    @property
+    def counts_thresholds(self) -> bool:
+        """Whether the threshold is taken off the membrane, or counted in it: its rounding would add up."""
+        return subtracts(self.reset) or self.spikes == "many"
 
     @property
     def spike_type(self) -> npt.DTypeLike:

@@ -23,7 +23,7 @@ def show_warnings(terminal: Terminal, lines: Sequence[str]) -> None:
 
 def show_fidelity(terminal: Terminal, report: FidelityReport) -> None:
     """Print what quantization cost, and the nodes that lost most."""
-    terminal.say(f"time step {report.dt:g} ({report.dt_reason}); {report.firing}")
+    terminal.say(f"time step {report.dt:g} ({report.dt_reason}); {report.conventions}")
     if report.samples:
         _show_measured(terminal, report)
     else:

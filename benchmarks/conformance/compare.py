@@ -72,7 +72,8 @@ def build(case: Case) -> Built:
         UserError: the toolchain refuses it, and says why.
     """
     source = from_graph(case.graph, case.dt, name=f"seed {case.seed}")
-    source = replace(source, conventions=Conventions(case.dt, case.reset, case.spikes))  # type: ignore[arg-type]
+    conventions = Conventions(case.dt, case.reset, case.spikes, case.integration, case.gain)  # type: ignore[arg-type]
+    source = replace(source, conventions=conventions)
     rng = np.random.default_rng((case.seed, 1))
     # Calibrated on the first sample alone, or not at all, so that the others may drive it beyond its ranges.
     calibration = {name: array[:1] for name, array in case.inputs.items()}
@@ -115,6 +116,8 @@ def compare_float(built: Built) -> Count:
             dt=case.dt,
             reset=case.reset,
             spikes=case.spikes,
+            integration=case.integration,
+            gain=case.gain,
             follow={name: values[name] for name in spiking},
         )
         count.ties += outcome.ties

@@ -5,8 +5,10 @@ It shares no code with the toolchain and is written from NIR's documentation alo
     LIF      tau·dv/dt = (v_leak − v) + r·I            IF, I    dv/dt = r·I
     CubaLIF  tau_syn·di/dt = −i + w_in·I, then LIF with tau_mem on the new i; LI, CubaLI likewise, without a spike
 
-in Euler steps of dt from 0; a spike where v > threshold. hard: v = v_reset. soft: v − n·threshold. n is 1, or with
-several spikes a step floor(v / threshold).
+from 0 in Euler steps of dt, or with the exponential ones as if the input stayed the same over the step; with a gain of
+one it is added whole, to a current before that decays where steps are exponential. A spike where v > threshold. hard:
+v = v_reset. soft: v − n·threshold. n is 1, or with several spikes a step floor(v / threshold). A late reset acts on the
+v of the next step before that is compared.
 
 Every value comes with its size: the same sums over absolute values. A model in single precision may be off by a small
 multiple of 2^-24 of that, which says where a spike is a tie, and nothing else does.
@@ -60,6 +62,8 @@ def simulate(
     dt: float,
     reset: str = "hard",
     spikes: str = "one",
+    integration: str = "euler",
+    gain: str = "file",
     follow: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> Outcome:
     """Run one sample.
@@ -73,7 +77,8 @@ def simulate(
     shapes = shapes_of(nodes, edges)
     late = back_edges(nodes, edges, dt)
     order = order_of(nodes, edges, late, dt)
-    states = {name: _State(nodes[name], name, shapes[name], dt, reset, spikes) for name in nodes}
+    stepped = _Stepped(dt, reset, spikes, integration, gain)
+    states = {name: _State(nodes[name], name, shapes[name], stepped) for name in nodes}
     for a, b in edges:
         states[b].entering = shapes[a]
     steps = len(next(iter(inputs.values())))
@@ -106,13 +111,27 @@ def simulate(
     return outcome
 
 
+@dataclass(frozen=True)
+class _Stepped:
+    """How steps are taken."""
+
+    dt: float
+    reset: str
+    spikes: str
+    integration: str
+    gain: str
+
+
 class _State:
     """A node and what it remembers."""
 
-    def __init__(self, node: Any, name: str, shape: Shape, dt: float, reset: str, spikes: str) -> None:
-        self.node, self.name, self.dt, self.reset, self.spikes = node, name, dt, reset, spikes
+    def __init__(self, node: Any, name: str, shape: Shape, stepped: _Stepped) -> None:
+        self.node, self.name, self.dt, self.spikes = node, name, stepped.dt, stepped.spikes
+        self.soft, self.late = "soft" in stepped.reset, "late" in stepped.reset
+        self.exponential, self.whole = stepped.integration == "exponential", stepped.gain == "one"
         self.shape, self.entering = shape, shape
         self.v, self.i = np.zeros((2, 2, math.prod(shape)))  # each with its size
+        self.sent = np.zeros(math.prod(shape))
         self.ties = self.differing = 0
         self._taps: list[Tap] | None = None
 
@@ -132,14 +151,11 @@ class _State:
             return self._fired(x, size, self.parameter("threshold"), given)
         if isinstance(node, NEURONS):
             v, v_size = self._charged(x, size)
-            threshold = self.parameter("v_threshold")
-            n, n_size = self._fired(v, v_size, threshold, given)
-            if self.reset == "soft":
-                lower = np.where(n > 0, n * np.where(n > 0, threshold, 0.0), 0.0)
-                self.v = np.stack([v - lower, v_size + np.abs(lower)])
-            else:
-                to = self.parameter("v_reset")
-                self.v = np.stack([np.where(n > 0, to, v), np.where(n > 0, np.abs(to), v_size)])
+            if self.late:
+                v, v_size = self._after(self.sent, v, v_size)
+            n, n_size = self._fired(v, v_size, self.parameter("v_threshold"), given)
+            self.sent = n
+            self.v = np.stack((v, v_size) if self.late else self._after(n, v, v_size))
             return n, n_size
         if isinstance(node, READOUTS):
             self.v = np.stack(self._charged(x, size))
@@ -151,25 +167,42 @@ class _State:
             return x, size
         return self._linear(x, size)
 
+    def _after(self, n: Vector, v: Vector, size: Vector) -> tuple[Vector, Vector]:
+        """The membrane once n spikes have acted on it."""
+        if self.soft:
+            lower = np.where(n > 0, n * np.where(n > 0, self.parameter("v_threshold"), 0.0), 0.0)
+            return v - lower, size + np.abs(lower)
+        to = self.parameter("v_reset")
+        return np.where(n > 0, to, v), np.where(n > 0, np.abs(to), size)
+
+    def _rate(self, tau: str) -> Vector:
+        """The share of itself that a state loses in a step."""
+        steps = self.dt / self.parameter(tau)
+        return np.array([1 - math.exp(-s) for s in steps]) if self.exponential else steps
+
     def _charged(self, x: Vector, size: Vector) -> tuple[Vector, Vector]:
         """The membrane after one step, before it fires."""
-        node, dt, r = self.node, self.dt, self.parameter("r")
+        node, r = self.node, self.parameter("r")
         if isinstance(node, nir.CubaLIF | nir.CubaLI):
-            rate, w_in = dt / self.parameter("tau_syn"), self.parameter("w_in")
+            rate, w_in = self._rate("tau_syn"), self.parameter("w_in")
+            weight = rate * w_in
+            if self.whole:
+                weight = 1 - rate if self.exponential else np.ones_like(rate)
             self.i = np.stack(
                 [
-                    self.i[0] + rate * (-self.i[0] + w_in * x),
-                    np.abs(1 - rate) * self.i[1] + np.abs(self.i[0]) + rate * np.abs(w_in) * size,
+                    (1 - rate) * self.i[0] + weight * x,
+                    np.abs(1 - rate) * self.i[1] + np.abs(self.i[0]) + np.abs(weight) * size,
                 ]
             )
             x, size = self.i
         if isinstance(node, nir.IF | nir.I):
-            return self.v[0] + dt * r * x, self.v[1] + dt * np.abs(r) * size
-        rate = dt / self.parameter("tau_mem" if isinstance(node, nir.CubaLIF | nir.CubaLI) else "tau")
-        leak = self.parameter("v_leak")
+            weight = np.ones_like(r) if self.whole else self.dt * r
+            return self.v[0] + weight * x, self.v[1] + np.abs(weight) * size
+        rate = self._rate("tau_mem" if isinstance(node, nir.CubaLIF | nir.CubaLI) else "tau")
+        leak, weight = self.parameter("v_leak"), np.ones_like(rate) if self.whole else rate * r
         return (
-            self.v[0] + rate * ((leak - self.v[0]) + r * x),
-            np.abs(1 - rate) * self.v[1] + np.abs(self.v[0]) + rate * (np.abs(leak) + np.abs(r) * size),
+            self.v[0] + rate * (leak - self.v[0]) + weight * x,
+            np.abs(1 - rate) * self.v[1] + np.abs(self.v[0]) + rate * np.abs(leak) + np.abs(weight) * size,
         )
 
     def _fired(self, v: Vector, size: Vector, threshold: Vector, given: Vector | None) -> tuple[Vector, Vector]:

@@ -29,7 +29,10 @@ CHANCES = {
     "threshold each": 0.12,
     "reset value": 0.08,
     "soft": 0.15,
+    "late": 0.15,
     "many": 0.15,
+    "exponential": 0.15,
+    "gain one": 0.1,
     "long delay": 0.08,
     "delay each": 0.1,
     "bias before current": 0.2,
@@ -52,6 +55,8 @@ class Case:
     dt: float
     reset: str
     spikes: str
+    integration: str
+    gain: str
     features: frozenset[str]
     inputs: dict[str, npt.NDArray[np.float32]]
 
@@ -65,9 +70,11 @@ def random_case(seed: int, enabled: Set[str] = FEATURES) -> Case:
     graph = nir.NIRGraph(growing.nodes, growing.edges, type_check=False)
     if "nested" in drawn:
         graph = _nested(graph, rng)
-    reset, spikes = "soft" if "soft" in drawn else "hard", "many" if "many" in drawn else "one"
-    had = frozenset(growing.had | drawn & {"soft", "many", "extreme", "nested"})
-    return Case(seed, graph, growing.dt, reset, spikes, had, growing.inputs)
+    reset = "late-" * ("late" in drawn) + ("soft" if "soft" in drawn else "hard")
+    spikes = "many" if "many" in drawn else "one"
+    integration, gain = "exponential" if "exponential" in drawn else "euler", "one" if "gain one" in drawn else "file"
+    had = frozenset(growing.had | drawn & {"soft", "late", "many", "exponential", "gain one", "extreme", "nested"})
+    return Case(seed, graph, growing.dt, reset, spikes, integration, gain, had, growing.inputs)
 
 
 @dataclass

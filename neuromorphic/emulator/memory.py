@@ -4,72 +4,66 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
+import torch
 
-from snnergy.neuromorphic.cost import recorded_bytes, spike_bytes
-from snnergy.neuromorphic.emulator.run import BATCH
-from snnergy.neuromorphic.emulator.synapses import WORKSPACE, row_bytes
-from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
-from snnergy.neuromorphic.loops import groups
+from snnergy.neuromorphic.cost import recorded_bytes
+from snnergy.neuromorphic.emulator.on_torch import memory as on_torch
+from snnergy.neuromorphic.emulator.run import BATCH, engine_here
+from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantSynapse
+from snnergy.neuromorphic.taps import synapse_count
 
-# A weight as it is multiplied, once for those of one delay, its magnitude, whether it is zero, and its source.
-_BYTES_PER_WEIGHT = 24
-# u, v and what they are computed from in one step, float64.
-_BYTES_PER_NEURON = 8 * 8
+# Of a block of steps: sums, those of one exponent, and a product in floating point that becomes integers.
+_BLOCK_COPIES = 6
+_BLOCK = 2 << 20
+# u and v of a neuron, and what they were before the block.
+_BYTES_A_NEURON = 16
+# A weight in 16 bits, and as a product takes it; while it is packed, in its old order and its new one, and its size.
+_BYTES_A_WEIGHT, _WHILE_PACKED = 10, 24
+# A synapse by itself: weight, target and the same as a matrix; while it is packed, both ends and their order.
+_BYTES_A_SYNAPSE, _WHILE_SORTED = 24, 48
+# How many synapses a source has, all and of those other than zero, twice while it is counted.
+_BYTES_A_SOURCE = 32
 
 
 def needed(net: QuantNet, samples: int, steps: int, *, record_state: bool = False) -> int:
     """Bytes that `run` takes for `samples` samples of `steps` steps, its records and its inputs in int32 among them."""
     if not net.reset:
         samples, steps = 1, samples * steps
-    together = min(samples, BATCH)
+    together = min(samples, BATCH * torch.get_num_threads())
     recorded = recorded_bytes(net, record_state=record_state) * steps
     inputs = sum(4 * math.prod(port.shape) for port in net.inputs) * steps
-    joined = 1 if samples <= BATCH else 2
-    preds = net.preds()
-    # The populations of a loop are at work together.
-    widest = max(
-        (
-            sum(_at_work(net, net.population(name), steps, record_state) for name in group)
-            for group in groups(preds, preds)
-        ),
-        default=0,
-    )
-    return samples * (inputs + joined * recorded) + together * (inputs + widest) + _of_synapses(net, together * steps)
+    joined = 1 if samples == 1 else 2
+    work = _at_work if engine_here() == "kernels" else on_torch.at_work
+    return samples * (inputs + joined * recorded) + together * 2 * inputs + work(net, together, steps, record_state)
 
 
-def _at_work(net: QuantNet, population: QuantPopulation, steps: int, record_state: bool) -> int:
-    """Bytes for each sample while `population` is simulated: its synaptic input, or its state over time."""
-    incoming = net.incoming(population.name)
-    sources = {port.name: 4 * math.prod(port.shape) for port in net.inputs}
-    sources |= {p.name: p.size * spike_bytes(p) for p in net.populations}
-    driven = max((_driven(s, population.size, sources[s.source]) for s in incoming), default=0)
-    summed = 8 * population.size if len(incoming) > 1 else 0
-    state = 8 * population.size if record_state or not population.spiking else 0
-    scanned = (8 + spike_bytes(population)) * population.size + state
-    return steps * max(driven + summed, scanned) + _BYTES_PER_NEURON * population.size
+def _at_work(net: QuantNet, together: int, steps: int, record_state: bool) -> int:
+    """Bytes beside inputs and records while `together` samples are simulated by the kernels."""
+    sizes = [population.size for population in net.populations]
+    counts = sum(steps * 4 * population.size for population in net.populations if population.spikes == "many")
+    state = _BYTES_A_NEURON * sum(sizes)
+    row = 4 * max((max(_ends(synapse)) for synapse in net.synapses), default=0)
+    threads = min(together, torch.get_num_threads())
+    # A loop handles a step of all its samples at once, however large that is.
+    block = _BLOCK_COPIES * min(max(threads * _BLOCK, row * together), row * together * steps)
+    return together * (state + counts) + block + _of_synapses(net)
 
 
-def _driven(synapse: QuantSynapse, targets: int, source: int) -> int:
-    """Bytes for each step of one synapse's product: a float32 that becomes float64, and its source if that is late."""
+def _ends(synapse: QuantSynapse) -> tuple[int, int]:
     operator = synapse.operator
-    if operator.delays is not None:
-        return 24 * targets + source
-    return 12 * targets + (source if synapse.delay else 0)
+    return math.prod(operator.input_shape), math.prod(operator.output_shape)
 
 
-def _of_synapses(net: QuantNet, rows: int) -> int:
-    """Bytes that do not grow with the samples: the workspace, weights, and the fan-out of every source neuron."""
-    fan_out = sum(8 * math.prod(s.operator.input_shape) for s in net.synapses)
-    weights = max((_BYTES_PER_WEIGHT * s.operator.weight.size for s in net.synapses), default=0)
-    workspace = max((min(max(WORKSPACE, row_bytes(s.operator)), rows * row_bytes(s.operator)) for s in net.synapses),
-                    default=0)  # fmt: skip
-    return fan_out + weights + _of_loops(net) + 2 * workspace
-
-
-def _of_loops(net: QuantNet) -> int:
-    """Bytes of the weights that loops keep ready for every step, int32 and float64, once for each of their delays."""
-    preds = net.preds()
-    place = {name: index for index, group in enumerate(groups(preds, preds)) for name in group}
-    within = [s.operator for s in net.synapses if place.get(s.source) == place[s.target]]
-    return sum(12 * o.weight.size * (1 if o.delays is None else len(np.unique(o.delays))) for o in within)
+def _of_synapses(net: QuantNet) -> int:
+    """Bytes that do not grow with the samples."""
+    held, packing = 0, 0
+    for synapse in net.synapses:
+        operator = synapse.operator
+        held += _BYTES_A_SOURCE * _ends(synapse)[0]
+        if isinstance(operator, Dense | Conv2d) and operator.delays is None:
+            held += _BYTES_A_WEIGHT * operator.weight.size
+            packing = max(packing, _WHILE_PACKED * operator.weight.size)
+        else:
+            held += _BYTES_A_SYNAPSE * synapse_count(operator)
+            packing = max(packing, _WHILE_SORTED * synapse_count(operator))
+    return held + packing

@@ -1,43 +1,31 @@
-"""Runs an integer network in logical time, population by population, and loop by loop, in the order of the signal.
-
-A feed-forward network needs no loop over time steps across layers: a population's whole input over all T and all
-samples is known before it is simulated. Only the membrane itself is scanned step by step. The populations of a loop are
-scanned together: what comes from outside is known before, what comes from within is added in each step.
-"""
+"""Runs an integer network in logical time: on compiled kernels, or on torch where numba is not to be had."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from typing import Literal
 
-import numpy as np
 import torch
-from torch import Tensor
+from joblib import Parallel, delayed
 
 from snnergy.artefacts.records import Records, joined
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
-from snnergy.neuromorphic.emulator.fixed_point import NeuronState, step
-from snnergy.neuromorphic.emulator.synapses import delivered, drive, driver, single_delays
+from snnergy.neuromorphic.emulator import on_torch
 from snnergy.neuromorphic.inputs import check_integers
-from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
-from snnergy.neuromorphic.loops import groups
+from snnergy.neuromorphic.ir import QuantNet
 
-# Samples simulated together: enough to fill the kernels, few enough that state stays in cache.
+Engine = Literal["kernels", "torch"]
+# Samples simulated together: enough to fill the kernels, few enough that progress is seen.
 BATCH = 16
 
 
-@dataclass(frozen=True)
-class Scan:
-    """One population over a batch: spikes uint8 (int32 where there can be several), u and v int32, each
-    `(N, T, neurons)`; u and v may be empty.
-    """
-
-    spikes: Tensor
-    u: Tensor
-    v: Tensor
-    wrapped: int
-    clipped: int
+def engine_here() -> Engine:
+    """The faster one of those that can run on this machine."""
+    return "kernels" if find_spec("numba") else "torch"
 
 
 def run(
@@ -45,6 +33,8 @@ def run(
     inputs: dict[str, IntArray],
     *,
     record_state: bool = False,
+    engine: Engine | None = None,
+    jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Records:
     """Simulate `net`.
@@ -52,6 +42,8 @@ def run(
     Args:
         inputs: integers of each input port, `(N, T, *shape)`; one stream where the network keeps its state.
         record_state: also keep u and v of every population (of readouts they are kept always).
+        engine: what computes; all are equal bit for bit. None for the fastest that is there.
+        jobs: threads that share the samples; None for as many as torch has.
         progress: called with the number of samples finished since the last call.
 
     Raises:
@@ -60,96 +52,41 @@ def run(
     check_integers(net, inputs)
     samples = next(iter(inputs.values())).shape[0]
     stream, progress = folded(net, inputs), unfolded_progress(net, progress, samples)
+    simulated = _simulator(net, engine or engine_here())
+    count = next(iter(stream.values())).shape[0]
+    threads = min(jobs or torch.get_num_threads(), count)
+    together = min(BATCH, -(-count // threads))
+    batches = [
+        {name: array[first : first + together] for name, array in stream.items()} for first in range(0, count, together)
+    ]
     parts = []
-    for first in range(0, next(iter(stream.values())).shape[0], BATCH):
-        batch = {name: array[first : first + BATCH] for name, array in stream.items()}
-        parts.append(_run_batch(net, batch, record_state))
-        if progress is not None:
-            progress(next(iter(batch.values())).shape[0])
+    with _one_thread_each(threads):
+        shared = Parallel(threads, prefer="threads", return_as="generator")
+        for part in shared(delayed(simulated)(batch, record_state=record_state) for batch in batches):
+            parts.append(part)
+            if progress is not None:
+                progress(len(part))
     return unfolded(net, joined(parts), samples)
 
 
-def _run_batch(net: QuantNet, inputs: dict[str, IntArray], record_state: bool) -> Records:
-    records = Records({port.name: np.ascontiguousarray(inputs[port.name]) for port in net.inputs})
-    values = {name: torch.from_numpy(array.astype(np.int32)).flatten(2) for name, array in records.values.items()}
-    preds = net.preds()
-    for group in groups(preds, preds):
-        for population, done in _scanned(net, group, values, record_state).items():
-            shape = (*done.spikes.shape[:2], *net.population(population).shape)
-            if net.population(population).spiking:
-                values[population] = done.spikes
-                records.values[population] = done.spikes.reshape(shape).numpy()
-            if done.u.shape[1]:
-                records.u[population] = done.u.reshape(shape).numpy()
-                records.v[population] = done.v.reshape(shape).numpy()
-            if done.wrapped or done.clipped:
-                records.overflows[population] = (done.wrapped, done.clipped)
-    counts = [delivered(s, values[s.source]) for s in net.synapses]
-    return Records(
-        records.values,
-        records.u,
-        records.v,
-        tuple(all_taps.numpy() for all_taps, _ in counts),
-        tuple(alive.numpy() for _, alive in counts),
-        records.overflows,
-    )
+def _simulator(net: QuantNet, engine: Engine) -> Callable[..., Records]:
+    if engine == "torch":
+        return partial(on_torch.run, net)
+    from snnergy.neuromorphic.emulator.kernels import compiled, neurons
+    from snnergy.neuromorphic.emulator.layerwise import Emulation
+
+    compiled.announce(neurons.scan)
+    return Emulation(net).run
 
 
-def _scanned(net: QuantNet, group: tuple[str, ...], values: dict[str, Tensor], record_state: bool) -> dict[str, Scan]:
-    """The populations of one of the net's groups on what is known: `values` of all that lead to it."""
-    begun, within = {}, {}
-    for name in group:
-        population, incoming = net.population(name), net.incoming(name)
-        a_in = _driven(population, [s for s in incoming if s.source not in group], values)
-        begun[name] = Scanner(population, a_in, record_state or not population.spiking)
-        parts = [part for s in incoming if s.source in group for part in single_delays(s)]
-        within[name] = [(part.source, part.delay, driver(part)) for part in parts]
-    for t in range(next(iter(values.values())).shape[1]):
-        for name, scanner in begun.items():
-            for source, delay, driven in within[name]:
-                if t >= delay:
-                    scanner.a_in[:, t] += driven(begun[source].spikes[:, t - delay])
-            scanner.step(t)
-    return {name: scanner.done() for name, scanner in begun.items()}
-
-
-def _driven(population: QuantPopulation, incoming: list[QuantSynapse], values: dict[str, Tensor]) -> Tensor:
-    """Synaptic input over time, float64 holding integers `(N, T, neurons)`; none where no synapse brings any."""
-    if not incoming:
-        return torch.zeros(*next(iter(values.values())).shape[:2], population.size, dtype=torch.float64)
-    a_in = drive(incoming[0], values[incoming[0].source])
-    for s in incoming[1:]:
-        a_in += drive(s, values[s.source])
-    return a_in
-
-
-def scan(population: QuantPopulation, a_in: Tensor, keep: bool) -> Scan:
-    """Step the membranes of `population` through its synaptic input `(N, T, neurons)`; u and v only if `keep`."""
-    scanner = Scanner(population, a_in, keep)
-    for t in range(a_in.shape[1]):
-        scanner.step(t)
-    return scanner.done()
-
-
-class Scanner:
-    """A population on its way through the steps of `a_in`. spikes: those so far. Both `(N, T, neurons)`."""
-
-    def __init__(self, population: QuantPopulation, a_in: Tensor, keep: bool) -> None:
-        """Begin with cleared state."""
-        samples, steps, neurons = a_in.shape
-        self.a_in = a_in
-        self.spikes = torch.from_numpy(np.empty((samples, steps, neurons), population.spike_type))
-        self._population, self._keep = population, keep
-        self._bias = torch.from_numpy(population.bias.reshape(-1).astype(np.float64))
-        self._state = NeuronState.cleared(samples, neurons)
-        self._u, self._v = torch.empty(2, samples, steps if keep else 0, neurons, dtype=torch.int32)
-
-    def step(self, t: int) -> None:
-        """Handle step t, after all before it."""
-        self.spikes[:, t] = step(self._population, self._bias, self._state, self.a_in[:, t])
-        if self._keep:
-            self._u[:, t], self._v[:, t] = self._state.u.int(), self._state.v.int()
-
-    def done(self) -> Scan:
-        """What came of it."""
-        return Scan(self.spikes, self._u, self._v, self._state.wrapped, self._state.clipped)
+@contextmanager
+def _one_thread_each(threads: int) -> Iterator[None]:
+    """Keep torch from starting threads of its own beside several of ours."""
+    before = torch.get_num_threads()
+    if threads > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if threads > 1:
+            torch.set_num_threads(before)

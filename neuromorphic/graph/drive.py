@@ -35,7 +35,8 @@ def silent(layout: Layout, magnitudes: Mapping[str, float], conventions: Convent
     return [
         name
         for name in layout.order
-        if rule_of(layout.nodes[name]).kind == "neuron" and not _fires(layout.nodes[name], drives[name], conventions)
+        if rule_of(layout.nodes[name]).kind == "neuron"
+        and not _fires(layout.nodes[name], drives[name], conventions.of(name))
     ]
 
 

@@ -1,7 +1,7 @@
 """The float oracle: executes a NIR graph as NIR defines it, with dt and reset explicit.
 
-Euler steps of the equations in nir's docstrings, in float32 like the model that was trained; each stands with its node
-type in the table of `nodes`. State starts at zero for every sample.
+Steps of the equations in nir's docstrings, in float32 like the model that was trained; each stands with its node type
+in the table of `nodes`. State starts at zero for every sample.
 
 A node that is in no loop handles all time steps at once. The nodes of a loop go step by step together: each takes what
 its predecessors emitted in this step, over a back edge what they emitted in the step before, at first 0.
@@ -92,7 +92,7 @@ def _run(
         x = torch.from_numpy(np.asarray(inputs[name], dtype=np.float32))
     else:
         x = _sum([emitted[pred] for pred in source.preds[name]])
-    yield name, *rule.interpret(source.nodes[name], x, source.conventions)
+    yield name, *rule.interpret(source.nodes[name], x, source.conventions.of(name))
 
 
 def _sum(values: list[Tensor]) -> Tensor:
@@ -107,7 +107,7 @@ def _loop(
 ) -> Iterator[_Run]:
     """The members of a loop, step by step."""
     rules = {name: rule_of(source.nodes[name]) for name in group}
-    steps = {name: rule.begin(source.nodes[name], source.conventions) for name, rule in rules.items()}
+    steps = {name: rule.begin(source.nodes[name], source.conventions.of(name)) for name, rule in rules.items()}
     # Of each node that emits before its input of the present step is known: a Delay.
     delays = {
         name: by_steps(np.asarray(rule.delay_steps(source.nodes[name], source.dt)))

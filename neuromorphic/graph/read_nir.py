@@ -20,7 +20,7 @@ import nir
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import sha256_of
-from snnergy.neuromorphic.graph.conventions import Conventions, choose_reset, choose_spikes
+from snnergy.neuromorphic.graph.conventions import Gains, Integrations, Resets, SpikesBy, choose
 from snnergy.neuromorphic.graph.drive import silent
 from snnergy.neuromorphic.graph.input_kinds import DECLARING, InputKind, declared_port, kinds_by_name
 from snnergy.neuromorphic.graph.layout import laid_out
@@ -31,13 +31,13 @@ from snnergy.neuromorphic.graph.nodes import rule_of
 from snnergy.neuromorphic.graph.order import sorted_nodes
 from snnergy.neuromorphic.graph.silent import as_readouts
 from snnergy.neuromorphic.graph.source import NirSource
-from snnergy.neuromorphic.graph.time_step import choose_dt
+from snnergy.neuromorphic.graph.time_step import choose_dt, hints
 from snnergy.neuromorphic.graph.validate import (
     parameter_violations,
     structure_violations,
     type_violations,
 )
-from snnergy.neuromorphic.ir import InputPort, Reset, Spikes
+from snnergy.neuromorphic.ir import InputPort
 
 InputKinds = InputKind | Mapping[str, InputKind]
 
@@ -47,8 +47,10 @@ class Asked:
     """What a user says of a graph, as `read_nir` describes it; None leaves it to the graph."""
 
     dt: float | None = None
-    reset: Reset | None = None
-    spikes: Spikes | None = None
+    reset: Resets | None = None
+    spikes: SpikesBy | None = None
+    integration: Integrations | None = None
+    gain: Gains | None = None
     input_kind: InputKinds | None = None
 
 
@@ -56,37 +58,41 @@ def read_nir(
     path: Path,
     dt: float | None = None,
     *,
-    reset: Reset | None = None,
-    spikes: Spikes | None = None,
+    reset: Resets | None = None,
+    spikes: SpikesBy | None = None,
+    integration: Integrations | None = None,
+    gain: Gains | None = None,
     input_kind: InputKinds | None = None,
 ) -> NirSource:
     """Read and validate `path`.
 
     Args:
         dt: time step; None takes it from the file's metadata or parameters.
-        reset: what a spike does to the membrane; None leaves it to the file and its version.
-        spikes: how many a step has at most; None for one.
+        reset, spikes, integration, gain: of all neurons, or of single ones by name, as in `Conventions`; None leaves
+            the reset to the file and its version, and is one spike, Euler's step and the gain of the file.
         input_kind: what inputs send, one for all or one for each name; None leaves it to the metadata and samples.
 
     Raises:
         UserError: with every violation found.
         UndecidedStep: the parameters do not tell the time step.
     """
-    return from_stored(load(path), Asked(dt, reset, spikes, input_kind), path.name, sha256_of(path))
+    return from_stored(load(path), Asked(dt, reset, spikes, integration, gain, input_kind), path.name, sha256_of(path))
 
 
 def from_graph(
     graph: nir.NIRGraph,
     dt: float | None = None,
     *,
-    reset: Reset | None = None,
-    spikes: Spikes | None = None,
+    reset: Resets | None = None,
+    spikes: SpikesBy | None = None,
+    integration: Integrations | None = None,
+    gain: Gains | None = None,
     input_kind: InputKinds | None = None,
     name: str = "graph",
     sha256: str = "",
 ) -> NirSource:
     """Validate a graph in memory, whose neurons say what they reset to; see `read_nir`."""
-    return from_stored(Stored(graph, "", True), Asked(dt, reset, spikes, input_kind), name, sha256)
+    return from_stored(Stored(graph, "", True), Asked(dt, reset, spikes, integration, gain, input_kind), name, sha256)
 
 
 def from_stored(stored: Stored, asked: Asked, name: str, sha256: str) -> NirSource:
@@ -108,8 +114,13 @@ def from_stored(stored: Stored, asked: Asked, name: str, sha256: str) -> NirSour
     ports = tuple(
         declared_port(n, layout.shapes[n], metadata.nodes[n], kinds.get(n)) for n in layout.order if n in names
     )
-    reset, reset_reason = choose_reset(asked.reset, stored.version, stored.resets)
-    conventions = Conventions(SMALLEST, reset, choose_spikes(asked.spikes))
+    conventions, reset_reason = choose(
+        {"reset": asked.reset, "spikes": asked.spikes, "integration": asked.integration, "gain": asked.gain},
+        [node for node in layout.order if rule_of(layout.nodes[node]).kind in ("neuron", "readout")],
+        SMALLEST,
+        stored.version,
+        stored.resets,
+    )
     magnitudes = {port.name: _largest(port) for port in ports}
     step = choose_dt(
         name,
@@ -138,6 +149,7 @@ def from_stored(stored: Stored, asked: Asked, name: str, sha256: str) -> NirSour
             *metadata.notes,
             *layout.notes,
             *step.notes,
+            *(() if asked.integration or asked.gain else hints(layout.nodes)),
             *(f"node {node!r}: {text}" for node, text in roundings.items() if text),
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +46,19 @@ class NirSource:
         return self.conventions.dt
 
     @property
-    def firing(self) -> str:
-        """What a spike does and how many a step has, in words, with the reason."""
-        reset, spikes = self.conventions.reset, self.conventions.spikes
-        return f"reset {reset} ({self.reset_reason}), {spikes} spike{'s' * (spikes == 'many')} a step"
+    def operations(self) -> int:
+        """Multiplications of one sample in a step, and values that are emitted."""
+        work = sum(
+            rule_of(self.nodes[name]).multiplications(self.nodes[name], self.shapes[before[0]])
+            for name, before in self.preds.items()
+            if before
+        )
+        return work + sum(map(math.prod, self.shapes.values()))
+
+    @property
+    def read_as(self) -> str:
+        """The conventions but for the time step, in words, and where what a spike does is from."""
+        return f"{self.conventions} (reset: {self.reset_reason})"
 
     def of_type(self, *types: type) -> tuple[str, ...]:
         """Names of the nodes of the given types, in order."""

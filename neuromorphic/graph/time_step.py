@@ -85,7 +85,8 @@ def choose_dt(
                 f"dt {dt}: must be above 0, within {SMALLEST:g}..{LARGEST:g}; give the step the time constants were "
                 "written for"
             )
-        return TimeStep(dt, "given", tuple(candidate for candidate in _told(nodes) if not _same(candidate.dt, dt)))
+        likely = _told(nodes) or _guesses(nodes, _shortest(nodes))[1]
+        return TimeStep(dt, "given", tuple(candidate for candidate in likely if not _same(candidate.dt, dt)))
     found = _told(nodes)
     if declared is not None:
         chosen = float(np.asarray(declared).item())
@@ -95,7 +96,7 @@ def choose_dt(
             for candidate in others
         )
         return TimeStep(chosen, "from the file's metadata", others, notes)
-    shortest = min((float(taus.min()) for taus in _time_constants(nodes)), default=math.inf)
+    shortest = _shortest(nodes)
     if not found:
         return _guess(name, nodes, shortest, silent)
     if len(found) == 1 and not _shorter(shortest, found[0].dt):
@@ -103,6 +104,18 @@ def choose_dt(
     candidates = (*found, *_guesses(nodes, shortest)[1]) if len(found) == 1 else found
     short = f", but a time constant is {shortest:g}" if len(found) == 1 else ""
     raise UndecidedStep(f"{name}: the parameters disagree on the time step{short}", candidates)
+
+
+def hints(nodes: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the parameters tell of how a step is taken, for whoever chose nothing of that."""
+    names = [name for name, node in nodes.items() if _decayed_gain(node) is not None]
+    if not names:
+        return ()
+    rule = f"r = tau/dt · exp(−dt/tau) in {_listed(names)}"
+    return (
+        f"{rule} is written where a step decays by exp(−dt/tau) and adds its input whole; if this one did, ask for "
+        "integration exponential and gain one",
+    )
 
 
 def _guess(name: str, nodes: Mapping[str, Any], shortest: float, silent: Callable[[float], list[str]]) -> TimeStep:
@@ -274,6 +287,11 @@ def _own_time_constants(node: Any) -> Iterator[npt.NDArray[np.float64]]:
 def _time_constants(nodes: Mapping[str, Any]) -> Iterator[npt.NDArray[np.float64]]:
     for node in nodes.values():
         yield from _own_time_constants(node)
+
+
+def _shortest(nodes: Mapping[str, Any]) -> float:
+    """The shortest time constant, infinite where there is none."""
+    return min((float(taus.min()) for taus in _time_constants(nodes)), default=math.inf)
 
 
 def _same(a: float, b: float) -> bool:

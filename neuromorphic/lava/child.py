@@ -1,7 +1,8 @@
 """The child of one Lava run, which `start.py` calls.
 
-It builds the process graph, runs it and exits with 0; every other end leaves `failure.txt`. It never stops Lava's
-processes itself: the guard ends the whole group, after success as after failure. If the guard dies, so do they all.
+It builds the process graph, runs it and exits with 0. An exception leaves `failure.txt`; from any other end another
+child may be spared. It never stops Lava's processes itself: the guard ends the whole group, after success as after
+failure. If the guard dies, so do they all.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import multiprocessing.process
 import multiprocessing.shared_memory
 import os
 import signal
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from snnergy.neuromorphic.lava.guard import die_with
 from snnergy.neuromorphic.lava.job import Job
-from snnergy.neuromorphic.lava.surfacing import Surfacing, surface
+from snnergy.neuromorphic.lava.surfacing import EXIT_CODE, Surfacing, surface
 
 # Steps are in lockstep, so that a channel never holds more than the messages of two.
 _CHANNEL_SLOTS = 2
@@ -78,16 +80,18 @@ def _simulate(job: Job) -> None:
     gc.freeze()
     configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=graph.models)
     # Until all have begun, Lava itself reports one that ends with an error, but waits for ever for one that is killed.
-    signal.signal(signal.SIGCHLD, lambda *_: _report_death(job, _KILLED))
+    signal.signal(signal.SIGCHLD, lambda *_: _end_at_death(_KILLED))
     graph.player.create_runtime(run_cfg=configuration, compile_config={"pypy_channel_size": _CHANNEL_SLOTS})
-    signal.signal(signal.SIGCHLD, lambda *_: _report_death(job, (*_KILLED, os.CLD_EXITED)))
+    signal.signal(signal.SIGCHLD, lambda *_: _end_at_death((*_KILLED, os.CLD_EXITED)))
     graph.player.run(condition=RunSteps(num_steps=job.schedule.lava_steps))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-def _report_death(job: Job, how_ended: tuple[int, ...]) -> None:
-    """A simulation process has ended during the run, which none does on its own; report it if in one of these ways."""
+def _end_at_death(how_ended: tuple[int, ...]) -> None:
+    """A simulation process has ended during the run, which none does on its own: if in one of these ways, end too."""
     ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     if ended is not None and ended.si_code in how_ended:
         how = "was killed by signal" if ended.si_code != os.CLD_EXITED else "exited with status"
-        surface(job.failure, f"simulation process {ended.si_pid} {how} {ended.si_status} during the run\n")
+        with suppress(OSError):  # a full disk
+            os.write(1, f"simulation process {ended.si_pid} {how} {ended.si_status} during the run\n".encode())
+        os._exit(EXIT_CODE)

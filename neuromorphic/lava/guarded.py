@@ -19,6 +19,10 @@ from snnergy.neuromorphic.lava import guard
 _PATIENCE_S = 60.0  # for a guard that removes what a run has left
 
 
+class Lost(BackendFailed):
+    """A process of the run has died or stands still, from which another run may be spared."""
+
+
 class Guarded:
     """A run's folder and processes: none of them is left when the block ends, or when this process does.
 
@@ -110,8 +114,8 @@ class Guarded:
             guard.remove(self.folder, self.segments)
 
 
-def _guard_killed() -> BackendFailed:
-    return BackendFailed("the process that watches over the Lava simulation was killed; run it again")
+def _guard_killed() -> Lost:
+    return Lost("the process that watches over the Lava simulation was killed; run it again")
 
 
 def _temporary_folder() -> Path:

@@ -7,10 +7,10 @@ from pathlib import Path
 import nir
 
 from snnergy.artefacts.samples import SampleSource, as_samples
+from snnergy.neuromorphic.graph.conventions import Gains, Integrations, Resets, SpikesBy
 from snnergy.neuromorphic.graph.input_kinds import with_inputs
 from snnergy.neuromorphic.graph.read_nir import InputKinds, from_graph, read_nir
 from snnergy.neuromorphic.inputs import shapes_of
-from snnergy.neuromorphic.ir import Reset, Spikes
 from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.lowering.reference import ReferenceSource
@@ -23,8 +23,10 @@ def compile(
     calibration: SampleSource | None = None,
     reference: ReferenceSource | None = None,
     dt: float | None = None,
-    reset: Reset | None = None,
-    spikes: Spikes | None = None,
+    reset: Resets | None = None,
+    spikes: SpikesBy | None = None,
+    integration: Integrations | None = None,
+    gain: Gains | None = None,
     input_kind: InputKinds | None = None,
     readout: str | None = None,
     chip: Chip = "loihi2",
@@ -41,9 +43,15 @@ def compile(
             lost.
         dt: time step in the unit of the graph's time constants; None takes the graph's own, or what its parameters
             tell.
-        reset: what a spike does to the membrane: `hard` puts it to v_reset, `soft` takes the threshold off; None leaves
-            it to the file, of which versions before 1.0.5 mean `soft`.
-        spikes: how many a step has: `one`, or `many`, as often as the threshold fits into the membrane; None for one.
+        reset: what a spike does to the membrane: `hard` puts it to v_reset, `soft` takes the threshold off; `late-hard`
+            and `late-soft` do so in the next step, once that has charged it. For all neurons, or as `{node: …}` for
+            single ones; None leaves it to the file, of which versions before 1.0.5 mean `soft`.
+        spikes: how many a step has: `one`, or `many`, as often as the threshold fits into the membrane; likewise; None
+            for one.
+        integration: the step of NIR's equations: `euler` with a decay of dt/tau, or `exponential`, exact for an input
+            that stays the same over the step, with 1 − exp(−dt/tau); likewise; None for Euler's.
+        gain: what counts of what enters a neuron: as r and w_in of the `file` say, or all of it, `one`; likewise; None
+            for the file's.
         input_kind: what inputs send: `spikes`, `graded` (whole numbers as they are) or `analog`, for all or as
             `{name: kind}`; None leaves it to the graph's metadata, then to the calibration samples.
         readout: the output that predictions are taken from; None for the first.
@@ -54,9 +62,13 @@ def compile(
         UserError: the graph is unsound or holds something that the chip cannot do, or does not tell its time step.
     """
     if isinstance(graph, nir.NIRGraph):
-        source = from_graph(graph, dt, reset=reset, spikes=spikes, input_kind=input_kind)
+        source = from_graph(
+            graph, dt, reset=reset, spikes=spikes, integration=integration, gain=gain, input_kind=input_kind
+        )
     else:
-        source = read_nir(Path(graph), dt, reset=reset, spikes=spikes, input_kind=input_kind)
+        source = read_nir(
+            Path(graph), dt, reset=reset, spikes=spikes, integration=integration, gain=gain, input_kind=input_kind
+        )
     samples = None if calibration is None else as_samples(calibration, shapes_of(source.inputs))
     source = with_inputs(source, samples)
     return lower(source, samples, reference=reference, readout=readout, chip=chip, allow_approximate=allow_approximate)

@@ -15,6 +15,7 @@ from snnergy.artefacts.files import written_whole
 from snnergy.artefacts.records import Records
 from snnergy.artefacts.samples import Samples
 from snnergy.artefacts.types import FloatArray
+from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.ir import QuantPopulation
 from snnergy.neuromorphic.limits import ALIGN_SHIFT
 from snnergy.neuromorphic.lowering import measures
@@ -65,8 +66,8 @@ class NodeFidelity:
 
 @dataclass(frozen=True)
 class FidelityReport:
-    """dt_reason: where the time step came from. readout: the output that predictions are taken from. firing: what a
-    spike does to the membrane and how many a step has, and why.
+    """dt_reason: where the time step came from. readout: the output that predictions are taken from. conventions: what
+    a spike does, how many a step has, how time is stepped and inputs are weighed.
 
     warnings: what must be known wherever a result of this network is shown, a line each.
     stock_obstacles: why stock netx cannot read the network as it is; empty where it can.
@@ -82,7 +83,7 @@ class FidelityReport:
     accuracy_float: float | None
     accuracy_quantized: float | None
     readout: str
-    firing: str = ""
+    conventions: str
     warnings: tuple[str, ...] = ()
     stock_obstacles: tuple[str, ...] = ()
     reference: ReferenceFidelity | None = None
@@ -93,10 +94,10 @@ class FidelityReport:
             scratch.write_text(json.dumps(asdict(self), indent=1))
 
 
-def uncalibrated(result: QuantizeResult, dt: float, dt_reason: str, readout: str) -> FidelityReport:
+def uncalibrated(result: QuantizeResult, source: NirSource, readout: str) -> FidelityReport:
     """The report of a network that was compiled without calibration samples."""
     nodes = tuple(_node(quantized, _Seen()) for quantized in result.populations.values())
-    return FidelityReport(nodes, dt, dt_reason, 0, None, None, None, readout)
+    return FidelityReport(nodes, source.dt, source.dt_reason, 0, None, None, None, readout, source.read_as)
 
 
 def measure(
@@ -104,8 +105,7 @@ def measure(
     records: Records,
     calibration: Calibration,
     samples: Samples,
-    dt: float,
-    dt_reason: str,
+    source: NirSource,
     readout: str,
 ) -> FidelityReport:
     """Compare the emulated `records` of the calibration `samples` with the float activity, node by node."""
@@ -116,13 +116,14 @@ def measure(
     labels = samples.labels
     return FidelityReport(
         nodes,
-        dt,
-        dt_reason,
+        source.dt,
+        source.dt_reason,
         len(samples),
         same,
         None if labels is None else decode.accuracy(floating, labels),
         None if labels is None else decode.accuracy(quantized, labels),
         readout,
+        source.read_as,
     )
 
 

@@ -14,16 +14,16 @@ import numpy as np
 from snnergy.artefacts.display import listed
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.inputs import payload_range
-from snnergy.neuromorphic.ir import FloatNet, FloatPopulation, QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import FloatNet, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, DECAY_ONE, STATE_MAX
 from snnergy.neuromorphic.lowering.measures import by_guessing
-from snnergy.neuromorphic.passes.quantize import Quantized, QuantizeResult
+from snnergy.neuromorphic.passes.quantize import QuantizeResult
+from snnergy.neuromorphic.passes.round_decays import changed_time_constants
 from snnergy.neuromorphic.taps import largest_row_sum
 
 if TYPE_CHECKING:
     from snnergy.neuromorphic.lowering.fidelity import FidelityReport
 
-_DECAY_SHARE = 0.05  # of a decay, and so of its time constant, that rounding to 12 bits may change without a word
 _VANISHED_SHARE = 0.5  # of a population's weights that may round to 0 without a word
 _SIGNIFICANT = 0.01  # a guess would do as well as an accuracy with a larger probability than this: no evidence
 
@@ -51,7 +51,12 @@ def _lost_to_registers(floating: FloatNet, result: QuantizeResult) -> Iterator[s
     )
     unreached = [p.name for p in result.net.populations if p.name not in zero and not _reaches(result.net, p)]
     yield from _line(unreached, "no input can lift the membrane to the threshold: {} never fire on the chip")
-    rounded = [text for p in floating.populations if (text := _decay_rounding(p, done[p.name]))]
+    yield from rounded_decays(floating)
+
+
+def rounded_decays(net: FloatNet) -> Iterator[str]:
+    """What 12 bits change of the decays of a network whose decays are not rounded yet."""
+    rounded = [text for population in net.populations if (text := changed_time_constants(population))]
     yield from _line(rounded, "rounding to 12 bits changes time constants: {}")
 
 
@@ -111,20 +116,3 @@ def _strongest(synapse: QuantSynapse, low: int, high: int) -> float:
     weight = synapse.operator.weight.astype(np.float64)
     lifts = largest_row_sum(synapse.operator, np.maximum(weight * low, weight * high))
     return lifts * 2.0**synapse.exponent
-
-
-def _decay_rounding(floating: FloatPopulation, quantized: Quantized) -> str:
-    """What became of the decays of a population whose rounding shows; empty where it does not."""
-    found = []
-    for state, exact, stored in (
-        ("u", floating.decay_u, quantized.population.du),
-        ("v", floating.decay_v, quantized.population.dv),
-    ):
-        wanted, held = np.asarray(exact, np.float64), np.asarray(stored, np.float64) / DECAY_ONE
-        off = np.abs(held - wanted) / np.maximum(wanted, np.finfo(np.float64).tiny)
-        if float(off.max()) > _DECAY_SHARE:
-            at = int(off.argmax())
-            now = held.reshape(-1)[at % held.size]
-            text = f"{1 / now:.4g}" if now else "no decay at all"
-            found.append(f"of {state} {1 / wanted.reshape(-1)[at % wanted.size]:.4g} steps to {text}")
-    return f"{floating.name} ({', '.join(found)})" if found else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,20 @@ import numpy as np
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import sha256_of
 from snnergy.artefacts.types import Shape
+from snnergy.neuromorphic.graph.conventions import Conventions, Gains, Integrations, Resets, SpikesBy
 from snnergy.neuromorphic.graph.input_kinds import with_inputs
 from snnergy.neuromorphic.graph.nested import flattened
 from snnergy.neuromorphic.graph.nir_file import Stored, load
-from snnergy.neuromorphic.graph.nodes import RULES, rule_of
+from snnergy.neuromorphic.graph.nodes import RULES
 from snnergy.neuromorphic.graph.read_nir import Asked, InputKinds, from_stored
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.graph.time_step import Candidate, UndecidedStep
-from snnergy.neuromorphic.ir import Reset, Spikes
-from snnergy.neuromorphic.limits import DECAY_ONE
+from snnergy.neuromorphic.ir import FloatNet
+from snnergy.neuromorphic.lowering.findings import rounded_decays
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
 from snnergy.neuromorphic.passes.fuse import Fuse
 
-_ROUNDED = 0.02  # share by which 12 bits may change a time constant before it is told
 _KINDS = {"binary": "spikes", "integer": "graded", "real": "analog"}
 
 
@@ -50,7 +50,8 @@ class Inspection:
     flattened. parameters, neurons: numbers of them. outputs: shape of each by name.
     dt: the time step, None where none can be chosen. dt_reason: the rule that it comes from. other_dts: what else the
     parameters could mean. time_constants: shortest and longest, in steps, or None. delays: likewise.
-    reset, spikes: how neurons fire, and reset_reason why. in_loops: nodes that are on loops, or between two.
+    conventions: how it would be read, and reset_reason why so; None where that cannot be told. in_loops: nodes that are
+    on loops, or between two.
     notes: what is assumed, read otherwise than written, or approximate. refused: why the graph does not compile.
     """
 
@@ -66,9 +67,8 @@ class Inspection:
     other_dts: tuple[Candidate, ...]
     time_constants: tuple[float, float] | None
     delays: tuple[float, float] | None
-    reset: str
+    conventions: Conventions | None
     reset_reason: str
-    spikes: str
     in_loops: tuple[str, ...]
     notes: tuple[str, ...]
     refused: tuple[str, ...]
@@ -97,8 +97,8 @@ class Inspection:
             yield "time constants {:.4g} to {:.4g} steps".format(*self.time_constants)
         if self.delays is not None:
             yield "delays {:g} to {:g} steps".format(*self.delays)
-        if self.reset:
-            yield f"reset {self.reset} ({self.reset_reason}), {self.spikes} spike{'s' * (self.spikes == 'many')} a step"
+        if self.conventions is not None:
+            yield f"{self.conventions} (reset: {self.reset_reason})"
         if self.in_loops:
             yield f"loops through {', '.join(map(repr, self.in_loops))}"
         yield from (f"note: {note}" for note in self.notes)
@@ -111,8 +111,10 @@ def inspect(
     graph: Path | str | nir.NIRGraph,
     *,
     dt: float | None = None,
-    reset: Reset | None = None,
-    spikes: Spikes | None = None,
+    reset: Resets | None = None,
+    spikes: SpikesBy | None = None,
+    integration: Integrations | None = None,
+    gain: Gains | None = None,
     input_kind: InputKinds | None = None,
 ) -> Inspection:
     """Look at a NIR graph, or at the path of a `.nir` file, as `compile` would read it with these arguments.
@@ -126,10 +128,13 @@ def inspect(
         path = Path(graph)
         stored, name, sha256 = load(path), path.name, sha256_of(path)
     nodes, edges = flattened(stored.graph)
-    asked = Asked(dt, reset, spikes, input_kind)
+    asked = Asked(dt, reset, spikes, integration, gain, input_kind)
     source, refused = _read(stored, asked, name, sha256)
+    changed: list[str] = []
     if source is not None:
-        refused += _lowering_violations(source)
+        lowered, violations = _lowered(source)
+        refused += violations
+        changed = [] if lowered is None else list(rounded_decays(lowered))
     return Inspection(
         name,
         stored.version,
@@ -143,11 +148,10 @@ def inspect(
         () if source is None else source.other_dts,
         None if source is None else _in_steps(source, ("tau", "tau_mem", "tau_syn")),
         None if source is None else _in_steps(source, ("delay",)),
-        "" if source is None else source.conventions.reset,
+        None if source is None else source.conventions,
         "" if source is None else source.reset_reason,
-        "" if source is None else source.conventions.spikes,
         _in_loops(edges),
-        () if source is None else (*source.notes, *_approximations(source)),
+        () if source is None else (*source.notes, *changed),
         tuple(refused),
     )
 
@@ -159,20 +163,19 @@ def _read(stored: Stored, asked: Asked, name: str, sha256: str) -> tuple[NirSour
     except UndecidedStep as undecided:
         if not undecided.candidates:
             return None, list(undecided.violations)
-        likely = Asked(undecided.candidates[0].dt, asked.reset, asked.spikes, asked.input_kind)
+        likely = replace(asked, dt=undecided.candidates[0].dt)
         source, refused = _read(stored, likely, name, sha256)
         return source, [*undecided.violations, *refused]
     except UserError as error:
         return None, list(error.violations)
 
 
-def _lowering_violations(source: NirSource) -> list[str]:
-    """Why the graph is not lowered, as far as that does not depend on samples."""
+def _lowered(source: NirSource) -> tuple[FloatNet | None, list[str]]:
+    """The graph in model units, or why it is not lowered, as far as that does not depend on samples."""
     try:
-        BalanceDelays()(DiscretiseTime()(Fuse()(source)))
+        return BalanceDelays()(DiscretiseTime()(Fuse()(source))), []
     except UserError as error:
-        return list(error.violations)
-    return []
+        return None, list(error.violations)
 
 
 def _inputs(source: NirSource) -> tuple[InputFacts, ...]:
@@ -195,17 +198,6 @@ def _in_steps(source: NirSource, fields: tuple[str, ...]) -> tuple[float, float]
     if not found:
         return None
     return float(min(a.min() for a in found)) / source.dt, float(max(a.max() for a in found)) / source.dt
-
-
-def _approximations(source: NirSource) -> Iterator[str]:
-    """Time constants that the chip's decays of 12 bits change."""
-    for name, node in source.nodes.items():
-        for field in rule_of(node).positive:
-            wanted = source.dt / np.asarray(getattr(node, field), np.float64) * DECAY_ONE
-            change = float(np.abs(np.rint(wanted) / wanted - 1).max())
-            if change > _ROUNDED:
-                longest = DECAY_ONE / float(wanted.min())
-                yield f"node {name!r}: {field} of {longest:,.0f} steps, a decay of 12 bits is off by {change:.0%}"
 
 
 def _in_loops(edges: list[tuple[str, str]]) -> tuple[str, ...]:

@@ -49,22 +49,22 @@ def lower(
     quantized = Quantize(calibration)(rounded)
     net = RelayDelays()(replace(quantized.net, provenance=_provenance(source, samples) | {"chip": chip}))
     net = Check()(net)
-    report = fidelity.uncalibrated(quantized, source.dt, source.dt_reason, chosen)
+    report = fidelity.uncalibrated(quantized, source, chosen)
     if samples is not None and calibration is not None:
         records = emulator.run(net, to_integers(samples, net.inputs))
-        report = fidelity.measure(quantized, records, calibration, samples, source.dt, source.dt_reason, chosen)
+        report = fidelity.measure(quantized, records, calibration, samples, source, chosen)
         if compared is not None:
             outputs = calibration.values[chosen], fidelity.emitted(net.population(chosen), records)
             spiking = net.population(chosen).spiking
             report = replace(report, reference=compare(source, samples, chosen, compared, *outputs, spiking=spiking))
     warnings = (*source.notes, *findings.found(balanced, quantized, report))
-    report = replace(report, firing=source.firing, warnings=warnings, stock_obstacles=stock_obstacles(net))
+    report = replace(report, warnings=warnings, stock_obstacles=stock_obstacles(net))
     return Compiled(replace(net, provenance=net.provenance | {WARNINGS: warning_text(warnings)}), report)
 
 
 def _provenance(source: NirSource, samples: Samples | None) -> dict[str, str]:
     found = {f"version {package}": version for package, version in versions().items()}
     found |= {"source": source.name, "source sha256": source.sha256, "dt": f"{source.dt:g} ({source.dt_reason})"}
-    found["firing"] = source.firing
+    found["conventions"] = source.read_as
     found["calibration samples"] = "0" if samples is None else str(len(samples))
     return found

@@ -1,17 +1,19 @@
 """The framework's own output beside the float oracle and the integer network: what the exporter lost is seen here.
 
-A NIR file says neither how a spike resets the membrane, nor how many spikes a step has, nor which time step was meant.
+A NIR file says neither how a spike resets the membrane, nor how many spikes a step has, nor which time step was meant,
+nor how it was taken.
 Where the oracle is not what the framework emitted, it is run again under other conventions, and the best fit is named.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,21 +23,22 @@ from snnergy.artefacts.array_files import KINDS, WIDEST, read_arrays
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.kinds import SAMPLES, require
 from snnergy.artefacts.samples import Samples
-from snnergy.neuromorphic.graph.conventions import Conventions
+from snnergy.artefacts.types import FloatArray, IntArray
+from snnergy.neuromorphic.graph.conventions import CHOICES, Conventions
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.source import NirSource
-from snnergy.neuromorphic.ir import Reset, Spikes
 from snnergy.neuromorphic.lowering import measures
 
 ReferenceSource = Mapping[str, Any] | Path | str | Any
 _NAME = "out"  # of an array that is not called after the output
-_TRIED = 16  # samples that other conventions are tried on
-_SAME = 0.999  # likeness from which on the oracle is the framework, but for float32
-_BETTER = 0.02  # by which another convention must be more alike to be named
-_CHOICES: tuple[tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]], ...] = (
-    (("dt",), ((1.0,), (1e-3,), (1e-4,), (1e-6,))),  # that frameworks write files for
-    (("reset", "spikes"), tuple(product(get_args(Reset), get_args(Spikes)))),
-)
+_TRIED = 16  # samples that other conventions are tried on, or as many as take so much work, but one
+_WORK = 1 << 28
+SAME = 0.999  # likeness from which on the oracle is the framework, but for float32
+_BETTER = 0.02  # by which other conventions must be more alike to be named
+_SLIGHTLY = 0.002  # by which one must be more alike to be preferred to another that changes less
+_NODES = 8  # up to so many neurons and readouts one of them is tried by itself
+_LATEST = 3  # steps by which a framework can be later
+_BY_CHANCE = 0.1  # by which shifted trains may be more alike without being later
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def compare(
         same_prediction_float=float((classes[1] == classes[0]).double().mean()),
         same_prediction_chip=float((classes[2] == classes[0]).double().mean()),
         accuracy=None if samples.labels is None else float((classes[0].numpy() == samples.labels).mean()),
-        lost="" if likeness >= _SAME else _what_is_lost(source, samples, output, reference, likeness, spiking),
+        lost="" if likeness >= SAME else _what_is_lost(source, samples, output, reference, likeness, spiking),
     )
 
 
@@ -158,28 +161,99 @@ def _what_is_lost(
 ) -> str:
     unit = "spike overlap" if spiking else "likeness of membranes"
     lost = f"the float network is not the reference: {unit} {likeness:.2f}"
-    few = samples.first(_TRIED)
-    inputs = {name: np.asarray(array, np.float32) for name, array in few.arrays.items()}
-    now = fits = _likeness_under(source, inputs, output, reference, spiking)
-    best = source.conventions
-    for field, choices in _CHOICES:  # one after the other: dt decides most, then what a spike does
-        tried = [replace(best, **dict(zip(field, values, strict=True))) for values in choices]
-        for other in (conventions for conventions in tried if conventions != best):
-            found = _likeness_under(replace(source, conventions=other), inputs, output, reference, spiking)
-            if found > fits:
-                best, fits = other, found
+    few = telling(reference.numpy(), source)
+    inputs = {name: np.asarray(array[few], np.float32) for name, array in samples.arrays.items()}
+
+    def under(other: NirSource) -> tuple[float, int]:
+        found = interpret(other, inputs, keep=frozenset({output})).values[output].flatten(2)
+        return _later(found, reference[few], spiking)
+
+    (now, _), found = under(source), nearest(source, lambda other: under(other)[0])
+    fits, later = under(replace(source, conventions=found))
+    where = f", where the reference is taken {later} step{'s' * (later > 1)} earlier" if later else ""
     if fits < now + _BETTER:
-        return f"{lost}; the exporter lost something, or the samples are others, and no option of ours fits better"
-    return f"{lost}; it fits better with {_options(best, source.conventions)}: {unit} {fits:.2f} against {now:.2f}"
+        said = f"{unit} {fits:.2f}{where}" if later else "the exporter lost something, or the samples are others"
+        return f"{lost}; {said}, and no option of ours fits better"
+    return f"{lost}; it fits better with {options(source, found)}: {unit} {fits:.2f} against {now:.2f}{where}"
 
 
-def _likeness_under(source: NirSource, inputs: dict[str, Any], output: str, reference: Tensor, spiking: bool) -> float:
-    found = interpret(source, inputs, keep=frozenset({output})).values[output].flatten(2)
-    likeness = _likeness(found, reference[: len(found)], spiking)
-    return likeness if likeness == likeness else float("-inf")  # an unstable step ends in NaN
+def _later(found: Tensor, reference: Tensor, spiking: bool) -> tuple[float, int]:
+    """The likeness, and by how many steps the reference comes later where taking it earlier makes it clearly greater.
+
+    A framework whose neurons emit a step after they cross the threshold is that much later, once a layer.
+    """
+    steps = found.shape[1]
+    laters = [later for later in range(min(_LATEST + 1, steps)) if not later or reference[:, later:].any()]
+    tried = [_likeness(found[:, : steps - later], reference[:, later:], spiking) for later in laters]
+    best = max(range(len(tried)), key=tried.__getitem__)
+    return (tried[best], laters[best]) if tried[best] > tried[0] + _BY_CHANCE else (tried[0], 0)
 
 
-def _options(chosen: Conventions, now: Conventions) -> str:
-    """What to add to the command, as a user writes it."""
-    pairs = [(name, value) for name, value in vars(chosen).items() if value != getattr(now, name)]
-    return " ".join(f"--{name} {value:g}" if name == "dt" else f"--{name} {value}" for name, value in pairs)
+def telling(reference: FloatArray, source: NirSource) -> IntArray:
+    """Samples of an output `(N, T, …)` that conventions are tried on, a few: those in which most differs from 0."""
+    filled = np.count_nonzero(reference.reshape(len(reference), -1), axis=1)
+    affordable = _WORK // (reference.shape[1] * source.operations)
+    return np.sort(np.argsort(-filled, kind="stable")[: max(1, min(_TRIED, affordable))])
+
+
+def nearest(source: NirSource, likeness: Callable[[NirSource], float]) -> Conventions:
+    """The conventions under which a graph is most like something, the graph's own where no others are clearly more so.
+
+    Args:
+        likeness: at most 1, to be as large as possible; NaN where nothing can be said.
+    """
+    best, fits = source.conventions, _number(likeness, source)
+    for stage in (_time_steps, _choices, _of_single_nodes, _choices):
+        for tried in stage(source, best):
+            if fits >= SAME:
+                return best
+            found = _number(likeness, replace(source, conventions=tried))
+            if found > fits + _SLIGHTLY:
+                best, fits = tried, found
+    return best
+
+
+def _number(likeness: Callable[[NirSource], float], source: NirSource) -> float:
+    try:
+        found = likeness(source)
+    except UserError:  # a delay that is no whole number of such steps
+        return float("-inf")
+    return found if found == found else float("-inf")  # an unstable step ends in NaN
+
+
+def _time_steps(source: NirSource, best: Conventions) -> list[Conventions]:
+    """Which decide most."""
+    return [replace(best, dt=candidate.dt) for candidate in source.other_dts]
+
+
+def _choices(source: NirSource, best: Conventions) -> list[Conventions]:
+    """All combinations, those first that change least."""
+    tried = [replace(best, **dict(zip(CHOICES, values, strict=True))) for values in product(*CHOICES.values())]
+    return sorted(tried, key=lambda other: sum(getattr(other, what) != getattr(best, what) for what in CHOICES))[1:]
+
+
+def _of_single_nodes(source: NirSource, best: Conventions) -> list[Conventions]:
+    """One node otherwise than the rest, in what frameworks have of each kind of layer."""
+    nodes = source.of_kind("neuron", "readout")
+    if not 1 < len(nodes) <= _NODES:
+        return []
+    return [
+        replace(best, own={**best.own, name: {**best.own.get(name, {}), what: value}})
+        for name, what in product(nodes, ("reset", "gain"))
+        for value in CHOICES[what]
+        if value != getattr(best.of(name), what)
+    ]
+
+
+def options(source: NirSource, chosen: Conventions) -> str:
+    """What to add to the command for `chosen`, as a user writes it."""
+    now, nodes = source.conventions, source.of_kind("neuron", "readout")
+    said = [f"--dt {chosen.dt:g}"] if chosen.dt != now.dt else []
+    for what in CHOICES:
+        values = {name: getattr(chosen.of(name), what) for name in nodes}
+        changed = {name: value for name, value in values.items() if value != getattr(now.of(name), what)}
+        if changed and len(set(values.values())) == 1:
+            said.append(f"--{what} {next(iter(changed.values()))}")
+        else:
+            said += [f"--{what} {shlex.quote(f'{name}={value}')}" for name, value in changed.items()]
+    return " ".join(said)

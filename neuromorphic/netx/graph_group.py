@@ -3,7 +3,8 @@
     /graph               attributes format, version, reset, outputs; dataset provenance (JSON)
     /graph/inputs/<i>        attributes of an `InputPort`
     /graph/populations/<i>   attributes of a `QuantPopulation` and its `Labels`; datasets du, dv, bias
-    /graph/synapses/<i>      attributes of a `QuantSynapse`; layer: the index in /layer that holds its operator;
+    /graph/synapses/<i>      attributes of a `QuantSynapse`; layer: the index in /layer that holds its operator, as
+                             weight_rec in a recurrent one where the synapse leads from a population to itself;
                              input_shape of sparse synapses and of a convolution, also of a diagonal one that stands
                              there as a matrix
 
@@ -172,15 +173,16 @@ def _read_synapse(attributes: Fields, layers: Fields | None) -> QuantSynapse | N
 
 def _read_operator(attributes: Fields, layer: Fields, exponent: int, delay: int) -> Operator | None:
     kind = layer.text("type")
-    weight = layer.integers("weight")
-    if not layer.broken and kind not in ("conv", "dense", "sparse"):
-        layer.refuse("type", f"{kind!r} holds no synapse; expected conv, dense or sparse")
+    loop = kind == "dense_rec" and attributes.text("source") == attributes.text("target")
+    weight = layer.integers("weight_rec" if loop else "weight")
+    if not layer.broken and kind not in ("conv", "dense", "dense_rec", "sparse"):
+        layer.refuse("type", f"{kind!r} holds no synapse; expected conv, dense, dense_rec or sparse")
     if not layer.broken and (weight & ((1 << max(exponent, 0)) - 1)).any():
         layer.refuse("weight", f"not multiples of 2^{exponent}, the exponent in {attributes.where}; compile again")
     if layer.broken:
         return None
     mantissa = (weight >> max(exponent, 0)).astype(np.int32)
-    if kind == "dense" and attributes.has("input_shape"):
+    if kind in ("dense", "dense_rec") and attributes.has("input_shape"):
         return _read_diagonal(attributes, layer, mantissa)
     if kind != "conv":
         delays = (layer.integers("delay") - delay).astype(np.int32) if attributes.flag("has_delays") else None

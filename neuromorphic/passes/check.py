@@ -48,8 +48,8 @@ def _outside(what: str, value: int, low: int, high: int, advice: str) -> list[st
 
 
 def _population(p: QuantPopulation) -> list[str]:
-    # Of soft reset and of several spikes the threshold is what is taken off, and what is divided by.
-    found = _outside(f"{p.name}: threshold", p.vth, 0 if p.stock else 1, limits.THRESHOLD_MAX, "scale the layer down")
+    least = int(p.counts_thresholds)  # of what is taken off, and divided by
+    found = _outside(f"{p.name}: threshold", p.vth, least, limits.THRESHOLD_MAX, "scale the layer down")
     for kind, decays in (("current", p.du), ("membrane", p.dv)):
         for value in {int(decays.min(initial=0)), int(decays.max(initial=0))}:
             found += _outside(f"{p.name}: {kind} decay", value, 0, limits.DECAY_ONE, "use a longer time constant")

@@ -4,9 +4,9 @@ From here on every population obeys
 
     u[t] = (1 − decay_u)·u[t−1] + Σ W·s[t];   v[t] = (1 − decay_v)·v[t−1] + u[t] + bias
 
-Euler step of NIR's equations: decay = dt/tau, and the gain dt/tau·r (LIF), dt·r (IF) moves into W and the bias. Each
-node type's equation stands in the table of `graph.nodes`. A constant that a bias cannot be comes from a source, a
-neuron of its own that fires in every step.
+A step of NIR's equations, Euler's or the exact one: decay d = dt/tau or 1 − exp(−dt/tau), and the gain d·r (LIF), dt·r
+(IF) moves into W and the bias. Each node type's equation stands in the table of `graph.nodes`. A constant that a bias
+cannot be comes from a source, a neuron of its own that fires in every step.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _equation(name: str, fused: FusedGraph) -> Equation:
     node = fused.source.nodes[name]
     rule = rule_of(node)
     assert isinstance(rule, PopulationRule), rule
-    return rule.equation(node, fused.source.conventions, fused.source.shapes[name])
+    return rule.equation(node, fused.source.conventions.of(name), fused.source.shapes[name])
 
 
 def _population(name: str, source: NirSource, equation: Equation, bias: FloatArray) -> FloatPopulation:

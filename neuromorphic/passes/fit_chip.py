@@ -58,6 +58,6 @@ def _beyond_loihi1(net: FloatNet) -> Iterator[str]:
 
 
 def _program(population: FloatPopulation) -> str:
-    found = ["soft reset"] if population.reset == "soft" else []
+    found = [] if population.reset == "hard" else [f"{population.reset} reset"]
     found += ["several spikes a step"] if population.spikes == "many" else []
     return " and ".join(found)

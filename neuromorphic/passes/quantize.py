@@ -26,8 +26,6 @@ from torch import Tensor
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import FloatArray, IntArray
-from snnergy.neuromorphic.emulator.run import scan
-from snnergy.neuromorphic.emulator.synapses import drive
 from snnergy.neuromorphic.ir import (
     FloatNet,
     FloatPopulation,
@@ -40,7 +38,6 @@ from snnergy.neuromorphic.ir import (
     Sparse,
 )
 from snnergy.neuromorphic.limits import (
-    ALIGN_SHIFT,
     BIAS_MANTISSA_MAX,
     DECAY_ONE,
     THRESHOLD_MAX,
@@ -50,6 +47,7 @@ from snnergy.neuromorphic.limits import (
 )
 from snnergy.neuromorphic.passes.conditions import BALANCED, FITTING, SORTED, SPIKES_ONLY
 from snnergy.neuromorphic.passes.infra import Condition, Pass
+from snnergy.neuromorphic.passes.judge import Judge
 from snnergy.neuromorphic.passes.register_ceiling import register_ceiling
 from snnergy.neuromorphic.passes.round_decays import ON_GRID
 
@@ -201,13 +199,16 @@ def _quantize_population(
     if calibration is not None:
         sources = [torch.round(calibration.values[s.source] / steps.get(s.source, 1.0)) for s in synapses]
     ceiling = register_ceiling(population, synapses, weights, sources, payload)
-    expected = None if calibration is None else calibration.values[population.name][:_SEARCH_SAMPLES]
-    task = _Task(population, synapses, weights, sources and [x[:_SEARCH_SAMPLES] for x in sources], expected, ceiling)
+    judge = None
+    if calibration is not None and sources is not None:
+        own = calibration.values[population.name][:_SEARCH_SAMPLES]
+        judge = Judge.of(population, synapses, [x[:_SEARCH_SAMPLES] for x in sources], own)
+    task = _Task(population, synapses, weights, judge, ceiling)
     best = _best_scale(task, own_exponents=not stock)
     if not stock or best.error == 0.0:
         return best
     free = _best_scale(task, own_exponents=True)
-    if sources is None:
+    if judge is None:
         return free if _mantissa(best) < _COARSE else best
     nearer = free.error <= best.error and free.drift < _STOCK_GAIN * best.drift
     return free if free.mute < best.mute or nearer or free.error < _STOCK_GAIN * best.error else best
@@ -217,14 +218,13 @@ def _quantize_population(
 class _Task:
     """A population to round. weights: for one integer step of the source. ceiling: the largest scale that fits.
 
-    sources, expected: float activity that it is judged on, of what drives it and its own; None without calibration.
+    judge: None without calibration.
     """
 
     population: FloatPopulation
     synapses: tuple[FloatSynapse, ...]
     weights: list[FloatArray]
-    sources: list[Tensor] | None
-    expected: Tensor | None
+    judge: Judge | None
     ceiling: float
 
 
@@ -253,7 +253,7 @@ def _exact_threshold(population: FloatPopulation, scale: float) -> float:
 
     Soft reset takes the threshold off the membrane, and several spikes are counted in it: its rounding would add up.
     """
-    if population.stock or population.threshold is None:
+    if not population.counts_thresholds or population.threshold is None:
         return scale
     return max(math.floor(population.threshold * scale), 1) / population.threshold
 
@@ -262,7 +262,7 @@ def _scales(task: _Task, base: float, exponents: list[int]) -> Iterator[float]:
     """Scales to try, the safest first: larger ones clip; where a sum loses bits to a shift, smaller ones may lose
     fewer of them."""
     yield base
-    if task.sources is None:
+    if task.judge is None:
         return
     yield from (trial * base for trial in _SCALE_TRIALS if trial * base < task.ceiling)
     if base < task.ceiling < _SCALE_TRIALS[-1] * base:
@@ -360,7 +360,7 @@ def _thresholds(population: FloatPopulation, scale: float) -> tuple[int, ...]:
     threshold = population.threshold
     if threshold is None:
         return (THRESHOLD_MAX,)
-    if not population.stock:
+    if population.counts_thresholds:
         return (min(max(round(threshold * scale), 1), THRESHOLD_MAX),)
     below = int(np.ceil(threshold * scale)) - 1
     return tuple(min(max(v, 0), THRESHOLD_MAX) for v in (below, below + 1))
@@ -368,23 +368,7 @@ def _thresholds(population: FloatPopulation, scale: float) -> tuple[int, ...]:
 
 def _judged(candidates: list[Quantized], task: _Task) -> list[Quantized]:
     """`candidates`, which differ in nothing but the threshold, each with its error on the float model's activity."""
-    if task.sources is None or task.expected is None:
+    if task.judge is None:
         return candidates
-    a_in = torch.stack([drive(s, x) for s, x in zip(candidates[0].synapses, task.sources, strict=True)]).sum(0)
-    return [_compared(candidate, a_in, task.expected) for candidate in candidates]
-
-
-def _compared(candidate: Quantized, a_in: Tensor, expected: Tensor) -> Quantized:
-    population = candidate.population
-    done = scan(population, a_in, keep=not population.spiking)
-    if population.spiking:
-        ahead = (done.spikes - expected).cumsum(1)
-        return replace(
-            candidate,
-            error=float((done.spikes != expected).double().mean()),
-            drift=float(ahead.abs().mean(dtype=torch.float64)),
-            mute=bool(expected.any()) and not done.spikes.any(),
-        )
-    membrane = done.v.double() / (population.scale * (1 << ALIGN_SHIFT))
-    off = float((membrane - expected).square().mean().sqrt() / expected.square().mean().sqrt().clamp_min(1e-12))
-    return replace(candidate, error=off)
+    verdicts = task.judge.verdicts([c.population for c in candidates], candidates[0].synapses)
+    return [replace(candidate, **vars(verdict)) for candidate, verdict in zip(candidates, verdicts, strict=True)]

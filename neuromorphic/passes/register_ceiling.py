@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from snnergy.artefacts.types import FloatArray
-from snnergy.neuromorphic.emulator.synapses import propagate
-from snnergy.neuromorphic.ir import FloatPopulation, FloatSynapse
+from snnergy.neuromorphic.emulator.on_torch.synapses import propagate
+from snnergy.neuromorphic.ir import FloatPopulation, FloatSynapse, is_late, subtracts
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, BIAS_MANTISSA_MAX, STATE_MAX, THRESHOLD_MAX
 from snnergy.neuromorphic.taps import largest_row_sum
 
@@ -52,7 +52,7 @@ def register_ceiling(
         peak_v = drive / max(float(population.decay_v.min()), 1 / _UNCALIBRATED_STEPS)
         if population.threshold is not None and population.spikes == "many":
             peak_v = population.threshold + drive  # less than the threshold is left from the step before
-        elif population.threshold is not None and population.reset == "hard":
+        elif population.threshold is not None and not subtracts(population.reset):
             peak_v = 0.0  # a spike ends the rise, and v only saturates below: harmless
     demands = [
         (peak_u, _STATE_RANGE),
@@ -71,16 +71,18 @@ def _peaks(population: FloatPopulation, current: Tensor) -> tuple[float, float]:
     peak_u = peak_v = 0.0
     for t in range(current.shape[1]):
         u = kept_u * u + current[:, t]
-        v = kept_v * v + u + bias
-        peak_u, peak_v = max(peak_u, float(u.abs().max())), max(peak_v, float(v.abs().max()))
+        charged = left = kept_v * v + u + bias
         if population.threshold is not None:
-            v = _after_spikes(population, population.threshold, v)
+            fired = v if is_late(population.reset) else charged
+            left = _after_spikes(population, population.threshold, fired, charged)
+        peak_u = max(peak_u, float(u.abs().max()))
+        peak_v, v = max(peak_v, float(charged.abs().max()), float(left.abs().max())), left
     return peak_u, peak_v
 
 
-def _after_spikes(population: FloatPopulation, threshold: float, v: Tensor) -> Tensor:
-    fired = v > threshold
-    if population.reset == "hard":
-        return v.masked_fill(fired, 0.0)
-    spikes = torch.floor(v / threshold) if population.spikes == "many" else 1.0
-    return torch.where(fired, v - spikes * threshold, v)
+def _after_spikes(population: FloatPopulation, threshold: float, fired: Tensor, v: Tensor) -> Tensor:
+    """What is left of v once the spikes of the membranes `fired` have acted."""
+    if not subtracts(population.reset):
+        return v.masked_fill(fired > threshold, 0.0)
+    spikes = torch.floor(fired / threshold) if population.spikes == "many" else 1.0
+    return torch.where(fired > threshold, v - spikes * threshold, v)

@@ -24,6 +24,8 @@ from snnergy.neuromorphic.limits import DECAY_ONE
 from snnergy.neuromorphic.passes.conditions import BALANCED, FITTING, SORTED, SPIKES_ONLY
 from snnergy.neuromorphic.passes.infra import Condition, Pass
 
+_TOLD = 0.05  # share by which rounding may change a time constant without a word
+
 
 def _off_grid(net: FloatNet) -> Iterator[str]:
     for population in net.populations:
@@ -52,6 +54,17 @@ class RoundDecays(Pass[FloatNet, FloatNet]):
             populations=tuple(population for population, _ in rounded.values()),
             synapses=tuple(_scaled(synapse, rounded[synapse.target][1]) for synapse in ir.synapses),
         )
+
+
+def changed_time_constants(population: FloatPopulation) -> str:
+    """What rounding does to the time constants of a population, where it shows; empty where it does not."""
+    found = []
+    for state, decays in (("u", population.decay_u), ("v", population.decay_v)):
+        rounded, share = _on_grid(decays)
+        at = int(np.abs(share - 1).argmax())
+        if abs(share[at] - 1) > _TOLD:
+            found.append(f"of {state} {1 / decays[at]:.4g} steps to {1 / rounded[at]:.4g}")
+    return f"{population.name} ({', '.join(found)})" if found else ""
 
 
 def _rounded(population: FloatPopulation) -> tuple[FloatPopulation, FloatArray]:

@@ -15,10 +15,10 @@ from snnergy.artefacts.errors import UserError
 if TYPE_CHECKING:  # so that a command line can list the names at once
     from snnergy.artefacts.records import Records
     from snnergy.artefacts.types import IntArray
+    from snnergy.neuromorphic.emulator.run import Engine
     from snnergy.neuromorphic.ir import QuantNet
 
 Progress = Callable[[int], None]
-LAVA_TIMEOUT_S = 600.0
 
 
 class Backend(Protocol):
@@ -53,8 +53,14 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class Emulator:
-    """The bit-exact emulator: everywhere, fast."""
+    """The bit-exact emulator: everywhere, fast.
 
+    engine: what computes, with the same results; None for the fastest that is there.
+    jobs: threads that share the samples; None for as many as torch has.
+    """
+
+    engine: Engine | None = None
+    jobs: int | None = None
     name: ClassVar[str] = "emulator"
     samples_at_once: ClassVar[int] = 64
 
@@ -69,14 +75,16 @@ class Emulator:
         """See `Backend.run`."""
         from snnergy.neuromorphic import emulator
 
-        return emulator.run(net, dict(inputs), record_state=record_state, progress=progress)
+        return emulator.run(
+            net, dict(inputs), record_state=record_state, engine=self.engine, jobs=self.jobs, progress=progress
+        )
 
 
 @dataclass(frozen=True)
 class Lava:
-    """Intel's simulator, the reference; Python 3.10 only. timeout_s: wall-clock limit of one run."""
+    """Intel's simulator, the reference; Python 3.10 only. timeout_s: as `lava.run` takes it."""
 
-    timeout_s: float = LAVA_TIMEOUT_S
+    timeout_s: float | None = None
     name: ClassVar[str] = "lava"
     samples_at_once: ClassVar[int] = 256  # starting Lava's processes takes as long as many samples
 

@@ -12,7 +12,7 @@ from snnergy.artefacts.array_files import Array
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic.cost import recorded_bytes
-from snnergy.neuromorphic.emulator.memory import needed
+from snnergy.neuromorphic.emulator import needed
 from snnergy.neuromorphic.ir import QuantNet
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from snnergy.artefacts.activity_file import activity_of
 from snnergy.artefacts.budget import parse_size
+from snnergy.artefacts.errors import BackendFailed
 from snnergy.artefacts.files import refuse_overwrite, written_whole
 from snnergy.artefacts.hdf5 import CHECKED
 from snnergy.artefacts.late_errors import LateErrors
@@ -62,7 +63,7 @@ def simulate(
 
     Raises:
         UserError: the network, the samples, the backend or `output` cannot be used, or not one sample fits in `memory`.
-        BackendFailed: the simulator died, raised or took too long.
+        BackendFailed: the simulator died, raised or stood still.
     """
     network = as_network(net)
     samples = as_samples(x, shapes_of(network.net.inputs), labels=labels)
@@ -134,4 +135,10 @@ def _batches(
 ) -> Iterator[Records]:
     for first in range(0, len(samples), at_once):
         inputs = to_integers(samples.rows(slice(first, first + at_once)), net.inputs)
-        yield backend.run(net, inputs, record_state=record_state, progress=progress)
+        try:
+            records = backend.run(net, inputs, record_state=record_state, progress=progress)
+        except BackendFailed as error:
+            if at_once < len(samples):
+                raise BackendFailed(f"of the samples from number {first} on, {error}") from error
+            raise
+        yield records

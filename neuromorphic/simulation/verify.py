@@ -8,7 +8,7 @@ import numpy as np
 
 from snnergy.artefacts.samples import SampleSource, as_samples
 from snnergy.neuromorphic.inputs import shapes_of, to_integers
-from snnergy.neuromorphic.simulation.backends import LAVA_TIMEOUT_S, Emulator, Lava
+from snnergy.neuromorphic.simulation.backends import Emulator, Lava
 from snnergy.neuromorphic.simulation.networks import NetSource, as_network
 from snnergy.neuromorphic.simulation.plan import planned
 
@@ -38,18 +38,19 @@ class Verification:
 
 
 def verify(
-    net: NetSource, x: SampleSource, *, timeout_s: float = LAVA_TIMEOUT_S, memory: int | None = None
+    net: NetSource, x: SampleSource, *, timeout_s: float | None = None, memory: int | None = None
 ) -> Verification:
     """Run both simulators on `x`, streamed one sample after another, and compare them bit for bit.
 
     Args:
         net, x: as `simulate` takes them; a few samples are enough, Lava is slow.
-        timeout_s: wall-clock limit of the Lava run.
+        timeout_s: seconds without a step after which Lava is given up; None for 600 until it has begun, then 20 times
+            what a step has taken, and 60 at least.
         memory: bytes that both runs keep within, everything recorded; None for what `SNNERGY_MEMORY` says, else 1 GiB.
 
     Raises:
         UserError: the network or the samples cannot be used, they do not fit in `memory`, or Lava cannot run here.
-        BackendFailed: Lava died, raised or took too long.
+        BackendFailed: Lava raised, or died or stood still twice on one sample.
     """
     network = as_network(net).net
     samples = as_samples(x, shapes_of(network.inputs))

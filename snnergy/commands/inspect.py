@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from snnergy.commands.options import Debug, Dt, InputKinds, Json, Reset, Spikes, Version, kinds_from
+from snnergy.commands.options import (
+    Debug,
+    Dt,
+    Gain,
+    InputKinds,
+    Integration,
+    Json,
+    Reset,
+    Spikes,
+    Version,
+    by_name,
+)
 from snnergy.terminal import Terminal
 
 EXAMPLE = "snnergy inspect model.nir"
@@ -19,6 +30,8 @@ def command(
     dt: Dt = None,
     reset: Reset = None,
     spikes: Spikes = None,
+    integration: Integration = None,
+    gain: Gain = None,
     input_kind: InputKinds = None,
     _json: Json = False,
     _debug: Debug = False,
@@ -31,7 +44,15 @@ def command(
     require((model, NIR))
     from snnergy.neuromorphic.lowering.inspect import inspect
 
-    found = inspect(model, dt=dt, reset=reset, spikes=spikes, input_kind=kinds_from(input_kind))
+    found = inspect(
+        model,
+        dt=dt,
+        reset=by_name("reset", reset),
+        spikes=by_name("spikes", spikes),
+        integration=by_name("integration", integration),
+        gain=by_name("gain", gain),
+        input_kind=by_name("input kind", input_kind),
+    )
     for line in found.lines():
         terminal.say(line)
     terminal.result(found.to_dict())

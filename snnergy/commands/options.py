@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -65,15 +65,36 @@ Dt = Annotated[
     ),
 ]
 Reset = Annotated[
-    Literal["hard", "soft"] | None,
+    list[str] | None,
     typer.Option(
-        help="After a spike: v_reset, or v less the threshold.",
+        metavar="[NODE=]hard|soft|late-hard|late-soft",
+        help="After a spike: v_reset, or v less the threshold; at once, or late, once the next step has charged v.",
         show_default="by the file and the version that wrote it",
     ),
 ]
 Spikes = Annotated[
-    Literal["one", "many"] | None,
-    typer.Option(help="Spikes a step: at most one, or as often as the threshold fits into v.", show_default="one"),
+    list[str] | None,
+    typer.Option(
+        metavar="[NODE=]one|many",
+        help="Spikes a step: at most one, or as often as the threshold fits into v.",
+        show_default="one",
+    ),
+]
+Integration = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NODE=]euler|exponential",
+        help="Step of the equations: a decay of dt/tau, or the exact one of 1 − exp(−dt/tau).",
+        show_default="euler",
+    ),
+]
+Gain = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NODE=]file|one",
+        help="What counts of what enters a neuron: as the file's r and w_in say, or all of it.",
+        show_default="file",
+    ),
 ]
 InputKinds = Annotated[
     list[str] | None,
@@ -86,8 +107,8 @@ InputKinds = Annotated[
 ]
 
 
-def kinds_from(given: list[str] | None) -> Any:
-    """What `--input-kind` says, as `input_kind` of the library takes it: a kind for all inputs, or kinds by name.
+def by_name(what: str, given: list[str] | None) -> Any:
+    """What such an option says, as the library takes it: a value for all, values by name, or None for nothing.
 
     Raises:
         UserError: both are given.
@@ -98,6 +119,6 @@ def kinds_from(given: list[str] | None) -> Any:
         return None
     if len(given) == 1 and "=" not in given[0]:
         return given[0]
-    if plain := [kind for kind in given if "=" not in kind]:
-        raise UserError(f"input kind {plain[0]!r}: is for all inputs, others have names; give NAME={plain[0]}")
-    return {name: kind for name, _, kind in (text.rpartition("=") for text in given)}
+    if plain := [value for value in given if "=" not in value]:
+        raise UserError(f"{what} {plain[0]!r}: is for all, others have names; give NAME={plain[0]}")
+    return {name: value for name, _, value in (text.rpartition("=") for text in given)}

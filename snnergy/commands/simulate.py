@@ -9,7 +9,7 @@ import typer
 
 from snnergy.artefacts.errors import CheckFailed
 from snnergy.commands.options import Debug, Force, Json, Output, Readout, Version
-from snnergy.neuromorphic.simulation.backends import LAVA_TIMEOUT_S, BackendName, Lava, as_backend
+from snnergy.neuromorphic.simulation.backends import BackendName, Lava, as_backend
 from snnergy.show import show_warnings
 from snnergy.terminal import Terminal
 
@@ -34,7 +34,14 @@ def command(
         int | None, typer.Option(min=1, help="First layers of a lava-dl file only.", show_default="all")
     ] = None,
     time_last: Annotated[bool, typer.Option("--time-last", help="The input's last axis is time; one sample.")] = False,
-    timeout: Annotated[float, typer.Option(min=1, help="Limit of each Lava run, in seconds.")] = LAVA_TIMEOUT_S,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Seconds without a step after which Lava is given up.",
+            show_default="600 until it has begun, then 20 times what a step took, at least 60",
+        ),
+    ] = None,
     memory: Annotated[
         str | None,
         typer.Option(help="Memory to keep within, such as 4GiB.", show_default="SNNERGY_MEMORY, else 1GiB"),

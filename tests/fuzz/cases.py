@@ -76,6 +76,8 @@ def _hdf5(rng: random.Random, base: Path, path: Path, canary: Canary) -> tuple[s
 _READING = (
     [], [], [], [], ["--reset", "soft"], ["--reset", "hard"], ["--spikes", "many"], ["--input-kind", "graded"],
     ["--input-kind", "in=spikes"], ["--input-kind", "analog"], ["--dt", "2"], ["--dt", "1e-3"],
+    ["--reset", "late-soft"], ["--reset", "late-hard"], ["--integration", "exponential"], ["--gain", "one"],
+    ["--reset", "out=late-hard"], ["--gain", "lif=one"],
 )  # fmt: skip
 _CHIP = ([], [], [], ["--chip", "loihi1"], ["--chip", "loihi1", "--allow-approximate"], ["--readout", "out"])
 

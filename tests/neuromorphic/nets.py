@@ -57,7 +57,7 @@ def programmed_net(seed: int) -> QuantNet:
     kinds = list(itertools.product(RESETS, SPIKES))
     populations = []
     for index, p in enumerate(net.populations):
-        reset, spikes = kinds[(index + seed) % 4] if p.spiking else ("hard", "one")
+        reset, spikes = kinds[(3 * index + seed) % len(kinds)] if p.spiking else ("hard", "one")
         du, dv = rng.integers(500, 4097, p.size), rng.integers(0, 4097, p.size)
         populations.append(replace(p, du=du, dv=dv, reset=reset, spikes=spikes))
     return replace(net, populations=tuple(populations))

@@ -91,9 +91,15 @@ def simulate(net: QuantNet, inputs: dict[str, np.ndarray]) -> dict[str, dict[str
             v = np.sign(v) * ((np.abs(v) * (4096 - p.dv)) >> 12) + u + (p.bias.reshape(-1).astype(np.int64) << 6)
             v = np.clip(v, -(1 << 23) + 1, (1 << 23) - 1)
             threshold = p.vth << 6
+            if "late" in p.reset and t:
+                sent = values[p.name][t - 1]
+                v = np.where(sent > 0, v - sent * threshold if p.reset == "late-soft" else 0, v)
+                v = np.clip(v, -(1 << 23) + 1, (1 << 23) - 1)
             spikes = np.where(v > threshold, v // threshold if p.spikes == "many" else 1, 0)
             values[p.name][t] = spikes
-            states[p.name] = u, np.where(spikes > 0, v - spikes * threshold if p.reset == "soft" else 0, v)
+            if "late" not in p.reset:
+                v = np.where(spikes > 0, v - spikes * threshold if p.reset == "soft" else 0, v)
+            states[p.name] = u, v
             for field, value in (("spikes", spikes), ("u", u), ("v", states[p.name][1])):
                 out[field][p.name][n, t] = value.reshape(p.shape)
     return out

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from snnergy.artefacts.errors import UserError
 from snnergy.neuromorphic import emulator
-from snnergy.neuromorphic.emulator.synapses import delivered, drive
+from snnergy.neuromorphic.emulator.on_torch.synapses import delivered, drive
 from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantSynapse
 from snnergy.neuromorphic.taps import fan_out
 from tests.neuromorphic import nets, reference

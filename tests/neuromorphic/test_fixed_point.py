@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snnergy.neuromorphic.emulator.fixed_point import NeuronState, decay, step, wrap
+from snnergy.neuromorphic.emulator.on_torch.fixed_point import NeuronState, decay, step, wrap
 from snnergy.neuromorphic.ir import RESETS, SPIKES, QuantPopulation, Reset, Spikes
 from snnergy.neuromorphic.limits import STATE_MAX
 
@@ -29,6 +29,12 @@ def reference(p: QuantPopulation, u: int, v: int, a_in: int) -> tuple[int, int, 
         sign = -1 if state < 0 else 1
         return sign * ((abs(state) * (4096 - rate)) >> 12)
 
+    def sent(v: int) -> int:
+        if v <= p.vth << 6:
+            return 0
+        return 1 if p.spikes == "one" else v // (p.vth << 6)
+
+    was = v
     u = toward_zero(u, int(p.du[0])) + (a_in << 6)
     if u > 1 << 23:
         u -= 1 << 24
@@ -36,13 +42,12 @@ def reference(p: QuantPopulation, u: int, v: int, a_in: int) -> tuple[int, int, 
         u += 1 << 24
     v = toward_zero(v, int(p.dv[0])) + u + (int(p.bias[0]) << 6)
     v = max(min(v, STATE_MAX), -STATE_MAX)
-    count = 0
-    left = v
-    while v > p.vth << 6 and left >= p.vth << 6:  # as often as the threshold can be taken off
-        count, left = count + 1, left - (p.vth << 6)
-        if p.spikes == "one":
-            break
-    return u, v if not count else left if p.reset == "soft" else 0, count
+    if "late" in p.reset and (due := sent(was)):
+        v = max(min(v - due * (p.vth << 6), STATE_MAX), -STATE_MAX) if p.reset == "late-soft" else 0
+    count = sent(v)
+    if count and "late" not in p.reset:
+        v = v - count * (p.vth << 6) if p.reset == "soft" else 0
+    return u, v, count
 
 
 @settings(max_examples=300, deadline=None)

@@ -8,14 +8,17 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.errors import BackendFailed, UserError
+from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.ir import Conv2d, Dense, QuantSynapse
-from snnergy.neuromorphic.lava import runner
+from snnergy.neuromorphic.lava import runner, stretch
 from snnergy.neuromorphic.lava.guard import PREFIX, end_group, members, remove, remove_stale
+from snnergy.neuromorphic.lava.guarded import Lost
 from snnergy.neuromorphic.lava.held_signals import HeldSignals
 from snnergy.neuromorphic.lava.job import Job, input_columns
 from snnergy.neuromorphic.lava.schedule import Schedule, schedule_of
@@ -120,6 +123,97 @@ def test_a_matrix_larger_than_memory_is_refused(monkeypatch):
     net = random_net(0)
     with pytest.raises(UserError, match="use the emulator"):
         runner.run(net, random_inputs(net, 1, 2))
+
+
+class Children:
+    """Stands for children whose n-th is lost on sample `lost[n]` of its own, None where it is not."""
+
+    def __init__(self, net, lost):
+        self.net, self.lost, self.sizes = net, list(lost), []
+
+    def execute(self, job, guarded, signals, *, timeout_s, report):
+        samples, steps, depth = job.schedule.samples, job.schedule.steps, job.schedule.depth
+        frames, columns = np.load(job.inputs), input_columns(self.net)
+        shapes = {port.name: (samples, steps, *port.shape) for port in self.net.inputs}
+        inputs = {name: frames[:, columns[name]].reshape(shape) for name, shape in shapes.items()}
+        run = emulator.run(self.net, inputs, record_state=True)
+        for index, population in enumerate(self.net.populations):
+            for quantity in job.quantities(population):
+                table = {"s": run.values, "u": run.u, "v": run.v}[quantity]
+                np.load(job.record(index, quantity), "r+")[:] = table[population.name].reshape(samples, steps, -1)
+        self.sizes.append(samples)
+        on = self.lost.pop(0) if self.lost else None
+        if on is None:
+            return
+        np.load(job.clock, "r+")[0] = (on + 1) * steps + depth  # its last step has begun and may not be over
+        for path in job.root.glob("*.[suv].npy"):
+            np.load(path, "r+")[on:] = 1
+        raise Lost("it died")
+
+
+@pytest.mark.parametrize(
+    ("at_most", "lost", "sizes"),
+    [
+        (2, [], [2, 2, 1]),
+        (256, [2], [5, 1, 2]),
+        (2, [1, None, 1], [2, 1, 2, 1, 1]),
+        (256, [0], [5, 1, 4]),
+        (256, [5], [5]),  # it had finished all that it was to do
+    ],
+)
+def test_however_samples_are_cut_into_children_the_bits_are_the_same(at_most, lost, sizes, monkeypatch):
+    net, finished = random_net(3), []
+    inputs, children = random_inputs(net, 5, 4), Children(net, lost)
+    monkeypatch.setattr(runner, "_require_lava", lambda: None)
+    monkeypatch.setattr(runner, "SAMPLES_MAX", at_most)
+    monkeypatch.setattr(runner, "execute", children.execute)
+    found, expected = runner.run(net, inputs, progress=finished.append), emulator.run(net, inputs, record_state=True)
+    assert children.sizes == sizes
+    assert sum(finished) == 5 and min(finished) > 0
+    for ours, theirs in ((expected.values, found.values), (expected.u, found.u), (expected.v, found.v)):
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(array, theirs[name]) for name, array in ours.items())
+
+
+@pytest.mark.parametrize(
+    ("reset", "lost", "said"),
+    [
+        (True, [1, 0], r"Lava was lost twice on sample 1 \(of 7, from 0\): it died"),
+        (False, [0, 0], "of 7 samples: it died"),
+    ],
+)
+def test_a_sample_on_which_two_children_are_lost_is_named(reset, lost, said, monkeypatch):
+    net, finished = replace(random_net(3), reset=reset), []
+    monkeypatch.setattr(runner, "_require_lava", lambda: None)
+    monkeypatch.setattr(runner, "execute", Children(net, lost).execute)
+    with pytest.raises(BackendFailed, match=said):
+        runner.run(net, random_inputs(net, 7, 4), progress=finished.append)
+    assert sum(finished) == lost[0]
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "steps_at", "allowed"),
+    [
+        (None, [], 600),
+        (None, [(1, 30)], 600),
+        (None, [(1, 30), (11, 80)], 100),  # 5 s a step
+        (None, [(1, 30), (1001, 31)], 60),
+        (9, [], 9),
+        (9, [(1, 5), (2, 10)], 9),
+    ],
+)
+def test_silence_is_judged_by_the_speed_so_far(timeout_s, steps_at, allowed, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(stretch, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    silence, played, since = stretch.Silence(timeout_s), 0, 0.0
+    for played, since in steps_at:
+        now[0] = since
+        silence.heard(played)
+    now[0] = since + allowed
+    silence.heard(played)
+    now[0] += 1
+    with pytest.raises(Lost, match=f"no step for {allowed + 1} s, {f'after step {played}' if played else 'before'}"):
+        silence.heard(played)
 
 
 def test_ending_a_group_spares_every_other_process():

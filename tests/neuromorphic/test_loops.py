@@ -206,4 +206,5 @@ def test_a_loop_compiles_and_nearly_spikes_as_in_float(built: nir.NIRGraph) -> N
         expected = floating[p.name].numpy() > 0
         assert 0 < expected.mean() < 1
         assert np.mean(records.values[p.name] == expected) > 0.97
-    assert any("loop" in obstacle for obstacle in stock_obstacles(compiled.net))
+    # Loops of several populations, or of one whose weights have exponents.
+    assert any("loop" in obstacle or "one scale" in obstacle for obstacle in stock_obstacles(compiled.net))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import nir
@@ -17,6 +18,7 @@ from snnergy.neuromorphic.lowering.compile import compile
 from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.lowering.measures import TIME_CONSTANT, by_guessing, distance, overlap
+from snnergy.neuromorphic.lowering.reference import telling
 from snnergy.neuromorphic.simulation.simulate import simulate
 from tests.neuromorphic import graphs
 from tests.neuromorphic.test_read_nir import chain
@@ -148,6 +150,53 @@ def test_the_framework_shows_what_the_exporter_lost(tmp_path: Path) -> None:
     other = compile(graph, calibration=samples, reference={"out": emitted}, dt=1e-4).fidelity
     assert other.reference is not None and other.reference.likeness_float < 0.5
     assert "fits better with --dt 0.001" in other.reference.lost and other.reference.lost in other.warnings
+
+
+def test_a_reference_names_the_step_the_gain_the_reset_and_how_late_it_is() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.integers(0, 2, (6, 16, 4)).astype(np.float32)
+    weight = rng.uniform(0.1, 0.6, (3, 4)).astype(np.float32)
+    graph = single(weight, graphs.lif((3,), tau=5.0))
+    v, spikes, emitted = np.zeros((6, 3)), np.zeros((6, 3)), np.zeros((6, 16, 3), np.float32)
+    for t in range(16):  # emits what the membrane of the step before decided, and takes it off late
+        emitted[:, t] = spikes
+        v = np.exp(-1 / 5) * v + x[:, t] @ weight.T - spikes
+        spikes = (v > 1).astype(float)
+    lost = compile(graph, calibration={"n0": x}, reference=emitted, dt=1.0).fidelity.reference.lost
+    wanted = "fits better with --reset late-soft --integration exponential --gain one: spike overlap 1.00"
+    assert wanted in lost and lost.endswith("where the reference is taken 1 step earlier")
+    found = compile(
+        graph,
+        calibration={"n0": x},
+        reference=emitted,
+        dt=1.0,
+        reset="late-soft",
+        integration="exponential",
+        gain="one",
+    ).fidelity
+    assert "spike overlap 1.00, where the reference is taken 1 step earlier, and no option" in found.reference.lost
+    assert "reset late-soft, one spike a step, integration exponential, gain one" in found.conventions
+
+
+def test_the_more_a_network_takes_the_fewer_samples_conventions_are_tried_on() -> None:
+    reference = np.zeros((40, 8, 2))
+    reference[[3, 30], 2] = 1
+    small = from_graph(single(graphs.full((2, 3), 1), graphs.lif((2,))), 1.0)
+    assert small.operations == 2 * 3 + 3 + 3 * 2
+    assert telling(reference, small).size == 16 and {3, 30} <= set(telling(reference, small))
+    large = replace(small, shapes=small.shapes | {"n0": ((1 << 24) - 64,)})
+    assert telling(reference, large).tolist() == [3, 30]
+    assert telling(reference, replace(small, shapes=small.shapes | {"n0": (1 << 40,)})).tolist() == [3]
+
+
+def test_a_reference_of_early_spikes_alone_is_not_later_than_a_silent_network() -> None:
+    emitted = np.zeros((2, 8, 2), np.float32)
+    emitted[:, 0] = 1
+    graph = single(graphs.full((2, 3), 1e-3), graphs.lif((2,)))
+    lost = compile(
+        graph, calibration={"n0": graphs.full((2, 8, 3), 1)}, reference=emitted, dt=1.0
+    ).fidelity.reference.lost
+    assert lost.endswith("the exporter lost something, or the samples are others, and no option of ours fits better")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import to_integers
-from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.ir import RESETS, SPIKES, QuantNet
 from snnergy.neuromorphic.limits import ALIGN_SHIFT
 from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
@@ -60,23 +60,31 @@ def node(kind: type, **changes: np.ndarray) -> nir.NIRNode:
 
 
 def spikes_of(neuron: nir.NIRNode, current: np.ndarray, source: NirSource) -> np.ndarray:
-    """NIR's Euler steps on currents `(T, neurons)`, one neuron at a time."""
+    """NIR's steps on currents `(T, neurons)`, one neuron at a time."""
     out, dt = np.zeros(current.shape), source.conventions.dt
     reset, spikes = source.conventions.reset, source.conventions.spikes
+    exact, whole = source.conventions.integration == "exponential", source.conventions.gain == "one"
+
+    def lost(tau: float) -> float:
+        return 1 - math.exp(-dt / tau) if exact else dt / tau
+
     for j in range(current.shape[1]):
         p = {name: float(value[j]) for name, value in vars(neuron).items() if np.shape(value) == (current.shape[1],)}
         i = v = 0.0
         for t, x in enumerate(current[:, j]):
             if "tau_syn" in p:
-                i += dt / p["tau_syn"] * (p["w_in"] * x - i)
-                v += dt / p["tau_mem"] * (p["v_leak"] - v + p["r"] * i)
-            elif "tau" in p:
-                v += dt / p["tau"] * (p["v_leak"] - v + p["r"] * x)
-            else:
-                v += dt * p["r"] * x
+                d = lost(p["tau_syn"])
+                i += (x * (1 - d if exact else 1) if whole else d * p["w_in"] * x) - d * i
+            d = lost(p["tau_mem" if "tau_syn" in p else "tau"]) if "v_leak" in p else 0.0
+            arriving = i if "tau_syn" in p else x
+            v += d * (p["v_leak"] - v) if d else 0.0
+            v += arriving if whole else (d or dt) * p["r"] * arriving
+            if "late" in reset and t and out[t - 1, j]:
+                v = v - out[t - 1, j] * p["v_threshold"] if reset == "late-soft" else p["v_reset"]
             if v > p["v_threshold"]:
                 out[t, j] = math.floor(v / p["v_threshold"]) if spikes == "many" else 1
-                v = v - out[t, j] * p["v_threshold"] if reset == "soft" else p["v_reset"]
+                if "late" not in reset:
+                    v = v - out[t, j] * p["v_threshold"] if reset == "soft" else p["v_reset"]
     return out
 
 
@@ -123,7 +131,7 @@ def test_oracle_and_float_network_are_the_neurons_of_the_file(kind: str, delay: 
         np.testing.assert_array_equal(run_float(net, {"n0": SPIKES_IN[n]})[name], expected[n])
 
 
-@pytest.mark.parametrize(("reset", "spikes"), list(product(("hard", "soft"), ("one", "many"))))
+@pytest.mark.parametrize(("reset", "spikes"), list(product(RESETS, SPIKES)))
 @pytest.mark.parametrize("kind", [nir.LIF, nir.IF, nir.CubaLIF])
 def test_every_reset_and_number_of_spikes(kind: type, reset: str, spikes: str) -> None:
     neuron = node(kind, v_threshold=each(0.2, 0.7))
@@ -135,6 +143,73 @@ def test_every_reset_and_number_of_spikes(kind: type, reset: str, spikes: str) -
     assert (net.populations[-1].reset, net.populations[-1].spikes) == (reset, spikes)
     for n in range(2):
         np.testing.assert_array_equal(run_float(net, {"n0": SPIKES_IN[n]})["n2"], expected[n])
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize(("integration", "gain"), list(product(("euler", "exponential"), ("file", "one"))))
+@pytest.mark.parametrize("kind", ["tau of each", "both taus of each", "threshold and leak of each", "reset of each"])
+def test_every_step_and_gain(kind: str, integration: str, gain: str, reset: str) -> None:
+    neuron = KINDS[kind]()
+    source = graph(neuron, integration=integration, gain=gain, reset=reset)
+    expected = np.stack([spikes_of(neuron, current, source) for current in currents()])
+    assert expected.any()
+    np.testing.assert_array_equal(interpret(source, {"n0": SPIKES_IN}).values["n2"].numpy(), expected)
+    net = floating(source)
+    for n in range(2):
+        np.testing.assert_array_equal(run_float(net, {"n0": SPIKES_IN[n]})["n2"], expected[n])
+
+
+def test_a_readout_takes_the_exact_step_and_the_whole_input_too() -> None:
+    tau, x = each(2, 6), currents()
+    kept = np.exp(-1 / tau.astype(float))
+    for gain, weight in (("file", 1 - kept), ("one", 1.0)):
+        source = graph(nir.LI(tau, same(1), same(0)), integration="exponential", gain=gain)
+        v, expected = np.zeros((2, N)), np.zeros(x.shape)
+        for t in range(STEPS):
+            expected[:, t] = v = kept * v + weight * x[:, t]
+        np.testing.assert_allclose(interpret(source, {"n0": SPIKES_IN}).values["n2"].numpy(), expected, atol=1e-5)
+        np.testing.assert_allclose(run_float(floating(source), {"n0": SPIKES_IN[0]})["n2"], expected[0], atol=1e-9)
+
+
+def test_an_exact_step_may_be_longer_than_a_time_constant() -> None:
+    neuron = node(nir.LIF, tau=same(0.3))
+    with pytest.raises(UserError, match=r"tau 0\.3 is shorter than dt 1; give .*, or integration exponential"):
+        floating(graph(neuron))
+    (population,) = floating(graph(neuron, integration="exponential")).populations
+    assert population.decay_v.item() == pytest.approx(1 - math.exp(-1 / 0.3))
+
+
+def test_a_late_reset_by_subtraction_is_an_early_one_by_the_threshold_over_what_is_kept() -> None:
+    source = graph(node(nir.LIF, tau=same(5), v_threshold=same(0.5)), reset="late-soft")
+    late, kept = interpret(source, {"n0": SPIKES_IN}).values["n2"].numpy(), 0.8
+    v, early = np.zeros((2, N)), np.zeros(late.shape)
+    for t, x in enumerate(currents().transpose(1, 0, 2)):
+        v = kept * v + 0.2 * x
+        early[:, t] = v > 0.5
+        v -= early[:, t] * 0.5 / kept
+    assert late.any() and (late == early).mean() == 1.0
+
+
+def test_single_nodes_have_conventions_of_their_own() -> None:
+    inp, out = flat(N)
+    inp.metadata["value_class"] = "binary"
+    first, second = node(nir.LIF, v_threshold=same(0.4)), node(nir.LIF, tau=each(2, 6))
+    both = chain(inp, nir.Linear(WEIGHT), first, nir.Linear(WEIGHT), second, out)
+    source = from_graph(both, 1.0, reset={"n2": "late-hard"}, gain={"n4": "one"}, integration={"n4": "exponential"})
+    first_net, second_net = floating(source).populations
+    assert (first_net.reset, second_net.reset) == ("late-hard", "hard")
+    np.testing.assert_allclose(second_net.decay_v, 1 - np.exp(-1 / each(2, 6).astype(float)))
+    values = interpret(source, {"n0": SPIKES_IN}).values
+    for name, neuron, sent in (("n2", first, SPIKES_IN), ("n4", second, values["n2"].numpy())):
+        alone = replace(source, conventions=source.conventions.of(name))
+        current = sent.astype(float) @ WEIGHT.T
+        expected = np.stack([spikes_of(neuron, steps, alone) for steps in current])
+        assert expected.any()
+        np.testing.assert_array_equal(values[name].numpy(), expected)
+    assert "reset late-hard of 'n2', integration exponential of 'n4', gain one of 'n4'" in source.read_as
+    for wrong in ({"reset": {"n9": "soft"}}, {"gain": {"n4": "two"}}, {"reset": {"n1": "soft"}}):
+        with pytest.raises(UserError, match=r"no such neuron or readout; there are|must be one of file, one"):
+            from_graph(both, 1.0, **wrong)  # type: ignore[arg-type]
 
 
 def on_chip(source: NirSource) -> tuple[Compiled, QuantNet, np.ndarray]:
@@ -156,7 +231,7 @@ def test_eight_bits_keep_the_spikes(kind: str) -> None:
     assert (on_chip(source)[2] != expected).mean() <= 0.03
 
 
-@pytest.mark.parametrize(("reset", "spikes"), [("soft", "one"), ("hard", "many"), ("soft", "many")])
+@pytest.mark.parametrize(("reset", "spikes"), [pair for pair in product(RESETS, SPIKES) if pair != ("hard", "one")])
 def test_eight_bits_keep_programmed_neurons(reset: str, spikes: str, tmp_path: Path) -> None:
     neuron = node(nir.LIF, tau=each(2, 6), v_threshold=same(0.4))
     source = graph(neuron, reset=reset, spikes=spikes)
@@ -167,7 +242,8 @@ def test_eight_bits_keep_programmed_neurons(reset: str, spikes: str, tmp_path: P
     assert read_netx(tmp_path / "m.net") == net
     obstacles = "\n".join(stock_obstacles(net))
     assert "decays differ" in obstacles
-    assert ("reset by subtraction" in obstacles, "several spikes" in obstacles) == (reset == "soft", spikes == "many")
+    assert ("reset by subtraction" in obstacles, "several spikes" in obstacles) == ("soft" in reset, spikes == "many")
+    assert ("reset a step late" in obstacles) == ("late" in reset)
 
 
 def test_a_bias_before_a_decaying_current_comes_from_a_source() -> None:
@@ -243,6 +319,8 @@ def test_what_loihi_1_has_not_is_refused_or_approximated() -> None:
     source = graph(node(nir.LIF, v_threshold=same(0.3)), reset="soft", spikes="many")
     with pytest.raises(UserError, match="n2: soft reset and several spikes a step, which Loihi 1 has not"):
         lower(source, samples, chip="loihi1")
+    with pytest.raises(UserError, match="n2: late-hard reset, which Loihi 1 has not"):
+        lower(graph(node(nir.LIF), reset="late-hard"), samples, chip="loihi1")
     compiled = lower(source, samples, chip="loihi1", allow_approximate=True)
     assert compiled.net.population("n2").stock and compiled.net.provenance["chip"] == "loihi1"
     assert compiled.fidelity.nodes[-1].own_error > 0.1  # against the file's own neurons

@@ -38,7 +38,7 @@ def run_float(net: FloatNet, inputs: dict[str, np.ndarray]) -> dict[str, np.ndar
     weights = [reference.matrix(s.operator) for s in net.synapses]
     for p in net.populations:
         steps = next(iter(values.values())).shape[0]
-        u, v, out = 0.0, 0.0, []
+        u, v, sent, out = 0.0, 0.0, np.zeros(p.size), []
         for t in range(steps):
             drive = sum(
                 weight @ values[s.source][t - s.delay] if t >= s.delay else 0.0
@@ -47,11 +47,15 @@ def run_float(net: FloatNet, inputs: dict[str, np.ndarray]) -> dict[str, np.ndar
             )
             u = (1 - p.decay_u) * u + drive
             v = (1 - p.decay_v) * v + u + np.broadcast_to(p.bias, p.shape).reshape(-1)
-            threshold = np.inf if p.threshold is None else p.threshold
-            spikes = np.where(v > threshold, np.floor(v / threshold) if p.spikes == "many" else 1.0, 0.0)
-            out.append(v if p.threshold is None else spikes)
-            if p.threshold is not None:
-                v = np.where(spikes > 0, v - spikes * threshold if p.reset == "soft" else 0.0, v)
+            if p.threshold is None:
+                out.append(v)
+                continue
+            if "late" in p.reset:
+                v = np.where(sent > 0, v - sent * p.threshold if p.reset == "late-soft" else 0.0, v)
+            sent = np.where(v > p.threshold, np.floor(v / p.threshold) if p.spikes == "many" else 1.0, 0.0)
+            out.append(sent)
+            if "late" not in p.reset:
+                v = np.where(sent > 0, v - sent * p.threshold if p.reset == "soft" else 0.0, v)
         values[p.name] = np.stack(out)
     return values
 

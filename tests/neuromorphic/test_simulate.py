@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import h5py
 import numpy as np
@@ -14,10 +15,13 @@ import torch
 
 from snnergy.artefacts.activity import Activity
 from snnergy.artefacts.activity_file import read_activity
-from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.errors import BackendFailed, UserError
+from snnergy.artefacts.records import Records
+from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.inputs import to_integers
+from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.simulation.backends import BACKENDS, BackendName, Emulator, as_backend
@@ -95,6 +99,24 @@ def test_any_object_behind_the_protocol_is_a_backend_and_batches_change_nothing(
     for index in range(len(whole.activity.edges)):
         edges = whole.activity.edges[index], parts.activity.edges[index]
         np.testing.assert_array_equal(whole.activity.delivered(edges[0]), parts.activity.delivered(edges[1]))
+
+
+class Failing(Few):
+    """Takes the first two samples only."""
+
+    def run(self, net: QuantNet, inputs: Mapping[str, IntArray], **options: Any) -> Records:
+        if not inputs["image"][0].any():
+            raise BackendFailed("lost on sample 1")
+        return super().run(net, inputs, **options)
+
+
+def test_a_batch_that_fails_says_where_it_begins(compiled: Compiled) -> None:
+    image = graphs.samples(5).arrays["image"].copy()
+    image[2:] = 0
+    with pytest.raises(BackendFailed, match="of the samples from number 2 on, lost on sample 1"):
+        simulate(compiled, image, backend=Failing())
+    with pytest.raises(BackendFailed, match=r"^lost on sample 1"):
+        simulate(compiled, image[2:4], backend=Failing())
 
 
 def test_the_registry_holds_what_the_command_line_offers() -> None:

@@ -1,13 +1,18 @@
 """Exit codes, streams and help of the command line."""
 
+import json
 import re
 import subprocess
 import sys
 
+import nir
+import numpy as np
 import pytest
 
 from snnergy import cli as module
 from snnergy.artefacts.errors import BackendFailed, CheckFailed, OutputRefused, SnnergyError, UserError
+from tests.neuromorphic import graphs
+from tests.neuromorphic.test_read_nir import chain, flat
 
 COMMANDS = ("demo", "train", "samples", "export", "inspect", "compile", "simulate", "energy")
 
@@ -44,6 +49,23 @@ def test_usage_errors_are_one_line_and_exit_2(cli, arguments, message):
     assert outcome.out == ""
     assert outcome.err.startswith(message)
     assert outcome.err.count("\n") == 1 and "--help" in outcome.err
+
+
+def test_what_holds_for_all_nodes_or_for_one_by_name(cli, tmp_path):
+    ports = flat(2)
+    nir.write(tmp_path / "m.nir", chain(ports[0], graphs.lif((2,)), nir.Linear(np.eye(2)), graphs.lif((2,)), ports[1]))
+    asked = ("--dt", "1", "--gain", "one", "--reset", "n1=late-hard", "--reset", "n3=late-soft")
+    outcome = cli("inspect", tmp_path / "m.nir", *asked, "--json")
+    own = {"n1": {"reset": "late-hard"}, "n3": {"reset": "late-soft"}}
+    conventions = {"dt": 1.0, "reset": "hard", "spikes": "one", "integration": "euler", "gain": "one", "own": own}
+    assert outcome.code == 0 and json.loads(outcome.out)["conventions"] == conventions
+    for wrong, message in (
+        (("--reset", "soft", "--reset", "n1=hard"), "reset 'soft': is for all, others have names; give NAME=soft"),
+        (("--gain", "n9=one"), "gain of 'n9': there is no such neuron or readout; there are n1, n3"),
+        (("--integration", "exact"), "integration 'exact': must be one of euler, exponential"),
+    ):
+        outcome = cli("compile", tmp_path / "m.nir", *wrong)
+        assert outcome.code == 2 and message in outcome.err
 
 
 @pytest.mark.parametrize(

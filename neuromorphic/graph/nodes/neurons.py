@@ -16,6 +16,7 @@ from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes.membrane import Cuba, Integrating, Leaky, Membrane
 from snnergy.neuromorphic.graph.nodes.parameters import ChipParameters, tensor
 from snnergy.neuromorphic.graph.nodes.rule import Equation, PopulationRule, Step, elementwise_shape, over_time
+from snnergy.neuromorphic.ir import is_late, subtracts
 
 _APART = 1e15  # thresholds of one node, so that products with their ratio stay finite
 
@@ -24,7 +25,7 @@ class _Spiking(PopulationRule):
     """v charges as `membrane` says; where v > v_threshold it fires n spikes, sent as one of value n.
 
     n = 1, or with the convention of many spikes a step n = floor(v / v_threshold). Then v ← v_reset, or with soft reset
-    v ← v − n·v_threshold, whatever v_reset is.
+    v ← v − n·v_threshold, whatever v_reset is; with a late one so in the next step, once v is charged.
     """
 
     kind = "neuron"
@@ -52,14 +53,19 @@ class _Spiking(PopulationRule):
     def begin(self, node: Any, conventions: Conventions) -> Step:
         """Charge, fire, reset."""
         threshold, reset = tensor(node, "v_threshold"), tensor(node, "v_reset")
-        charge = self.membrane.charge(node, conventions.dt)
-        many, soft = conventions.spikes == "many", conventions.reset == "soft"
+        charge, due = self.membrane.charge(node, conventions), torch.zeros(())
+        many, late = conventions.spikes == "many", is_late(conventions.reset)
+        soft = subtracts(conventions.reset)
+
+        def after(spikes: Tensor, v: Tensor) -> Tensor:
+            return torch.where(spikes > 0, v - spikes * threshold if soft else reset, v)
 
         def step(x: Tensor) -> tuple[Tensor, Tensor | None]:
-            v = charge(x)
+            nonlocal due
+            v = after(due, charge(x)) if late else charge(x)
             fired = v > threshold
-            spikes = torch.where(fired, torch.floor(v / threshold), 0.0) if many else fired.float()
-            charge.v = torch.where(fired, v - spikes * threshold if soft else reset, v)
+            due = spikes = torch.where(fired, torch.floor(v / threshold), 0.0) if many else fired.float()
+            charge.v = v if late else after(spikes, v)
             return spikes, v
 
         return step
@@ -71,10 +77,10 @@ class _Spiking(PopulationRule):
         than the others' is the same neuron in other units: its threshold, input, leak and start are scaled alike; by 0
         where it is infinite.
         """
-        parameters = ChipParameters(node, conventions.dt, shape)
+        parameters = ChipParameters(node, conventions, shape)
         charging = self.membrane.equation(parameters)
         threshold = parameters.full("v_threshold")
-        shift = parameters.full("v_reset") if conventions.reset == "hard" else parameters.constant(0.0)
+        shift = parameters.constant(0.0) if subtracts(conventions.reset) else parameters.full("v_reset")
         violations = [*parameters.violations, *_firing_violations(threshold, shift, conventions)]
         if violations:
             raise UserError(violations)
@@ -114,7 +120,7 @@ def _firing_violations(threshold: FloatArray, shift: FloatArray, conventions: Co
 
 
 class LIF(_Spiking):
-    """v ← v + dt/tau · ((v_leak − v) + r·I);  spike where v > v_threshold, then v ← v_reset."""
+    """tau·dv/dt = (v_leak − v) + r·I;  spike where v > v_threshold, then v ← v_reset."""
 
     nir_type = nir.LIF
     time_constant = "tau"
@@ -125,7 +131,7 @@ class LIF(_Spiking):
 
 
 class IF(_Spiking):
-    """v ← v + dt · r·I;  spike where v > v_threshold, then v ← v_reset."""
+    """dv/dt = r·I;  spike where v > v_threshold, then v ← v_reset."""
 
     nir_type = nir.IF
     membrane = Integrating()
@@ -134,7 +140,7 @@ class IF(_Spiking):
 
 
 class CubaLIF(_Spiking):
-    """i ← i + dt/tau_syn · (−i + w_in·I);  v ← v + dt/tau_mem · ((v_leak − v) + r·i);
+    """tau_syn·di/dt = −i + w_in·I;  tau_mem·dv/dt = (v_leak − v) + r·i;
     spike where v > v_threshold, then v ← v_reset.
     """
 
@@ -166,7 +172,7 @@ class Threshold(PopulationRule):
 
         As a chip's threshold is one for all and not negative, one that is not above 0 becomes a bias.
         """
-        parameters = ChipParameters(node, conventions.dt, shape)
+        parameters = ChipParameters(node, conventions, shape)
         threshold, one, zero = parameters.full("threshold"), parameters.constant(1.0), parameters.constant(0.0)
         highest = float(threshold.max())
         if threshold.min() > 0:

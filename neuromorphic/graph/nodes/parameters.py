@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from snnergy.artefacts.types import FloatArray, Shape
+from snnergy.neuromorphic.graph.conventions import Conventions
 
 _SAME = 4 * float(np.finfo(np.float32).eps)  # a few roundings, as of dt / (1 - beta)
 
@@ -19,12 +20,18 @@ def tensor(node: Any, name: str) -> Tensor:
     return torch.from_numpy(np.asarray(getattr(node, name), dtype=np.float32))
 
 
+def rate(node: Any, name: str, conventions: Conventions) -> Tensor:
+    """The share that a state loses in a step, of the time constant `name`, in float32."""
+    steps = conventions.dt / tensor(node, name)
+    return steps if conventions.integration == "euler" else -torch.expm1(-steps)
+
+
 @dataclass(frozen=True)
 class ChipParameters:
     """Parameters of a node whose population has `shape`. violations: what was asked for and cannot be had."""
 
     node: Any
-    dt: float
+    conventions: Conventions
     shape: Shape
     violations: list[str] = field(default_factory=list)
 
@@ -37,16 +44,21 @@ class ChipParameters:
         return np.full(self.shape, value)
 
     def rates(self, name: str) -> tuple[FloatArray, FloatArray]:
-        """dt over the time constant `name`: `(neurons,)`, or `(1,)` where all have the same; and one a neuron.
+        """As `rate` in float64: `(neurons,)`, or `(1,)` where all have the same; and one a neuron.
 
-        A time constant that is dt but for the rounding of single precision is dt.
+        For Euler's step a time constant that is dt but for the rounding of single precision is dt.
         """
+        dt = self.conventions.dt
         with np.errstate(over="ignore"):
-            rates = self.dt / self.full(name).reshape(-1)
+            rates = dt / self.full(name).reshape(-1)
+        if self.conventions.integration == "exponential":
+            rates = -np.expm1(-rates)
         rates = np.where(np.abs(rates - 1) <= _SAME, 1.0, rates)
         if rates.max() > 1:
             tau = float(self.full(name).min())
-            self.violations.append(f"{name} {tau:g} is shorter than dt {self.dt:g}; give a smaller dt")
+            self.violations.append(
+                f"{name} {tau:g} is shorter than dt {dt:g}; give a smaller dt, or integration exponential"
+            )
         rates = np.minimum(rates, 1.0)
         return compact(rates), rates.reshape(self.shape)
 

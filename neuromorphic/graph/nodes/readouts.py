@@ -32,7 +32,7 @@ class _Readout(PopulationRule):
 
     def begin(self, node: Any, conventions: Conventions) -> Step:
         """Charge."""
-        charge = self.membrane.charge(node, conventions.dt)
+        charge = self.membrane.charge(node, conventions)
 
         def step(x: Tensor) -> tuple[Tensor, Tensor | None]:
             charge.v = charge(x)
@@ -42,7 +42,7 @@ class _Readout(PopulationRule):
 
     def equation(self, node: Any, conventions: Conventions, shape: Shape) -> Equation:
         """`membrane`'s, without a threshold."""
-        parameters = ChipParameters(node, conventions.dt, shape)
+        parameters = ChipParameters(node, conventions, shape)
         charging = self.membrane.equation(parameters)
         if parameters.violations:
             raise UserError(parameters.violations)
@@ -50,7 +50,7 @@ class _Readout(PopulationRule):
 
 
 class LI(_Readout):
-    """v ← v + dt/tau · ((v_leak − v) + r·I)."""
+    """tau·dv/dt = (v_leak − v) + r·I."""
 
     nir_type = nir.LI
     time_constant = "tau"
@@ -59,14 +59,14 @@ class LI(_Readout):
 
 
 class I(_Readout):  # noqa: E742  # NIR's name
-    """v ← v + dt · r·I."""
+    """dv/dt = r·I."""
 
     nir_type = nir.I
     membrane = Integrating()
 
 
 class CubaLI(_Readout):
-    """i ← i + dt/tau_syn · (−i + w_in·I);  v ← v + dt/tau_mem · ((v_leak − v) + r·i)."""
+    """tau_syn·di/dt = −i + w_in·I;  tau_mem·dv/dt = (v_leak − v) + r·i."""
 
     nir_type = nir.CubaLI
     time_constant = "tau_mem"

@@ -4,13 +4,17 @@
     v ← clip(trunc(v·(4096 − dv) / 4096) + u + (bias << 6), ±(2²³ − 1))
     spike where v > (vth << 6);  there v ← 0
 
-Lava has no neuron that is reset by subtraction or fires several spikes a step. Those two are ours, in arithmetic that a
-microcode program of Loihi 2 can do by comparing and subtracting; `lava/processes/programmed.py` is the same in Lava:
+Lava has no neuron that is reset by subtraction or a step late, or fires several spikes a step. Those are ours, in
+arithmetic that a microcode program of Loihi 2 can do by comparing and subtracting; `lava/processes/programmed.py` is
+the same in Lava:
 
     where v > (vth << 6):  n = 1, or v div (vth << 6) for several spikes;  a spike of payload n;
                            v ← 0, or v − n·(vth << 6) for a soft reset
 
-n is at most (2²³ − 1) div 64 = 131071, a payload of 17 bits.
+n is at most (2²³ − 1) div 64 = 131071, a payload of 17 bits. With a late reset v stays above the threshold, which says
+in the next step that a spike is still to act, on the v that is charged and clipped by then:
+
+    where v was > (vth << 6):  v ← 0, or clip(v − n·(vth << 6), ±(2²³ − 1)), n of the v that was
 
 All values are integers held in float64: products reach 2²³·2¹² = 2³⁵, far inside the 2⁵³ up to which float64
 is exact, and float64 arithmetic is vectorised where 64-bit integer division is not. Lava's are 32 bits wide, and what
@@ -25,7 +29,7 @@ import torch
 from torch import Tensor
 
 from snnergy.artefacts.types import IntArray
-from snnergy.neuromorphic.ir import QuantPopulation
+from snnergy.neuromorphic.ir import QuantPopulation, is_late, subtracts
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, BIAS_EXPONENT, DECAY_ONE, STATE_MAX
 
 _ALIGN = float(1 << ALIGN_SHIFT)
@@ -95,9 +99,22 @@ def step(population: QuantPopulation, bias: Tensor, state: NeuronState, a_in: Te
     if float(charged.abs().max()) > STATE_MAX:
         state.clipped += int((charged.abs() > STATE_MAX).sum())
         charged = _wrapped_32(charged).clamp(-STATE_MAX, STATE_MAX)
-    threshold = population.vth * _ALIGN
-    fired = charged > threshold
-    spikes = fired if population.spikes == "one" else torch.floor(charged / threshold) * fired
-    left = charged - spikes * threshold if population.reset == "soft" else 0.0
-    state.v = torch.where(fired, left, charged)
+    if is_late(population.reset):
+        charged = _after(population, _spikes(population, state.v), charged).clamp(-STATE_MAX, STATE_MAX)
+    spikes = _spikes(population, charged)
+    state.v = charged if is_late(population.reset) else _after(population, spikes, charged)
     return spikes
+
+
+def _spikes(population: QuantPopulation, v: Tensor) -> Tensor:
+    """What a membrane sends: bool, or float64 where there can be several spikes."""
+    threshold = population.vth * _ALIGN
+    fired = v > threshold
+    return fired if population.spikes == "one" else torch.floor(v / threshold) * fired
+
+
+def _after(population: QuantPopulation, spikes: Tensor, v: Tensor) -> Tensor:
+    """What the spikes leave of v."""
+    if subtracts(population.reset):
+        return v - spikes * (population.vth * _ALIGN)
+    return v.masked_fill(spikes if spikes.dtype == torch.bool else spikes > 0, 0.0)

@@ -1,0 +1,139 @@
+"""An integer network on compiled kernels: one population after another, all its steps in a row.
+
+A population's input over all steps is known before it is simulated, so it is worked off in blocks of steps that stay in
+the cache: what its synapses bring, then its neurons. The populations of a loop share their blocks, which are as short
+as the soonest way back; what comes from a member behind is of a block before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from snnergy.artefacts.records import Records
+from snnergy.artefacts.types import IntArray
+from snnergy.neuromorphic.emulator.arrivals import Sums, Way, arriving, count_undelivered, way_of
+from snnergy.neuromorphic.emulator.firing import Firing, Neurons
+from snnergy.neuromorphic.emulator.layout import as_shaped, channels_of
+from snnergy.neuromorphic.emulator.packed import deliveries
+from snnergy.neuromorphic.emulator.sent import Sent
+from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.loops import groups
+
+# Sums of a block, in bytes. Those of events stay in a second-level cache with the state and the weights of a layer;
+# products of matrices are worth more rows.
+_BLOCK: dict[Way, int] = {"events": 256 << 10, "products": 2 << 20}
+
+
+class Emulation:
+    """A network ready to run. way: how all spikes are to travel; None lets their number decide."""
+
+    def __init__(self, net: QuantNet, way: Way | None = None) -> None:
+        """Pack the synapses, once for all runs."""
+        self.net, self._way = net, way
+        self._channels = channels_of(net.synapses)
+        preds = net.preds()
+        self._groups = [tuple(self._laid_out(name) for name in group) for group in groups(preds, preds)]
+
+    def _laid_out(self, name: str) -> Neurons:
+        incoming = deliveries(self.net.synapses, name, self._channels)
+        return Neurons.of(self.net.population(name), self._channels[name], incoming)
+
+    def run(self, inputs: dict[str, IntArray], *, record_state: bool = False) -> Records:
+        """Simulate integers of each input `(N, T, *shape)` from cleared state."""
+        samples, steps = next(iter(inputs.values())).shape[:2]
+        records = Records({port.name: np.ascontiguousarray(inputs[port.name]) for port in self.net.inputs})
+        sent = {name: Sent.of(values, self._channels[name]) for name, values in records.values.items()}
+        counts = np.zeros((len(self.net.synapses), samples, steps, 2), np.int64)
+        for group in self._groups:
+            begun = [
+                Firing.begin(member, samples, steps, record=record_state or not member.population.spiking)
+                for member in group
+            ]
+            sent |= {firing.name: firing.sent for firing in begun}
+            _work_off(begun, sent, counts, self._way)
+            for firing in begun:
+                _record(firing, records)
+        return replace(records, delivered=tuple(counts[..., 0]), delivered_nonzero=tuple(counts[..., 1]))
+
+
+def tried(
+    populations: Sequence[QuantPopulation],
+    synapses: Sequence[QuantSynapse],
+    sent: Mapping[str, Sent],
+    channels: Mapping[str, int],
+    *,
+    record: bool,
+) -> list[Firing]:
+    """Forms of one population, all behind the same synapses, on given input; `record`: keep u and v."""
+    target = synapses[0].target
+    incoming = deliveries(synapses, target, channels)
+    samples, steps, _ = next(iter(sent.values())).events.shape
+    counts = np.zeros((len(synapses), samples, steps, 2), np.int64)
+    fired = [
+        Firing.begin(Neurons.of(p, channels[target], incoming), samples, steps, record=record) for p in populations
+    ]
+    ways = {id(d): way_of(d, sent, (), None) for d in incoming}
+    together, at_once = _block(samples, steps, fired[0].sent.size, ways)
+    for chosen in _pieces(samples, together):
+        few = {name: values.part(chosen) for name, values in sent.items()}
+        for block in _pieces(steps, at_once):
+            sums = _sums(fired[0], ways, few, chosen, block, counts)
+            for form in fired:
+                form.advance(chosen, block.start, sums)
+    return fired
+
+
+def _work_off(members: list[Firing], sent: Mapping[str, Sent], counts: IntArray, way: Way | None) -> None:
+    """Simulate populations that wait for nothing but each other, through all steps.
+
+    Args:
+        sent: of every source, and of the members.
+        counts: as in `arriving`.
+    """
+    samples, steps = counts.shape[1:3]
+    names = [member.name for member in members]
+    every = [(place, d) for place, member in enumerate(members) for d in member.neurons.deliveries]
+    ways = {id(d): way_of(d, sent, names, way) for _, d in every}
+    together, at_once = _block(samples, steps, sum(member.sent.size for member in members), ways)
+    back = [d.delay for place, d in every if d.source in names[place:]]
+    if back:
+        together, at_once = samples, min(at_once, *back)
+    for chosen in _pieces(samples, together):
+        few = {name: sent[name].part(chosen) for name in {d.source for _, d in every}}
+        for block in _pieces(steps, at_once):
+            for member in members:
+                member.advance(chosen, block.start, _sums(member, ways, few, chosen, block, counts))
+        for member in members:
+            count_undelivered(member.neurons.deliveries, few, counts[:, chosen])
+
+
+def _block(samples: int, steps: int, neurons: int, ways: Mapping[int, Way]) -> tuple[int, int]:
+    """How many samples, and steps of them, are worked off at once: all steps before more samples."""
+    rows = _BLOCK["products" if "products" in ways.values() else "events"] // (4 * neurons)
+    at_once = max(1, min(steps, rows))
+    return max(1, min(samples, rows // at_once)), at_once
+
+
+def _sums(
+    member: Firing, ways: Mapping[int, Way], few: Mapping[str, Sent], chosen: slice, block: slice, counts: IntArray
+) -> Sums:
+    shape = (chosen.stop - chosen.start, block.stop - block.start, member.sent.size)
+    return arriving(member.neurons.deliveries, ways, few, (block.start, block.stop), shape, counts[:, chosen])
+
+
+def _record(firing: Firing, records: Records) -> None:
+    population, channels = firing.neurons.population, firing.neurons.channels
+    if population.spiking:
+        records.values[population.name] = as_shaped(firing.sent.values, channels, population.shape)
+    if firing.recorded_u.shape[1]:
+        records.u[population.name] = as_shaped(firing.recorded_u, channels, population.shape)
+        records.v[population.name] = as_shaped(firing.recorded_v, channels, population.shape)
+    if firing.wrapped or firing.clipped:
+        records.overflows[population.name] = (firing.wrapped, firing.clipped)
+
+
+def _pieces(count: int, at_once: int) -> Iterator[slice]:
+    return (slice(first, min(first + at_once, count)) for first in range(0, count, at_once))
