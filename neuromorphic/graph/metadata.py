@@ -31,7 +31,8 @@ class Metadata:
 
     graph, nodes: values by key, of each node by its name; whatever is of no use here stays in as it is. violations:
     lines on values that numbers of the network follow from, and that are not what their name says. notes: lines on
-    labels that are ignored for that reason: their names are common words, which mean other things to others.
+    what is ignored for that reason: labels, whose names are common words that mean other things to others, and what an
+    input declares whose kind is given.
     """
 
     graph: dict[str, Any]
@@ -59,9 +60,12 @@ def read_metadata(
     for name, node in nodes.items():
         found[name], ignored = _sound(node.metadata, _LABELS)
         notes += [f"node {name!r}: metadata {line}; ignored" for line in ignored]
-        if rule_of(node).kind == "input" and name not in kinds_given:
+        if rule_of(node).kind == "input":
             found[name], wrong = _sound(found[name], _OF_INPUT)
-            violations += [f"node {name!r}: metadata {line}; or give the kind of this input" for line in wrong]
+            if name in kinds_given:
+                notes += [f"node {name!r}: metadata {line}; ignored" for line in wrong]
+            else:
+                violations += [f"node {name!r}: metadata {line}; or give the kind of this input" for line in wrong]
     return Metadata(own, found, tuple(violations), tuple(notes))
 
 

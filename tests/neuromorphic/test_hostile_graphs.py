@@ -272,3 +272,11 @@ def test_a_sound_file_is_read_as_before(spoilt, tmp_path):
             np.testing.assert_equal(getattr(ours.nodes[name], field), value)
     shutil.copy(path, tmp_path / "h.nir")
     assert read_nir(tmp_path / "h.nir").sha256 == ours.sha256
+
+
+@pytest.mark.parametrize("field", ["bits", "scale", "signed", "value_class"])
+@pytest.mark.parametrize("value", [np.zeros(0, np.int32), np.ones(3), "many", -(10**9)], ids=str)
+def test_what_an_input_declares_wrongly_is_ignored_where_its_kind_is_given(spoilt, field, value):
+    path = spoilt(replaced(f"image/metadata/{field}", value))
+    source = read_nir(path, input_kind="graded")
+    assert source.inputs[0].bits == 8 and any(f"metadata {field} is" in note for note in source.notes)
