@@ -36,13 +36,13 @@ class Packed(Protocol):
         """The largest sum of |weight| of one target."""
         ...
 
-    def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
-        """See `kernels.events`."""
-        ...
-
     @property
     def reach(self) -> IntArray:
         """Synapses of each source, all and those of a weight other than zero, `(2, row)` as in `kernels.events`."""
+        ...
+
+    def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
+        """See `kernels.events`."""
         ...
 
     def product(self, rows: IntArray, largest: int) -> IntArray:
@@ -90,7 +90,10 @@ def _packed(synapse: QuantSynapse, channels: Mapping[str, int]) -> Iterator[tupl
 
 
 def _narrow(weight: IntArray) -> IntArray:
-    return np.ascontiguousarray(weight, np.int8 if np.abs(weight).max(initial=0) <= 127 else np.int16)
+    """In the fewest bits that hold each weight and its negative."""
+    widest = np.abs(weight).max(initial=0)
+    fitting = next(kind for kind in (np.int8, np.int16, np.int32) if widest <= np.iinfo(kind).max)
+    return np.ascontiguousarray(weight, fitting)
 
 
 class Matrix:

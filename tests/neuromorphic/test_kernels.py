@@ -93,14 +93,14 @@ def convolutions(draw: st.DrawFn) -> Conv2d:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), convolutions(), st.sampled_from([1, 127, 256]), st.sampled_from(RATES))
+@given(st.integers(0, 10_000), convolutions(), st.sampled_from([1, 127, 256, 100_000]), st.sampled_from(RATES))
 def test_convolutions(seed: int, operator: Conv2d, widest: int, rate: float) -> None:
     assert_all_equal_reference(*one_layer(seed, operator, widest, rate))
 
 
 @settings(max_examples=30, deadline=None)
 @given(
-    st.integers(0, 10_000), st.integers(1, 300), st.integers(1, 40), st.sampled_from([1, 127, 256, 5000]),
+    st.integers(0, 10_000), st.integers(1, 300), st.integers(1, 40), st.sampled_from([1, 127, 256, 5000, 100_000]),
     st.sampled_from(RATES),
 )  # fmt: skip
 def test_matrices(seed: int, sources: int, targets: int, widest: int, rate: float) -> None:
