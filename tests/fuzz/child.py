@@ -31,6 +31,8 @@ WALL_S = 120
 _DISK = 1 << 30
 _SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev")
 _READABLE = tuple(os.path.realpath(path) for path in (ROOT, sys.prefix, sys.base_prefix, *sys.path, *_SYSTEM))
+# Machine code that numba keeps, as Python keeps its own.
+_KERNELS = os.path.join(ROOT, "neuromorphic", "emulator", "kernels", "__pycache__")
 _WRITABLE = ("/dev/null", "/dev/shm", "/proc/self")
 _STARTS = (
     "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "pty.spawn", "subprocess.Popen", "socket.bind",
@@ -183,7 +185,7 @@ class _Hook:
     """Notes what a command has no business with. It must not raise, whatever it is handed."""
 
     def __init__(self, place: Place, objections: list[str]) -> None:
-        self.own = tuple(os.path.realpath(path) for path in (place.folder, place.scratch))
+        self.own = tuple(os.path.realpath(path) for path in (place.folder, place.scratch, _KERNELS))
         self.objections = objections
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
