@@ -56,9 +56,11 @@ def trials(synapses: Sequence[FloatSynapse], sources: Sequence[Tensor]) -> Trial
 
 class _OnKernels:
     def __init__(self, synapses: Sequence[FloatSynapse], values: Mapping[str, Tensor]) -> None:
+        from snnergy.neuromorphic.emulator.kernels import compiled, neurons
         from snnergy.neuromorphic.emulator.layout import channels_of
         from snnergy.neuromorphic.emulator.sent import Sent
 
+        compiled.announce(neurons.scan)
         self._target = synapses[0].target
         self._channels = channels_of(synapses)
         self._sent = {name: Sent.of(x.int().numpy(), self._channels[name]) for name, x in values.items()}

@@ -16,6 +16,7 @@ from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.emulator import on_torch
 from snnergy.neuromorphic.emulator.kernels import events
 from snnergy.neuromorphic.emulator.layerwise import Emulation
+from snnergy.neuromorphic.emulator.run import engine_here
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, Operator, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.taps import fan_out
 from tests.neuromorphic import nets, reference
@@ -176,6 +177,7 @@ def test_without_numba_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = emulator.run(net, inputs)
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "snnergy.neuromorphic.emulator.layerwise")
+    assert engine_here() == "torch"
     found = emulator.run(net, inputs)
     for name, values in expected.values.items():
         np.testing.assert_array_equal(found.values[name], values)

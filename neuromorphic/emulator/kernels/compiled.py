@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ _log = logging.getLogger(__name__)
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
+@cache  # once is enough
 def announce(kernel: Any) -> None:
     """Say so where `kernel` is not among the machine code that is kept on disk: what runs next waits for it."""
     name = f"{kernel.py_func.__module__.rpartition('.')[2]}.{kernel.py_func.__name__}-*.nbi"
