@@ -18,6 +18,7 @@ from snnergy.neuromorphic.emulator.packed import Delivery
 from snnergy.neuromorphic.emulator.sent import Sent
 
 Way = Literal["events", "products"]
+_SUMS = (np.int16, np.int32, np.int64)
 # Share of neurons that spike in a step from which on a product costs less than its events.
 DENSE = 0.2
 
@@ -87,7 +88,8 @@ def count_undelivered(incoming: Sequence[Delivery], sent: Mapping[str, Sent], co
 
 
 def _zeros(shape: tuple[int, ...], bound: float) -> IntArray:
-    return np.zeros(shape, np.int32) if bound < 1 << 31 else np.zeros(shape, np.int64)
+    """For sums up to `bound`, in the fewest bits that hold them."""
+    return np.zeros(shape, next(kind for kind in _SUMS if bound <= np.iinfo(kind).max))
 
 
 def _deliver(

@@ -22,9 +22,9 @@ from snnergy.neuromorphic.emulator.sent import Sent
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.loops import groups
 
-# Sums of a block, in bytes. Those of events stay in a second-level cache with the state and the weights of a layer;
-# products of matrices are worth more rows.
-_BLOCK: dict[Way, int] = {"events": 256 << 10, "products": 2 << 20}
+# Sums of a block, in bytes of 32 bits each. Those of events, mostly half as large, stay in a cache together with the
+# state and the weights of a layer; products of matrices are worth more rows.
+_BLOCK: dict[Way, int] = {"events": 1 << 20, "products": 2 << 20}
 
 
 class Emulation:

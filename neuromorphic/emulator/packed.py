@@ -100,7 +100,9 @@ class Matrix:
     """Dense synapses. weight `(sources, targets)`."""
 
     def __init__(self, weight: IntArray) -> None:
-        self._weight = _narrow(weight)
+        self._targets = weight.shape[1]
+        # Rows of whole vectors: what is left of a row would be added one by one.
+        self._weight = _narrow(np.pad(weight, ((0, 0), (0, -self._targets % events.LANES))))
         self.reach = _pairs(np.full(len(weight), weight.shape[1]), np.count_nonzero(weight, axis=1))
         self._factors: dict[torch.dtype, torch.Tensor] = {}
         self.by_events = bool(np.abs(weight).max(initial=0) <= events.WIDEST)
@@ -114,7 +116,7 @@ class Matrix:
         """See `Packed`."""
         exact = _exact(self.heaviest * largest)
         if exact not in self._factors:
-            self._factors[exact] = torch.from_numpy(self._weight).to(exact)
+            self._factors[exact] = torch.from_numpy(self._weight[:, : self._targets]).to(exact)
         return np.asarray((torch.from_numpy(rows).to(exact) @ self._factors[exact]).numpy())
 
 
@@ -139,17 +141,21 @@ class Kernel:
         self._kernels: dict[torch.dtype, torch.Tensor] = {}
         self.heaviest = largest_row_sum(operator, np.abs(weight))
         self.by_events = bool(np.abs(weight).max(initial=0) <= events.WIDEST)
-        self._rows, self._columns = _outputs_met(operator, 0), _outputs_met(operator, 1)
-        met = (self._rows >= 0).astype(np.int64), (self._columns >= 0).astype(np.int64)
+        rows, columns = _outputs_met(operator, 0), _outputs_met(operator, 1)
+        line = outputs * operator.output_shape[2]
+        self._lines = np.where(rows >= 0, rows * line, -1).astype(np.int32)
+        self._runs, self._starts = _runs(columns, outputs, outputs // groups)
+        met = (rows >= 0).astype(np.int64), (columns >= 0).astype(np.int64)
         every = np.full_like(alive, outputs // groups)
         self.reach = _pairs(*(np.einsum("cij,yi,xj->yxc", taps, *met, optimize=True) for taps in (every, alive)))
-        self._shape = (operator.input_shape[0], groups, outputs // groups, operator.output_shape[2])
+        self._shape = (operator.input_shape[0], groups, outputs // groups)
 
     def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
         """See `Packed`."""
         events.through_kernel(
-            spikes, first, last, self._weight, self._rows, self._columns, self._shape, self.reach, a_in, at, counts
-        )
+            spikes, first, last, self._weight, self._lines, self._runs, self._starts, self._shape, self.reach,
+            a_in, at, counts,
+        )  # fmt: skip
 
     def product(self, rows: IntArray, largest: int) -> IntArray:
         """See `Packed`."""
@@ -180,6 +186,23 @@ def _outputs_met(operator: Conv2d, axis: int) -> IntArray:
     found = np.full((operator.input_shape[1 + axis], inside.shape[1]), -1, np.int32)
     found[positions[inside], inside.shape[1] - 1 - taps] = outputs
     return found
+
+
+def _runs(columns: IntArray, outputs: int, per_group: int) -> tuple[IntArray, IntArray]:
+    """Neighbouring taps of a row whose targets are neighbours too, as `events.through_kernel` takes them.
+
+    columns: which output each tap carries an input to, -1 for none, `(inputs, taps)`.
+    """
+    found, starts = [], [0]
+    for met in columns:
+        for tap in np.flatnonzero(met >= 0):
+            # Between targets of one group lie those of the others.
+            if per_group == outputs and len(found) > starts[-1] and met[tap - 1] == met[tap] - 1 >= 0:
+                found[-1][2] += per_group
+            else:
+                found.append([met[tap] * outputs, tap * per_group, per_group])
+        starts.append(len(found))
+    return np.array(found, np.int32).reshape(-1, 3), np.array(starts, np.int32)
 
 
 class Scattered:
