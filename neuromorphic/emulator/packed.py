@@ -193,7 +193,8 @@ def _runs(columns: IntArray, outputs: int, per_group: int) -> tuple[IntArray, In
 
     columns: which output each tap carries an input to, -1 for none, `(inputs, taps)`.
     """
-    found, starts = [], [0]
+    found: list[list[int]] = []
+    starts = [0]
     for met in columns:
         for tap in np.flatnonzero(met >= 0):
             # Between targets of one group lie those of the others.

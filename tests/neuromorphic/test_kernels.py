@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.records import Records
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.emulator import on_torch
@@ -22,6 +25,7 @@ from snnergy.neuromorphic.taps import fan_out
 from tests.neuromorphic import nets, reference
 
 RATES = (0.0, 0.02, 0.3, 1.0)
+DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
 def ways(net: QuantNet) -> dict[str, Any]:
@@ -29,14 +33,14 @@ def ways(net: QuantNet) -> dict[str, Any]:
         "events": Emulation(net, "events").run,
         "products": Emulation(net, "products").run,
         "by activity": Emulation(net).run,
-        "torch": lambda inputs, **options: on_torch.run(net, inputs, **options),
+        **{device: partial(on_torch.run, net, device=device) for device in DEVICES},
     }
 
 
 def assert_all_equal_reference(net: QuantNet, inputs: dict[str, np.ndarray]) -> dict[str, Records]:
     expected = reference.simulate(net, inputs)
     done = {name: run(inputs, record_state=True) for name, run in ways(net).items()}
-    first = done["torch"]
+    first = done["cpu"]
     for name, found in done.items():
         for p in net.populations:
             if p.spiking:
@@ -179,5 +183,29 @@ def test_without_numba_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "snnergy.neuromorphic.emulator.layerwise")
     assert engine_here() == "torch"
     found = emulator.run(net, inputs)
+    for name, values in expected.values.items():
+        np.testing.assert_array_equal(found.values[name], values)
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    net = nets.random_net(1)
+    with pytest.raises(UserError, match=r"device 'nowhere': torch .* cannot compute in 64 bits there"):
+        emulator.run(net, nets.random_inputs(net, 1, 2), device="nowhere")
+
+
+def test_the_device_is_the_one_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here it is the processor under its own name, through torch, in one batch."""
+    net = nets.random_net(3)
+    inputs = nets.random_inputs(net, 37, 4)
+    asked: list[tuple[str, int]] = []
+    simulated = on_torch.run
+
+    def watched(net: QuantNet, batch: dict[str, np.ndarray], *, record_state: bool, device: str) -> Records:
+        asked.append((device, len(next(iter(batch.values())))))
+        return simulated(net, batch, record_state=record_state, device=device)
+
+    monkeypatch.setattr(on_torch, "run", watched)
+    found, expected = emulator.run(net, inputs, device="cpu"), emulator.run(net, inputs)
+    assert asked == [("cpu", 37)]
     for name, values in expected.values.items():
         np.testing.assert_array_equal(found.values[name], values)
