@@ -14,7 +14,7 @@ import numpy as np
 
 from snnergy.artefacts.records import Records
 from snnergy.artefacts.types import IntArray
-from snnergy.neuromorphic.emulator.arrivals import Sums, Way, arriving, count_undelivered, way_of
+from snnergy.neuromorphic.emulator.arrivals import Room, Sums, Way, arriving, count_undelivered, way_of
 from snnergy.neuromorphic.emulator.firing import Firing, Neurons
 from snnergy.neuromorphic.emulator.layout import as_shaped, channels_of
 from snnergy.neuromorphic.emulator.packed import deliveries
@@ -77,10 +77,11 @@ def tried(
     ]
     ways = {id(d): way_of(d, sent, (), None) for d in incoming}
     together, at_once = _block(samples, steps, fired[0].sent.size, ways)
+    room = Room()
     for chosen in _pieces(samples, together):
         few = {name: values.part(chosen) for name, values in sent.items()}
         for block in _pieces(steps, at_once):
-            sums = _sums(fired[0], ways, few, chosen, block, counts)
+            sums = _sums(fired[0], ways, few, chosen, block, counts, room)
             for form in fired:
                 form.advance(chosen, block.start, sums)
     return fired
@@ -98,6 +99,7 @@ def _work_off(members: list[Firing], sent: Mapping[str, Sent], counts: IntArray,
     every = [(place, d) for place, member in enumerate(members) for d in member.neurons.deliveries]
     ways = {id(d): way_of(d, sent, names, way) for _, d in every}
     together, at_once = _block(samples, steps, sum(member.sent.size for member in members), ways)
+    room = Room()
     back = [d.delay for place, d in every if d.source in names[place:]]
     if back:
         together, at_once = samples, min(at_once, *back)
@@ -105,7 +107,7 @@ def _work_off(members: list[Firing], sent: Mapping[str, Sent], counts: IntArray,
         few = {name: sent[name].part(chosen) for name in {d.source for _, d in every}}
         for block in _pieces(steps, at_once):
             for member in members:
-                member.advance(chosen, block.start, _sums(member, ways, few, chosen, block, counts))
+                member.advance(chosen, block.start, _sums(member, ways, few, chosen, block, counts, room))
         for member in members:
             count_undelivered(member.neurons.deliveries, few, counts[:, chosen])
 
@@ -118,10 +120,16 @@ def _block(samples: int, steps: int, neurons: int, ways: Mapping[int, Way]) -> t
 
 
 def _sums(
-    member: Firing, ways: Mapping[int, Way], few: Mapping[str, Sent], chosen: slice, block: slice, counts: IntArray
+    member: Firing,
+    ways: Mapping[int, Way],
+    few: Mapping[str, Sent],
+    chosen: slice,
+    block: slice,
+    counts: IntArray,
+    room: Room,
 ) -> Sums:
     shape = (chosen.stop - chosen.start, block.stop - block.start, member.sent.size)
-    return arriving(member.neurons.deliveries, ways, few, (block.start, block.stop), shape, counts[:, chosen])
+    return arriving(member.neurons.deliveries, ways, few, (block.start, block.stop), shape, counts[:, chosen], room)
 
 
 def _record(firing: Firing, records: Records) -> None:

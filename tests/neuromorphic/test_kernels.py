@@ -85,9 +85,9 @@ def one_layer(seed: int, operator: Operator, widest: int, rate: float) -> tuple[
 
 
 @st.composite
-def convolutions(draw: st.DrawFn) -> Conv2d:
-    groups = draw(st.integers(1, 3))
-    per_group, depth = draw(st.integers(1, 5)), draw(st.integers(1, 4))
+def convolutions(draw: st.DrawFn, *, each_channel: bool = False) -> Conv2d:
+    groups = draw(st.integers(1, 20 if each_channel else 3))
+    per_group, depth = (1, 1) if each_channel else (draw(st.integers(1, 5)), draw(st.integers(1, 4)))
     kernel, stride, padding, dilation, extra = (
         (draw(st.integers(low, high)), draw(st.integers(low, high)))
         for low, high in ((1, 4), (1, 3), (0, 3), (1, 2), (0, 5))
@@ -100,6 +100,15 @@ def convolutions(draw: st.DrawFn) -> Conv2d:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), convolutions(), st.sampled_from([1, 127, 256, 100_000]), st.sampled_from(RATES))
 def test_convolutions(seed: int, operator: Conv2d, widest: int, rate: float) -> None:
+    assert_all_equal_reference(*one_layer(seed, operator, widest, rate))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 10_000), convolutions(each_channel=True), st.sampled_from([1, 127, 256, 100_000]),
+    st.sampled_from(RATES),
+)  # fmt: skip
+def test_convolutions_of_each_channel(seed: int, operator: Conv2d, widest: int, rate: float) -> None:
     assert_all_equal_reference(*one_layer(seed, operator, widest, rate))
 
 
@@ -121,6 +130,17 @@ def test_matrices(seed: int, sources: int, targets: int, widest: int, rate: floa
 def test_branches_delays_and_graded_input(seed: int, make: Any) -> None:
     net = make(seed)
     assert_all_equal_reference(net, nets.random_inputs(net, 2, 5, seed))
+
+
+@pytest.mark.parametrize("moving", [0, 1, 4])
+def test_an_image_that_stays_is_carried_once(moving: int) -> None:
+    """From the first step to the last, or with another one before or after it."""
+    net = nets.random_net(3)
+    inputs = nets.random_inputs(net, 2, 5)
+    still = {name: np.repeat(values[:, :1], 5, axis=1) for name, values in inputs.items()}
+    for name, values in still.items():
+        values[:, moving:] = inputs[name][:, moving : moving + 1]
+    assert_all_equal_reference(net, still)
 
 
 @pytest.mark.parametrize("memory", [4096, 1])

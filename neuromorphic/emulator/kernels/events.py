@@ -98,6 +98,16 @@ def count(spikes: Any, first: int, last: int, reach: Any, counts: Any) -> None:
 
 
 @compiled
+def add(found: Any, a_in: Any) -> None:
+    """Add integers, of any type, to sums of as many steps, or one step's to those of all."""
+    for n in range(a_in.shape[0]):
+        for step in range(a_in.shape[1]):
+            sums, found_then = a_in[n, step], found[n, step if found.shape[1] > 1 else 0]
+            for j in range(sums.size):
+                sums[j] += np.int64(found_then[j])
+
+
+@compiled
 def _count_found(found: Any, events: int, reach: Any, counts: Any) -> None:
     for k in range(events):
         counts[0] += reach[0, found[k]]
@@ -198,3 +208,34 @@ def through_kernel(
                 else:
                     _add_rows(patch, weight, found, begin, k)
                     _spread(patch, lines[y], reached, row_of_taps, group * per_group, sums)
+
+
+@compiled
+def through_channels(
+    spikes: Any, first: int, last: int, weight: Any, lines: Any, columns: Any, reach: Any, a_in: Any, at: int,
+    counts: Any,
+) -> None:  # fmt: skip
+    """A convolution of each channel by itself, all channels of a pixel at once, whether they spike or not.
+
+    weight: `(kH·kW, channels)` int16, taps in reverse. lines: as in `through_kernel`. columns: which output a tap
+    carries an input of this column to, -1 for none, `(W, kW)` int32.
+    """
+    count(spikes, first, last, reach, counts)
+    channels = weight.shape[1]
+    (width, taps_x), (height, taps_y) = columns.shape, lines.shape
+    for n in range(spikes.shape[0]):
+        for step in range(first, last):
+            row, sums = spikes[n, step], a_in[n, at + step - first]
+            for y in range(height):
+                for i in range(taps_y):
+                    if lines[y, i] < 0:
+                        continue
+                    for x in range(width):
+                        pixel = row[(y * width + x) * channels : (y * width + x + 1) * channels]
+                        for j in range(taps_x):
+                            if columns[x, j] < 0:
+                                continue
+                            begin, factors = lines[y, i] + columns[x, j] * channels, weight[i * taps_x + j]
+                            target = sums[begin : begin + channels]
+                            for c in range(channels):
+                                target[c] += np.int16(np.int16(pixel[c]) * factors[c])
