@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.10,<3.11"
-# dependencies = ["rockpool==3.1.0", "xylosim==0.1.3", "torch==2.3.1", "numpy<2"]
+# dependencies = ["rockpool==3.1.0", "xylosim==0.1.3", "samna==0.48.6", "torch==2.3.1", "numpy<2"]
 # ///
 """Rockpool's XyloSim: three layers as its input, recurrent and output weights, on more neurons than the chip has."""
 
