@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -13,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from scipy.sparse import csr_matrix
 
-from snnergy.artefacts.types import IntArray
+from snnergy.artefacts.types import IntArray, Shape
 from snnergy.neuromorphic.emulator.kernels import events
 from snnergy.neuromorphic.emulator.layout import channels_last, meets, places
-from snnergy.neuromorphic.ir import Conv2d, Dense, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Dense, Pair, QuantSynapse
 from snnergy.neuromorphic.taps import largest_row_sum, tap_positions, unrolled
 
 Spikes = npt.NDArray[np.uint8]
@@ -97,9 +98,13 @@ def _packed(synapse: QuantSynapse, channels: Mapping[str, int]) -> Iterator[tupl
 
 def _narrow(weight: IntArray) -> IntArray:
     """In the fewest bits that hold each weight and its negative."""
-    widest = np.abs(weight).max(initial=0)
+    widest = _widest(weight)
     fitting = next(kind for kind in (np.int8, np.int16, np.int32) if widest <= np.iinfo(kind).max)
     return np.ascontiguousarray(weight, fitting)
+
+
+def _widest(weight: IntArray) -> int:
+    return max(int(weight.max(initial=0)), -int(weight.min(initial=0)))
 
 
 class Matrix:
@@ -109,12 +114,13 @@ class Matrix:
 
     def __init__(self, weight: IntArray) -> None:
         self._targets = weight.shape[1]
+        narrow = _narrow(weight)
         # Rows of whole vectors: what is left of a row would be added one by one.
-        self._weight = _narrow(np.pad(weight, ((0, 0), (0, -self._targets % events.LANES))))
-        self.reach = _pairs(np.full(len(weight), weight.shape[1]), np.count_nonzero(weight, axis=1))
+        self._weight = np.pad(narrow, ((0, 0), (0, -self._targets % events.LANES)))
+        self.reach = _pairs(np.full(len(weight), self._targets), (narrow != 0).sum(axis=1))
         self._factors: dict[torch.dtype, torch.Tensor] = {}
-        self.by_events = bool(np.abs(weight).max(initial=0) <= events.WIDEST)
-        self.heaviest = float(np.abs(weight).sum(axis=0, dtype=np.float64).max(initial=0))
+        self.by_events = _widest(narrow) <= events.WIDEST
+        self.heaviest = float(np.abs(narrow).sum(axis=0, dtype=np.int64).max(initial=0))
 
     def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
         """See `Packed`."""
@@ -150,25 +156,32 @@ class Kernel:
         self._format = torch.channels_last if inside else torch.contiguous_format
         self._kernels: dict[torch.dtype, torch.Tensor] = {}
         self.heaviest = largest_row_sum(operator, np.abs(weight))
-        self.by_events = bool(np.abs(weight).max(initial=0) <= events.WIDEST)
-        rows, columns = _outputs_met(operator, 0), _outputs_met(operator, 1)
-        line = outputs * operator.output_shape[2]
-        self._lines = np.where(rows >= 0, rows * line, -1).astype(np.int32)
+        self.by_events = _widest(self._weight) <= events.WIDEST
         # The more synapses a spike has, the less it costs to find it. Measured from 24 to 864 of them.
         self.many = 0.1 + self._weight.shape[1] / 1200
-        self._columns = columns
-        self._runs, self._starts = _runs(columns, outputs, outputs // groups)
-        met = (rows >= 0).astype(np.int64), (columns >= 0).astype(np.int64)
-        every = np.full_like(alive, outputs // groups)
-        self.reach = _pairs(*(np.einsum("cij,yi,xj->yxc", taps, *met, optimize=True) for taps in (every, alive)))
+        self._geometry = _geometry(
+            weight.shape, operator.input_shape, operator.stride, operator.padding, operator.dilation, groups
+        )
+        self.reach = _pairs(*(self._geometry.reached(of) for of in (np.full_like(alive, outputs // groups), alive)))
         self._shape = (operator.input_shape[0], groups, outputs // groups)
 
     def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
         """See `Packed`."""
+        met = self._geometry
         events.through_kernel(
-            spikes, first, last, self._weight, self._lines, self._runs, self._starts, self._shape, self.reach,
-            a_in, at, counts,
-        )  # fmt: skip
+            spikes,
+            first,
+            last,
+            self._weight,
+            met.lines,
+            met.runs,
+            met.starts,
+            self._shape,
+            self.reach,
+            a_in,
+            at,
+            counts,
+        )
 
     def product(self, rows: IntArray, largest: int) -> IntArray:
         """See `Packed`."""
@@ -201,8 +214,47 @@ class Channels(Kernel):
     def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
         """See `Packed`."""
         events.through_channels(
-            spikes, first, last, self._by_tap, self._lines, self._columns, self.reach, a_in, at, counts
+            spikes,
+            first,
+            last,
+            self._by_tap,
+            self._geometry.lines,
+            self._geometry.columns,
+            self.reach,
+            a_in,
+            at,
+            counts,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Geometry:
+    """Which sums the taps of a convolution carry an input to; taps in reverse, -1 for none, all int32.
+
+    rows, columns: the output, `(H, kH)` and `(W, kW)`. lines, runs, starts: as `events.through_kernel` takes them.
+    """
+
+    rows: IntArray
+    columns: IntArray
+    lines: IntArray
+    runs: IntArray
+    starts: IntArray
+
+    def reached(self, of_taps: IntArray) -> IntArray:
+        """Of synapses at each tap, `(channels, kH, kW)`, how many each input has, `(H, W, channels)`."""
+        rows, columns = (self.rows >= 0).astype(np.float64), (self.columns >= 0).astype(np.float64)
+        return np.asarray((rows @ of_taps @ columns.T).transpose(1, 2, 0).astype(np.int64))
+
+
+@lru_cache(maxsize=256)  # networks repeat few of them, and `compile` packs the same ones again and again
+def _geometry(
+    weight: Shape, inputs: tuple[int, int, int], stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> _Geometry:
+    operator = Conv2d(np.broadcast_to(np.int32(0), weight), inputs, stride, padding, dilation, groups)
+    rows, columns = _outputs_met(operator, 0), _outputs_met(operator, 1)
+    outputs, _, width = operator.output_shape
+    lines = np.where(rows >= 0, rows * outputs * width, -1).astype(np.int32)
+    return _Geometry(rows, columns, lines, *_runs(columns, outputs, outputs // groups))
 
 
 def _outputs_met(operator: Conv2d, axis: int) -> IntArray:

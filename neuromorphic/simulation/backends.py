@@ -64,7 +64,7 @@ class Emulator:
     device: str | None = None
     jobs: int | None = None
     name: ClassVar[str] = "emulator"
-    samples_at_once: ClassVar[int] = 64
+    samples_at_once: ClassVar[int] = 256  # its synapses are packed anew for each of these
 
     def run(
         self,

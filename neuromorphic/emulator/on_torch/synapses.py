@@ -76,8 +76,11 @@ def _through(operator: Operator, weight: Tensor) -> Callable[[Tensor], Tensor]:
         matrix = as_matrix(operator, weight.cpu().numpy())
         if weight.device.type == "cpu":
             return lambda rows: torch.from_numpy(matrix @ rows.numpy().T).T
-        starts, sources, values = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
-        there = torch.sparse_csr_tensor(starts, sources, values, matrix.shape, device=weight.device)
+        entries = matrix.tocoo()
+        ends = torch.from_numpy(np.stack([entries.row, entries.col]))
+        there = torch.sparse_coo_tensor(
+            ends, torch.from_numpy(entries.data), matrix.shape, device=weight.device, check_invariants=True
+        ).coalesce()
         return lambda rows: (there @ rows.T).T
     return lambda rows: rows @ weight.T
 
