@@ -84,7 +84,7 @@ def _packed(synapse: QuantSynapse, channels: Mapping[str, int]) -> Iterator[tupl
         each = operator.groups == operator.input_shape[0] == operator.output_shape[0]
         yield 0, Channels(operator) if each else Kernel(operator)
     elif isinstance(operator, Dense) and operator.delays is None:
-        yield 0, Matrix(channels_last(channels_last(operator.weight, ends[0]).T, ends[1]))
+        yield 0, Matrix(channels_last(channels_last(_narrow(operator.weight), ends[0]).T, ends[1]))
     else:
         one = unrolled(operator)
         targets = np.repeat(np.arange(len(one.row_starts) - 1), np.diff(one.row_starts))
@@ -108,19 +108,19 @@ def _widest(weight: IntArray) -> int:
 
 
 class Matrix:
-    """Dense synapses. weight `(sources, targets)`."""
+    """Dense synapses. weight `(sources, targets)`, in as few bits as it takes."""
 
     many = 0.4
 
     def __init__(self, weight: IntArray) -> None:
-        self._targets = weight.shape[1]
-        narrow = _narrow(weight)
+        sources, self._targets = weight.shape
         # Rows of whole vectors: what is left of a row would be added one by one.
-        self._weight = np.pad(narrow, ((0, 0), (0, -self._targets % events.LANES)))
-        self.reach = _pairs(np.full(len(weight), self._targets), (narrow != 0).sum(axis=1))
+        self._weight = np.zeros((sources, -(-self._targets // events.LANES) * events.LANES), weight.dtype)
+        self._weight[:, : self._targets] = weight
+        self.reach = _pairs(np.full(sources, self._targets), np.count_nonzero(self._weight, axis=1))
         self._factors: dict[torch.dtype, torch.Tensor] = {}
-        self.by_events = _widest(narrow) <= events.WIDEST
-        self.heaviest = float(np.abs(narrow).sum(axis=0, dtype=np.int64).max(initial=0))
+        self.by_events = _widest(self._weight) <= events.WIDEST
+        self.heaviest = float(np.abs(self._weight).sum(axis=0, dtype=np.int64).max(initial=0))
 
     def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
         """See `Packed`."""
