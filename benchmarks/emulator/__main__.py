@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 import benchmarks.emulator as package
-from benchmarks.emulator import beside_lava, beside_simulators, compiling, cost, limits
+from benchmarks.emulator import beside_lava, beside_pytorch, beside_simulators, compiling, cost, limits, workers
 from benchmarks.emulator.keys import top
 from benchmarks.emulator.page import write_page
 from benchmarks.results_file import read_rows, write_rows
@@ -18,7 +18,9 @@ from benchmarks.results_file import read_rows, write_rows
 # Each gives its rows, of the kinds named, for a number of rounds.
 PARTS: dict[str, tuple[str, Callable[[int], Iterator[dict[str, Any]]]]] = {
     "simulators": ("simulator", beside_simulators.rows),
+    "pytorch": ("grid", beside_pytorch.rows),
     "cost": ("cost", cost.rows),
+    "workers": ("workers", workers.rows),
     "limits": ("limits", limits.rows),
     "compile": ("compile", compiling.rows),
     "lava": ("lava", beside_lava.rows),

@@ -47,6 +47,8 @@ KEYS: dict[str, Callable[[Sequence[Row]], Any]] = {
         for network in ("dense", "conv")
         for batch, suffix in ((1, ""), (16, "_16"))
     },
+    "ratio_float_grid": _of("ratio_pytorch", "grid"),
+    "ratio_two_workers": _by_network("ratio", "workers"),
     "events_per_second": _of("events_per_second", "limits", network="dense"),
     "share_of_l3_bandwidth": _of("share_of_l3_bytes", "limits", network="dense"),
     "share_of_dram_bandwidth": _of("share_of_dram_bytes", "limits", network="dense"),
