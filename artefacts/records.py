@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Lock
 
 import numpy as np
 
@@ -37,24 +38,62 @@ class Records:
         return next(iter(self.values.values())).shape[0]
 
 
+class Gathered:
+    """Records of many samples, put together from those of a few at a time, in any order and by several threads."""
+
+    def __init__(self, samples: int) -> None:
+        self._samples, self._lock = samples, Lock()
+        self._whole: Records | None = None
+        self._parts: dict[int, Records] = {}  # by their first sample, without what has a place in the whole
+
+    def put(self, first: int, part: Records) -> int:
+        """Copy `part`, whose samples begin with the one numbered `first`, to its place, and say how many it has."""
+        if len(part) == self._samples:
+            self._whole = part
+            return len(part)
+        with self._lock:
+            whole = self._whole = self._whole or _arranged(part, lambda array: _room(array, self._samples))
+            self._parts[first] = Records({}, overflows=part.overflows, sent=part.sent)
+        place = slice(first, first + len(part))
+        for theirs, ours in zip(_arrays(part), _arrays(whole), strict=True):
+            ours[place] = theirs
+        return len(part)
+
+    def whole(self) -> Records:
+        """All of them."""
+        assert self._whole is not None
+        parts = [self._parts[first] for first in sorted(self._parts)]
+        if not parts:
+            return self._whole
+        sent = {name: joined_counts([part.sent[name] for part in parts]) for name in parts[0].sent}
+        return replace(self._whole, overflows=added([part.overflows for part in parts]), sent=sent)
+
+
+def _room(array: IntArray, samples: int) -> IntArray:
+    """For so many samples, its axes in the same order in memory."""
+    return np.empty_like(array, shape=(samples, *array.shape[1:]))
+
+
+def _arrays(records: Records) -> list[IntArray]:
+    tables = (records.values, records.u, records.v)
+    return [*(a for table in tables for a in table.values()), *records.delivered, *records.delivered_nonzero]
+
+
+def _arranged(records: Records, change: Callable[[IntArray], IntArray]) -> Records:
+    """With other arrays in place of its own."""
+    values, u, v = (
+        {name: change(array) for name, array in table.items()} for table in (records.values, records.u, records.v)
+    )
+    delivered, alive = (tuple(map(change, counts)) for counts in (records.delivered, records.delivered_nonzero))
+    return replace(records, values=values, u=u, v=v, delivered=delivered, delivered_nonzero=alive)
+
+
 def joined(parts: Sequence[Records]) -> Records:
     """The records of consecutive samples as one."""
-    if len(parts) == 1:
-        return parts[0]
-
-    def merged(quantity: str) -> dict[str, IntArray]:
-        tables = [getattr(part, quantity) for part in parts]
-        return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-
-    def stacked(quantity: str) -> tuple[IntArray, ...]:
-        counts = [getattr(part, quantity) for part in parts]
-        return tuple(np.concatenate(arrays) for arrays in zip(*counts, strict=True))
-
-    return Records(
-        merged("values"), merged("u"), merged("v"), stacked("delivered"), stacked("delivered_nonzero"),
-        added([part.overflows for part in parts]),
-        {name: joined_counts([part.sent[name] for part in parts]) for name in parts[0].sent},
-    )  # fmt: skip
+    gathered, first = Gathered(sum(len(part) for part in parts)), 0
+    for part in parts:
+        first += gathered.put(first, part)
+    return gathered.whole()
 
 
 def added(parts: Sequence[dict[str, tuple[int, int]]]) -> dict[str, tuple[int, int]]:

@@ -38,13 +38,13 @@ def needed(net: QuantNet, samples: int, steps: int, *, record: Recording = "full
     together = min(samples, BATCH * torch.get_num_threads())
     recorded = recorded_bytes(net, record=record, record_state=record_state) * steps
     inputs = sum(4 * math.prod(port.shape) for port in net.inputs) * steps
-    joined = 1 if samples == 1 else 2
     work = _at_work(net, together, steps) if engine_here() == "kernels" else on_torch.at_work(
         net, together, steps, record_state
     )  # fmt: skip
     if record == "counts":
         work += _counting(net, together, steps)
-    return samples * (inputs + joined * recorded) + together * 2 * inputs + work
+    parts = together * recorded if samples > 1 else 0  # on their way to their place among all
+    return samples * (inputs + recorded) + parts + together * 2 * inputs + work
 
 
 def _counting(net: QuantNet, together: int, steps: int) -> int:

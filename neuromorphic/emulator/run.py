@@ -12,7 +12,7 @@ import torch
 from joblib import Parallel, delayed
 
 from snnergy.artefacts.errors import UserError
-from snnergy.artefacts.records import Records, joined
+from snnergy.artefacts.records import Gathered, Records
 from snnergy.artefacts.types import IntArray, Recording
 from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
 from snnergy.neuromorphic.counting import counted
@@ -67,17 +67,18 @@ def run(
     together = min(BATCH, -(-count // threads))
     if device is not None:  # which shares the samples itself
         threads, together = 1, count
-    batches = [
-        {name: array[first : first + together] for name, array in stream.items()} for first in range(0, count, together)
-    ]
-    parts = []
+    gathered = Gathered(count)
+
+    def handle(first: int) -> int:
+        batch = {name: array[first : first + together] for name, array in stream.items()}
+        return gathered.put(first, simulated(batch, record_state=record_state, record=record))
+
     with _one_thread_each(threads):
         shared = Parallel(threads, prefer="threads", return_as="generator")
-        for part in shared(delayed(simulated)(batch, record_state=record_state, record=record) for batch in batches):
-            parts.append(part)
+        for finished in shared(delayed(handle)(first) for first in range(0, count, together)):
             if progress is not None:
-                progress(len(part))
-    return unfolded(net, joined(parts), samples)
+                progress(finished)
+    return unfolded(net, gathered.whole(), samples)
 
 
 def prepared(net: QuantNet, engine: Engine | None = None, device: str | None = None) -> Simulator:
