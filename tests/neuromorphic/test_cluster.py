@@ -34,7 +34,7 @@ SAMPLES, STEPS = 40, 6
 def address() -> Iterator[str]:
     """Two workers in processes of their own, each of one thread, which a guard starts anew if they die."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=True
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", silence_logs=True
     ) as local:
         yield local.scheduler_address
 
