@@ -32,14 +32,14 @@ def _checks(rows: Sequence[Row]) -> Any:
     ]
 
 
-# Ratios to Lava are those of whole runs of netx's stock graph; the rows have our graph and the ratios by the step.
+# Ratios to Lava are those of whole runs unless they say otherwise, to netx's stock graph or to ours.
 KEYS: dict[str, Callable[[Sequence[Row]], Any]] = {
     **{
-        f"ratio_lava_{network}": _of("ratio_whole_run", "lava", network=network, graph="stock")
+        f"ratio_lava{whose}_{network}{how}": _of(f"ratio_{figure}", "lava", network=network, graph=graph)
+        for whose, graph in (("", "stock"), ("_ours", "ours"))
+        for how, figure in (("", "whole_run"), ("_by_step", "by_step"))
         for network in ("dense", "conv", "ntidigits")
     },
-    "ratio_lava_ours_dense": _of("ratio_by_step", "lava", network="dense", graph="ours"),
-    "ratio_lava_ours_conv": _of("ratio_by_step", "lava", network="conv", graph="ours"),
     **{
         f"ratio_spikingjelly_{network}{suffix}": _of(
             "ratio", "simulator", simulator="spikingjelly", network=network, batch=batch

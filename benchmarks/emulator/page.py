@@ -44,8 +44,8 @@ def write_page(results: Path, page: Path) -> None:
     for kind, section in SECTIONS.items():
         if of_kind := [row for row in rows if row["kind"] == kind]:
             parts.append(section(of_kind))
-    if drawn:
-        parts.append(f"![Seconds against batch, steps, activity and size]({plots.name})")
+        if kind == "cost" and drawn:
+            parts.append(f"![Seconds against batch, steps, activity and size]({plots.name})")
     with written_whole(page, force=True) as scratch:
         scratch.write_text("\n\n".join(parts) + "\n")
 
@@ -163,19 +163,19 @@ SECTIONS: dict[str, Callable[[Sequence[Row]], str]] = {
 def plot(rows: Sequence[Row], path: Path) -> None:
     """Seconds of each network against each axis, with the line that was fitted where it is one of the axis."""
     networks, axes = (list(dict.fromkeys(row[name] for row in rows)) for name in ("network", "axis"))
-    with pyplot.rc_context({"svg.hashsalt": "snnergy", "font.size": 8}):
+    with pyplot.rc_context({"svg.hashsalt": "snnergy", "svg.fonttype": "none", "font.size": 8}):
         figure, grid = pyplot.subplots(
             len(networks), len(axes), figsize=(3 * len(axes), 2.6 * len(networks)), layout="constrained", squeeze=False
         )
         for row in rows:
             place = grid[networks.index(row["network"])][axes.index(row["axis"])]
-            against = "events" if row["against"] == "events" else row["axis"]
-            x = [point[against] for point in row["points"]]
+            against = row["against"]
+            x = [point[against] / (1e6 if against == "events" else 1) for point in row["points"]]
             y = [1e3 * point["seconds"] for point in row["points"]]
             slope, intercept, _ = line(x, y)
             place.plot(x, y, "o", markersize=4)
             place.plot(x, [slope * at + intercept for at in x], linewidth=1)
-            unit = f"events ({_AXES[row['axis']]} varied)" if against == "events" else _AXES[row["axis"]]
+            unit = f"M events ({_AXES[row['axis']]} varied)" if against == "events" else _AXES[row["axis"]]
             place.set(xlabel=unit, ylabel="ms", title=f"{row['network']}, R² {row['r2']:.3f}", ylim=(0, None))
         with written_whole(path, force=True) as scratch:
             figure.savefig(scratch, format="svg", metadata={"Date": None})

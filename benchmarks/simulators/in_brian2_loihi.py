@@ -45,10 +45,10 @@ def build(task: Task) -> Peer:
         source = group
     monitor = LoihiSpikeMonitor(source)
     begun: list[float] = []
-    clock = brian2.NetworkOperation(lambda: begun or begun.append(time.perf_counter()), when="start")
+    clock = brian2.NetworkOperation(lambda: begun.append(time.perf_counter()), when="start")
     network = LoihiNetwork(*parts, monitor, clock)
     network.store()
-    late = len(matrices)
+    late = len(matrices) - 1  # a layer is a step later than the one before, the first as soon as its input
 
     def run() -> float:
         network.restore()

@@ -1,48 +1,77 @@
 # /// script
 # requires-python = ">=3.10,<3.11"
-# dependencies = ["rockpool==3.1.0", "xylosim==0.1.3", "samna==0.48.6", "torch==2.3.1", "numpy<2"]
+# dependencies = ["xylosim==0.1.3", "numpy<2"]
 # ///
-"""Rockpool's XyloSim: three layers as its input, recurrent and output weights, on more neurons than the chip has."""
+"""XyloSim, Rockpool's simulator of the Xylo chip: three layers as its input, recurrent and output synapses.
+
+Its C++ is called itself: Rockpool's wrapper around it imports the chip's driver, which is on no package index.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from rockpool.devices.xylo.syns61201.xylo_sim import XyloSim
+from xylosim.v2 import XyloLayer, XyloSynapse
 
 from benchmarks.simulators.serving import Array, Peer, Refused, Task, one_dense_sample, serve
 
 
+def synapses(matrix: Array, first: int = 0) -> list[list[XyloSynapse]]:
+    """Of each source of a matrix `(targets, sources)`, those to targets that are numbered from `first` on."""
+    return [
+        [XyloSynapse(int(target) + first, 0, int(column[target])) for target in np.nonzero(column)[0]]
+        for column in matrix.T
+    ]
+
+
 def build(task: Task) -> Peer:
-    """A membrane loses v >> 2 a step, which is the fourth that our decay takes; a current loses all of itself."""
+    """A membrane loses v >> 2 a step, which is the fourth that our decay takes.
+
+    A current that forgets all forgets it before it arrives: one that halves brings as much, but over several steps.
+    """
     matrices = one_dense_sample(task)
     if len(matrices) != 3 or any(layer.decay != 1024 for layer in task.layers):
         raise Refused("it has three matrices, and decays of powers of two")
     first, second, third = (len(matrix) for matrix in matrices)
     hidden = first + second
-    weights_in = np.zeros((matrices[0].shape[1], hidden), int)
-    weights_in[:, :first] = matrices[0].T
-    between = np.zeros((hidden, hidden), int)
-    between[:first, first:] = matrices[1].T
-    simulator = XyloSim.from_specification(
-        weights_in=weights_in,
-        weights_rec=between,
-        weights_out=matrices[2].T,
-        dash_mem=np.full(hidden, 2),
-        dash_mem_out=np.full(third, 2),
-        dash_syn=np.zeros(hidden, int),
-        dash_syn_out=np.zeros(third, int),
-        threshold=np.repeat([task.layers[0].threshold, task.layers[1].threshold], [first, second]),
-        threshold_out=np.full(third, task.layers[2].threshold),
+    thresholds = [layer.threshold for layer in task.layers]
+    parts = (
+        synapses(matrices[0]),
+        [*synapses(matrices[1], first), *([] for _ in range(second))],
+        [*([] for _ in range(first)), *synapses(matrices[2])],
     )
-    steps = task.input.shape[1]
-    raster = task.input.reshape(steps, -1)
+    simulator = XyloLayer(
+        *parts,
+        aliases=[[] for _ in range(hidden)],
+        threshold=[thresholds[0]] * first + [thresholds[1]] * second,
+        threshold_out=[thresholds[2]] * third,
+        has_bias=False,
+        bias=[0] * hidden,
+        bias_out=[0] * third,
+        weight_shift_inp=0,
+        weight_shift_rec=0,
+        weight_shift_out=0,
+        dash_mem=[2] * hidden,
+        dash_mem_out=[2] * third,
+        dash_syns=[[1, 1]] * hidden,
+        dash_syns_out=[[1]] * third,
+        name="three layers",
+    )
+    raster = task.input.reshape(task.input.shape[1], -1).astype(int).tolist()
 
-    def run() -> Array:
-        simulator.reset_state()
-        return np.asarray(simulator.evolve(raster)[0])
+    def run() -> list[list[int]]:
+        simulator.reset_all()
+        return simulator.evolve(raster)
 
-    return Peer(run, lambda sent: sent[None])
+    def spikes(sent: list[list[int]]) -> Array:
+        assert parts  # the simulator points at these synapses, and keeps none of them alive
+        return np.asarray(sent)[None]
+
+    return Peer(run, spikes)
 
 
 if __name__ == "__main__":
-    serve(build, "rockpool", "16-bit integers; a spike takes the threshold off; several spikes a step between layers")
+    serve(
+        build,
+        "xylosim",
+        "16-bit integers; currents halve a step, none forgets at once; a spike takes the threshold off, several a step",
+    )

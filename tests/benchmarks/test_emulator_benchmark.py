@@ -148,6 +148,7 @@ ROWS = [
 def test_the_top_of_the_results_holds_the_figures_of_rows_that_are_there():
     assert top(ROWS) == {
         "ratio_lava_conv": 1500.0,
+        "ratio_lava_conv_by_step": 1200.0,
         "ratio_spikingjelly_dense": 10.0,
         "identity_checks": [{"network": "conv", "graph": "stock", "values_equal_to_lava": 1000}],
     }
