@@ -23,7 +23,7 @@ from snnergy.artefacts.samples import (
 )
 from snnergy.artefacts.types import IntArray, Shape
 
-_AT_ONCE = 16 << 20  # bytes of a piece where nobody says how many samples it has
+_AT_ONCE = 1 << 20  # bytes of a piece where nobody says how many samples it has
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,7 +63,8 @@ def _counting(net: QuantNet, together: int, steps: int) -> int:
     columns = {name: 1 + 2 * sum(synapse.source == name for synapse in net.synapses) for name in names}
     fans = [net.population(name).size * count for name, count in columns.items()]
     threads = min(together, torch.get_num_threads())
-    at_once = max(VALUES_AT_ONCE, max((net.population(name).size for name in names), default=0))
+    widest = max((net.population(name).size for name in names), default=0)
+    at_once = max(widest, min(VALUES_AT_ONCE, together * steps * widest))
     return together * max(alive) + 4 * sum(fans) + threads * (8 * max(fans, default=0) + _BYTES_COUNTED * at_once)
 
 
