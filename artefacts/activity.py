@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -22,16 +22,17 @@ from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.display import listed, printable
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import FAULTS
-from snnergy.artefacts.types import IntArray, Labels, Shape, ValueClass
+from snnergy.artefacts.sent_counts import EXACT, SentCounts, fan_of, is_static, joined_counts, sent_counts
+from snnergy.artefacts.types import Counts, IntArray, Labels, Recording, Shape, ValueClass
 
 WARNINGS = "warnings"  # in the provenance of a network and of its activity: a line each
 _LINES, _LINE = 20, 400  # and characters; HDF5 has 64 KiB for an attribute
-Counts = npt.NDArray[np.int64]
 NodeKind = Literal["input", "neuron", "readout"]
 EdgeKind = Literal["conv2d", "dense", "sparse"]
 
 # Values held at once while streaming: 32 MB as float64, far below what one activity file can hold.
 _VALUES_AT_ONCE = 4_000_000
+_INT32 = np.iinfo(np.int32)
 _STREAM_SHARE = 0.25  # of the budget of memory: as much again is needed to look at the values
 
 
@@ -93,7 +94,7 @@ class Activity:
     """What a simulator recorded of `samples` samples over `time_steps` steps.
 
     file: where the arrays lie: a path, opened for each look, or an open file in memory. name: how messages call it.
-    labels, predictions: class of each sample, empty where not recorded.
+    labels, predictions: class of each sample, empty where not recorded. recording: what was kept of the nodes.
     """
 
     file: Path | h5py.File
@@ -107,6 +108,7 @@ class Activity:
     edges: tuple[Edge, ...]
     labels: tuple[int, ...] = ()
     predictions: tuple[int, ...] = ()
+    recording: Recording = "full"
 
     @property
     def file_name(self) -> str:
@@ -167,8 +169,10 @@ class Activity:
         Whole chunks are read, because each read of a part unpacks all of it.
 
         Raises:
-            UserError: the file cannot be read to its end, or a chunk or a sample does not fit into memory.
+            UserError: the file cannot be read to its end, or a chunk or a sample does not fit into memory; it holds
+                counts alone.
         """
+        self._require_values()
         with self._readable(f"/nodes/{node.name}/values"), self.open() as file:
             values = file["nodes"][node.name]["values"]
             one_sample = self.time_steps * node.size
@@ -190,16 +194,63 @@ class Activity:
             quantity: `values`, or `u` or `v` where the state was recorded.
 
         Raises:
-            UserError: there is no such node, it was not recorded, or it does not fit into memory.
+            UserError: there is no such node, it was not recorded, or it does not fit into memory; the file holds counts
+                alone.
         """
         with self._readable(f"/nodes/{name}"), self.open() as file:
             node = file["nodes"].get(name)
             if node is None:
                 raise UserError(f"{self.name}: no node {name!r}; it has {', '.join(file['nodes'])}")
+            self._require_values()
             if quantity not in node:
                 raise UserError(f"{self.name}: {quantity} of {name!r} was not recorded; it has {', '.join(node)}")
             refuse_excess(f"{self.name}: /nodes/{name}/{quantity}", node[quantity].nbytes)
             return np.asarray(node[quantity])
+
+    def sent(self, node: Node) -> SentCounts:
+        """What a node sent in each sample and step, by itself and over the edges that leave it, in their order.
+
+        Raises:
+            UserError: as `stream`.
+        """
+        edges = self.outgoing(node.name)
+        if self.recording == "counts":
+            return self._counted(node, edges)
+        fan = fan_of(node.size, [tuple(self.fan_out(edge).T) for edge in edges])
+        parts, static = [], node.kind == "input"
+        for _, values in self.stream(node):
+            parts.append(sent_counts(values, fan, binary=node.value_class == "binary"))
+            static = static and is_static(values)
+        return replace(joined_counts(parts), static=static)
+
+    def _counted(self, node: Node, edges: Sequence[Edge]) -> SentCounts:
+        """The counts that the file keeps of a node."""
+        with self._readable(f"/nodes/{node.name}"), self.open() as file:
+            group = file["nodes"][node.name]
+            spikes = np.asarray(group["events"], dtype=np.int64)
+            static = bool(group.attrs.get("static", False))
+
+        def columns(kind: str) -> Counts:
+            of_edges = (self._dataset(edge, f"{kind}{part}") for edge in edges for part in ("", "_nonzero"))
+            return np.stack((spikes, *of_edges), axis=2)
+
+        events = columns("events")
+        binary = node.value_class == "binary"
+        return SentCounts(events, events if binary else columns("weighted"), 0, int(spikes.any()), static)
+
+    def spikes(self, node: Node) -> int:
+        """How many values other than zero a node sent in all; readouts send none."""
+        if self.recording == "counts":
+            with self._readable(f"/nodes/{node.name}"), self.open() as file:
+                return int(np.asarray(file["nodes"][node.name]["events"]).sum(dtype=np.int64))
+        return sum(int(np.count_nonzero(values)) for _, values in self.stream(node))
+
+    def _require_values(self) -> None:
+        if self.recording == "counts":
+            raise UserError(
+                f"{self.name}: was recorded with record = 'counts', so it holds no spike trains; record it again "
+                "with 'full'"
+            )
 
     def fan_out(self, edge: Edge) -> Counts:
         """Synapses that each source neuron reaches, `(neurons, 2)`: all, and those with a weight other than zero."""
@@ -222,6 +273,23 @@ class Activity:
             yield
         except FAULTS as error:
             raise damaged(f"{self.name}: {place}", error) from error
+
+
+def impossible_counts(where: str, node: Node, sent: SentCounts) -> Iterator[str]:
+    """What is wrong with what a node is said to have sent: values that its class rules out, or too many operations."""
+    low, high, meaning = int(_INT32.min), int(_INT32.max), "sends integers of 32 bits; scale its values"
+    if node.value_class == "binary":
+        low, high, meaning = 0, 1, "sends 0 and 1; declare it 'integer' or 'real', or fold the factor into the weights"
+    elif node.value_class == "integer" and node.kind == "neuron":  # an input may inject sums with a sign
+        low, meaning = 0, "sends numbers of spikes; declare it 'real', or move the sign into the weights"
+    values = [value for value in sorted({sent.least, sent.greatest}) if not low <= value <= high]
+    for value in values:
+        yield f"{where}: value {value} in a node of class {node.value_class!r}, which {meaning}"
+    if not values and max(sent.events.max(initial=0), sent.weighted.max(initial=0)) >= EXACT:
+        yield (
+            f"{where}: more operations in one step than can be counted exactly, 2⁵³; check its values and the fan-out "
+            "of its edges"
+        )
 
 
 class Recorded(Protocol):

@@ -2,45 +2,55 @@
 
 HDF5, all names case-sensitive; attributes marked ? may be left out.
 
-    /              format="snnergy-activity", version=1, time_steps, samples, backend, model, provenance? (JSON object)
+    /              format="snnergy-activity", version=1, time_steps, samples, backend, model, provenance? (JSON object),
+                   recording? = full (unless it is there) | counts
     /label?        (samples,) int      /prediction?  (samples,) int      /logits?  (samples, classes)
     /nodes/NAME/   kind = input | neuron | readout, shape, value_class = binary | integer | real, role?, stage? and
                    block? (-1: unknown), modality?, memoryless?, biased? (neurons with a bias other than zero), scale?,
-                   wrapped?, clipped? (how often u and v left the chip's 24 bits)
+                   wrapped?, clipped? (how often u and v left the chip's 24 bits), static? (counts of an input: whether
+                   every sample repeats its first step)
         values     (samples, T, *shape) integers; readouts have none
+        events     instead of values where counts are recorded: (samples, T) how many were other than zero
         u?, v?     (samples, T, *shape) current and membrane after each step
     /edges/I/      source, target, kind = conv2d | dense | sparse, origin? (JSON list), learned, parameters,
                    nonzero_parameters, macs? (multiplications of its learned layers, each by itself)
         fan_out, fan_out_nonzero        (*shape of the source) synapses that each neuron reaches; without zero weights
         delivered?, delivered_nonzero?  (samples, T) synaptic events counted by the simulator itself, at the step in
                                         which the source sent them; a simulator that keeps no count leaves both out
+        events, events_nonzero          where counts are recorded: (samples, T) sums of fan_out, and of fan_out_nonzero,
+                                        over the source's values other than zero
+        weighted, weighted_nonzero      likewise, times the sizes of the values; where value_class is not binary
 
-All that is wrong with a file is reported at once. Writing goes batch by batch, so that memory does not grow with the
-number of samples.
+All that is wrong with a file is reported at once.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from math import ceil, prod
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import h5py
 import numpy as np
 
-from snnergy.artefacts.activity import Activity, Counts, Edge, EdgeKind, Node, NodeKind, damaged
+from snnergy.artefacts.activity import (
+    Activity,
+    Edge,
+    EdgeKind,
+    Node,
+    NodeKind,
+    damaged,
+)
 from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.display import listed
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.hdf5 import FAULTS, opened
 from snnergy.artefacts.hdf5_fields import Fields
 from snnergy.artefacts.kinds import ACTIVITY, ACTIVITY_FORMAT, require
-from snnergy.artefacts.records import Records
-from snnergy.artefacts.types import VALUE_CLASSES, FloatArray, IntArray, Shape
+from snnergy.artefacts.types import VALUE_CLASSES, Counts, Recording, Shape
 
 VERSION = 1
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
@@ -50,10 +60,6 @@ _COUNT = np.dtype(np.int64)
 _COUNTS_SHARE = 0.25  # of the budget of memory, for one array of counts
 
 _REMAKE = "record it again with `snnergy simulate`"
-# Spike trains are mostly zeros: the fastest setting already removes nearly all of their size. Each chunk has a
-# checksum: what a disk or a copy changes is an error when it is read, and no other result.
-_STORAGE: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
-_CHUNK_VALUES = 1 << 16
 
 
 def read_activity(path: Path | str) -> Activity:
@@ -99,26 +105,28 @@ class _Reader:
         steps, samples = (root.integer(name, at_least=1) for name in ("time_steps", "samples"))
         backend, model = root.text("backend"), root.text("model")
         provenance = root.json("provenance", {})
+        recording: Recording = "full"
+        if root.has("recording"):
+            recording = root.choice("recording", get_args(Recording))
         if problem := _json_problem(provenance):
             root.refuse("provenance", f"{problem}; {_REMAKE}")
         self._stop_if_wrong()
-        refuse_excess(
-            f"{self.name}: to count {samples} samples of {steps} time steps",
-            samples * steps * _COUNT.itemsize,
-            _COUNTS_SHARE,
-        )
-        nodes = {name: self._node(name, fields, samples, steps) for name, fields in self._members("nodes")}
+        refuse_many(self.name, samples, steps)
+        counts = recording == "counts"
+        nodes = {name: self._node(name, fields, samples, steps, counts) for name, fields in self._members("nodes")}
         if not nodes and not self.violations:
             self.root.refuse("nodes", f"holds no node; {_REMAKE}")
-        edges = [self._edge(int(name), fields, nodes, samples, steps) for name, fields in self._members("edges")]
+        edges = [
+            self._edge(int(name), fields, nodes, samples, steps, counts) for name, fields in self._members("edges")
+        ]
         edges.sort(key=lambda edge: edge.index)
         labels, predictions = (self._classes(name, samples) for name in ("label", "prediction"))
         self._check_logits(samples)
         self._stop_if_wrong()
         found = (backend, model, provenance, tuple(nodes.values()), tuple(edges), labels, predictions)
-        return Activity(lies_in, self.name, steps, samples, *found)
+        return Activity(lies_in, self.name, steps, samples, *found, recording)
 
-    def _node(self, name: str, fields: Fields, samples: int, steps: int) -> Node:
+    def _node(self, name: str, fields: Fields, samples: int, steps: int, counts: bool) -> Node:
         already_wrong = len(self.violations)
         attributes = fields.attributes()
         node = Node(
@@ -135,14 +143,20 @@ class _Reader:
         )
         if node.biased is not None and not 0 <= node.biased <= node.size:
             attributes.refuse("biased", f"{node.biased}, but the population has {node.size} neurons")
-        for quantity in ("values", "u", "v"):
+        if counts and node.kind != "readout":
+            _counts(fields, "events", (samples, steps), node.size)
+            if attributes.has("static"):
+                attributes.flag("static")
+        for quantity in () if counts else ("values", "u", "v"):
             if fields.has(quantity) if quantity in "uv" else node.kind != "readout":
                 _whole(fields, quantity, (samples, steps, *node.shape))
         if len(self.violations) > already_wrong:
             self.unsound.add(name)
         return node
 
-    def _edge(self, index: int, fields: Fields, nodes: Mapping[str, Node], samples: int, steps: int) -> Edge:
+    def _edge(
+        self, index: int, fields: Fields, nodes: Mapping[str, Node], samples: int, steps: int, counts: bool
+    ) -> Edge:
         attributes = fields.attributes()
         source, target = attributes.text("source"), attributes.text("target")
         for end, name, barred in (("source", source, "readout"), ("target", target, "input")):
@@ -159,6 +173,12 @@ class _Reader:
         if counted:
             for name in ("delivered", "delivered_nonzero"):
                 _counts(fields, name, (samples, steps))
+        if counts and sound:
+            binary = nodes[source].value_class == "binary"
+            for column, most in (("", taps), ("_nonzero", nonzero_taps)):
+                _counts(fields, f"events{column}", (samples, steps), most)
+                if not binary:
+                    _counts(fields, f"weighted{column}", (samples, steps))
         kind = attributes.choice("kind", get_args(EdgeKind))
         origin, learned = tuple(attributes.json("origin", [])), attributes.flag("learned")
         if not all(isinstance(name, str) for name in origin):
@@ -207,6 +227,13 @@ class _Reader:
             raise UserError(self.violations)
 
 
+def refuse_many(name: str, samples: int, steps: int) -> None:
+    """Raise `UserError` where one array of counts, a number for each sample and step, does not fit into memory."""
+    refuse_excess(
+        f"{name}: to count {samples} samples of {steps} time steps", samples * steps * _COUNT.itemsize, _COUNTS_SHARE
+    )
+
+
 def _json_problem(value: object) -> str:
     """Why a report, whose JSON repeats it, cannot hold a value; empty where it can."""
     level: list[object] = [value]
@@ -234,8 +261,10 @@ def _taps(fields: Fields, shape: Shape, targets: int) -> tuple[int, int]:
     return int(every.sum()), int(nonzero.sum())
 
 
-def _counts(fields: Fields, name: str, shape: Shape) -> Counts | None:
-    """Numbers from 0 up, none beyond what sums of 64 bits hold; None and a violation where they are not."""
+def _counts(fields: Fields, name: str, shape: Shape, most: int = _EXACT - 1) -> Counts | None:
+    """Numbers from 0 up, none beyond `most`, by default what sums of 64 bits hold; None and a violation where they are
+    not.
+    """
     dataset = _whole(fields, name, shape)
     if dataset is None:
         return None
@@ -247,8 +276,8 @@ def _counts(fields: Fields, name: str, shape: Shape) -> Counts | None:
     low, high = int(stored.min()), int(stored.max())
     if low < 0:
         fields.refuse(name, f"holds the negative number {low}")
-    elif high >= _EXACT:
-        fields.refuse(name, f"holds {high}; must be below 2⁵³")
+    elif high > most:
+        fields.refuse(name, f"holds {high}; must be {f'at most {most}' if most < _EXACT - 1 else 'below 2⁵³'}")
     else:
         return stored.astype(_COUNT)
     return None
@@ -268,95 +297,3 @@ def _whole(fields: Fields, name: str, shape: Shape) -> h5py.Dataset | None:
         fields.refuse(name, f"{wanted - stored} of its {wanted} chunks were never written; {fields.remake}")
         return None
     return dataset
-
-
-class ActivityWriter:
-    """Fills an open HDF5 file: what is known before the run, then batch by batch, then the outcome.
-
-    Args:
-        file: empty and open for writing.
-        head: everything but the arrays; labels are stored if there are any, its own `file` is not used.
-        fan_out: for each edge, synapses that every source neuron reaches, all and those of a weight other than zero.
-    """
-
-    def __init__(self, file: h5py.File, head: Activity, fan_out: Sequence[tuple[IntArray, IntArray]]) -> None:
-        self._file, self._samples = file, head.samples
-        self._written = 0
-        file.attrs.update(
-            format=ACTIVITY_FORMAT, version=VERSION, time_steps=head.time_steps, samples=head.samples,
-            backend=head.backend, model=head.model, provenance=json.dumps(dict(head.provenance)),
-        )  # fmt: skip
-        if head.labels:
-            _store(file, "label", np.asarray(head.labels, np.int64))
-        nodes, edges = file.create_group("nodes"), file.create_group("edges")
-        for node in head.nodes:
-            nodes.create_group(node.name).attrs.update(_node_attributes(node))
-        for edge, (taps, nonzero) in zip(head.edges, fan_out, strict=True):
-            group = edges.create_group(str(edge.index))
-            group.attrs.update(_edge_attributes(edge))
-            _store(group, "fan_out", taps)
-            _store(group, "fan_out_nonzero", nonzero)
-
-    def append(self, records: Records) -> None:
-        """Store the next samples."""
-        for quantity, arrays in (("values", records.values), ("u", records.u), ("v", records.v)):
-            for name, array in arrays.items():
-                self._append(self._file["nodes"][name], quantity, array, rows=1)
-        counted = (("delivered", records.delivered), ("delivered_nonzero", records.delivered_nonzero))
-        for quantity, counts in counted:
-            for index, array in enumerate(counts):
-                self._append(self._file["edges"][str(index)], quantity, array)
-        self._written += len(records)
-
-    def finish(
-        self, logits: FloatArray, predictions: IntArray, overflows: Mapping[str, tuple[int, int]] | None = None
-    ) -> None:
-        """Store what the network made of the samples, `(samples, classes)` and `(samples,)`; where u and v left their
-        range.
-        """
-        assert self._written == self._samples, (self._written, self._samples)
-        for name, (wrapped, clipped) in (overflows or {}).items():
-            self._file["nodes"][name].attrs.update(wrapped=wrapped, clipped=clipped)
-        _store(self._file, "logits", logits)
-        _store(self._file, "prediction", predictions)
-
-    def _append(self, group: h5py.Group, quantity: str, array: IntArray, rows: int | None = None) -> None:
-        if quantity not in group:
-            _create(group, quantity, (self._samples, *array.shape[1:]), array.dtype, rows)
-        group[quantity][self._written : self._written + len(array)] = array
-
-
-def _store(group: h5py.Group, name: str, array: IntArray | FloatArray) -> None:
-    _create(group, name, array.shape, array.dtype)[...] = array
-
-
-def _create(group: h5py.Group, name: str, shape: Shape, dtype: np.dtype[Any], rows: int | None = None) -> h5py.Dataset:
-    """A dataset in chunks of so many rows; by default of as many as a chunk holds without being slow to fill."""
-    rows = rows or max(1, min(shape[0], _CHUNK_VALUES // prod(shape[1:])))
-    return group.create_dataset(name, shape, dtype, chunks=(rows, *shape[1:]), **_STORAGE)
-
-
-def _node_attributes(node: Node) -> dict[str, Any]:
-    labels = node.labels
-    found: dict[str, Any] = {"kind": node.kind, "shape": node.shape, "value_class": node.value_class}
-    found |= {
-        "role": labels.role,
-        "modality": labels.modality,
-        "memoryless": node.memoryless,
-        "scale": node.scale,
-    }
-    found |= {key: -1 if value is None else value for key, value in (("stage", labels.stage), ("block", labels.block))}
-    return found if node.biased is None else found | {"biased": node.biased}
-
-
-def _edge_attributes(edge: Edge) -> dict[str, Any]:
-    found = {
-        "source": edge.source,
-        "target": edge.target,
-        "kind": edge.kind,
-        "origin": json.dumps(edge.origin),
-        "learned": edge.learned,
-        "parameters": edge.parameters,
-        "nonzero_parameters": edge.nonzero_parameters,
-    }
-    return found if edge.macs is None else found | {"macs": edge.macs}

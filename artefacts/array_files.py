@@ -11,9 +11,9 @@ import math
 import struct
 import warnings
 import zipfile
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,7 +39,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
     """What a file says of its array. length: bytes up to the first element."""
 
     dtype: np.dtype[Any]
@@ -47,10 +47,64 @@ class _Header:
     fortran: bool
     length: int
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def rows(self, count: int) -> Header:
+        """Of so many rows."""
+        return replace(self, shape=(count, *self.shape[1:]))
+
     @property
     def size(self) -> int:
         """Bytes of the elements."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+
+Headers = Header | dict[str, Header | None]
+
+
+def read_headers(path: Path, wanted: Collection[str]) -> Headers:
+    """What `read_arrays` would read, by its headers alone, however large it is.
+
+    Raises:
+        UserError: as `read_arrays`, but for size.
+    """
+    with _opened(path) as (file, archive):
+        if archive is None:
+            return _only_header(file, path)
+        names, _, headers = _member_headers(archive, path, wanted)
+        return {name: headers.get(name) for name in names}
+
+
+def read_rows(path: Path, headers: Mapping[str, Header], count: int, at_once: int) -> Iterator[dict[str, Array]]:
+    """The first `count` rows of a file's arrays, so many at a time; a member is decompressed as it is read.
+
+    Args:
+        headers: those of `read_headers` that are wanted, in C order; one of any name for an `.npy`.
+
+    Raises:
+        UserError: an array is damaged, or has changed since its header was read.
+    """
+    with ExitStack() as stack:
+        file, archive = stack.enter_context(_opened(path))
+        with _one_line(f"{path}: not readable"):
+            if archive is None:
+                files, found = dict.fromkeys(headers, file), dict.fromkeys(headers, _only_header(file, path))
+            else:
+                _, chosen, found = _member_headers(archive, path, headers)
+                files = {name: stack.enter_context(archive.open(info)) for name, info in chosen.items()}
+                for name, header in found.items():
+                    files[name].read(header.length)
+            if found != headers:
+                raise ValueError("it has changed while it was read")
+        for first in range(0, count, at_once):
+            last = min(first + at_once, count)
+            with _one_line(f"{path}: not a readable array"):
+                rows = {
+                    name: _elements(files[name], header.rows(last - first), last == len(header))
+                    for name, header in headers.items()
+                }
+            yield rows
 
 
 def read_arrays(path: Path, wanted: Collection[str]) -> Array | dict[str, Array | None]:
@@ -59,16 +113,23 @@ def read_arrays(path: Path, wanted: Collection[str]) -> Array | dict[str, Array 
     Raises:
         UserError: neither; a wanted array is damaged, holds no numbers, or is too large; all violations at once.
     """
-    with _one_line(f"{path}: not a readable .npy or .npz file"):
-        with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
-            if start == _MAGIC:
-                file.seek(0)
-                return _only(file, path)
+    with _opened(path) as (file, archive):
+        return _only(file, path) if archive is None else _members(archive, path, wanted)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[IO[bytes], zipfile.ZipFile | None]]:
+    """An `.npy` at its start, or an archive."""
+    with _one_line(f"{path}: not a readable .npy or .npz file"), path.open("rb") as file:
+        start = file.read(len(_MAGIC))
+        file.seek(0)
+        if start == _MAGIC:
+            yield file, None
+            return
         if not start.startswith(_ZIP):
             raise ValueError("it begins like neither")
         with open_zip(path) as archive:
-            return _members(archive, path, wanted)
+            yield file, archive
 
 
 @contextmanager
@@ -87,27 +148,19 @@ def _one_line(what: str) -> Iterator[None]:
 
 
 def _only(file: IO[bytes], path: Path) -> Array:
-    header = _header(file)
-    _refuse_other_size(header, path.stat().st_size)
+    header = _only_header(file, path)
     refuse_excess(f"{path}: an array of shape {header.shape}", header.size, _SHARE)
     return _elements(file, header)
 
 
+def _only_header(file: IO[bytes], path: Path) -> Header:
+    header = _header(file)
+    _refuse_other_size(header, path.stat().st_size)
+    return header
+
+
 def _members(archive: zipfile.ZipFile, path: Path, wanted: Collection[str]) -> dict[str, Array | None]:
-    arrays = [info for info in archive.infolist() if info.filename.endswith(".npy")]
-    names = [info.filename.removesuffix(".npy") for info in arrays]
-    chosen = {name: info for name, info in zip(names, arrays, strict=True) if name in wanted}
-    violations = [f"{path}: {name}: there are {names.count(name)} of it; keep one" for name in chosen
-                  if names.count(name) > 1]  # fmt: skip
-    headers: dict[str, _Header] = {}
-    for name, info in chosen.items():
-        try:
-            with _one_line(f"{path}: {name}: not a readable array"):
-                headers[name] = _member_header(archive, info)
-        except UserError as error:
-            violations += error.violations
-    if violations:
-        raise UserError(violations)
+    names, chosen, headers = _member_headers(archive, path, wanted)
     total = sum(header.size for header in headers.values())
     refuse_excess(f"{path}: arrays {', '.join(headers)}", total, _SHARE)
     found: dict[str, Array | None] = dict.fromkeys(names)
@@ -118,7 +171,28 @@ def _members(archive: zipfile.ZipFile, path: Path, wanted: Collection[str]) -> d
     return found
 
 
-def _member_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
+def _member_headers(
+    archive: zipfile.ZipFile, path: Path, wanted: Collection[str]
+) -> tuple[list[str], dict[str, zipfile.ZipInfo], dict[str, Header]]:
+    """Names of all arrays; members and headers of those that are wanted."""
+    arrays = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    names = [info.filename.removesuffix(".npy") for info in arrays]
+    chosen = {name: info for name, info in zip(names, arrays, strict=True) if name in wanted}
+    violations = [f"{path}: {name}: there are {names.count(name)} of it; keep one" for name in chosen
+                  if names.count(name) > 1]  # fmt: skip
+    headers: dict[str, Header] = {}
+    for name, info in chosen.items():
+        try:
+            with _one_line(f"{path}: {name}: not a readable array"):
+                headers[name] = _member_header(archive, info)
+        except UserError as error:
+            violations += error.violations
+    if violations:
+        raise UserError(violations)
+    return names, chosen, headers
+
+
+def _member_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
     if info.flag_bits & _NOT_PLAIN:
         raise ValueError("it is encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -129,14 +203,14 @@ def _member_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
     return header
 
 
-def _refuse_other_size(header: _Header, size: int) -> None:
+def _refuse_other_size(header: Header, size: int) -> None:
     if header.length + header.size != size:
         raise ValueError(
             f"shape {header.shape} of {header.dtype} takes {header.length + header.size} bytes, there are {size}"
         )
 
 
-def _header(file: IO[bytes]) -> _Header:
+def _header(file: IO[bytes]) -> Header:
     """Read the header, which lies at the start of `file`."""
     magic = file.read(len(_MAGIC) + 2)
     if magic[: len(_MAGIC)] != _MAGIC or magic[-2] not in _LENGTHS:
@@ -154,11 +228,11 @@ def _header(file: IO[bytes]) -> _Header:
         raise ValueError(f"type {dtype}; store numbers")
     if any(type(extent) is not int or extent < 0 for extent in shape):
         raise ValueError(f"shape {shape}; extents are 0, 1, 2, …")
-    return _Header(dtype, shape, fortran, len(magic) + struct.calcsize(width) + length)
+    return Header(dtype, shape, fortran, len(magic) + struct.calcsize(width) + length)
 
 
-def _elements(file: IO[bytes], header: _Header) -> Array:
-    """Read the elements to the end of `file`, which for a member compares its checksum."""
+def _elements(file: IO[bytes], header: Header, last: bool = True) -> Array:
+    """Read elements, the `last` ones to the end of `file`, which for a member compares its checksum."""
     raw = np.empty(header.size, np.uint8)
     done = 0
     while done < header.size:
@@ -167,7 +241,7 @@ def _elements(file: IO[bytes], header: _Header) -> Array:
             raise ValueError(f"it ends after {done} of {header.size} bytes")
         raw[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
         done += len(piece)
-    if file.read(1):
+    if last and file.read(1):
         raise ValueError("it goes on behind its array")
     elements = raw != 0 if header.dtype.kind == "b" else raw.view(header.dtype)
     return elements.reshape(header.shape, order="F" if header.fortran else "C")

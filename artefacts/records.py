@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from snnergy.artefacts.sent_counts import SentCounts, joined_counts
 from snnergy.artefacts.types import IntArray
 
 
@@ -15,7 +16,8 @@ class Records:
     """Recorded integers of one run over N samples of T steps.
 
     values: `(N, T, *shape)` of each input (what was injected) and of each spiking population (0 or 1, or how many
-        spikes there were).
+        spikes there were), unless it was counted.
+    sent: what was counted of a node in place of its values, with a pair of columns for each synapse that leaves it.
     u, v: `(N, T, *shape)` int32 after the step and its reset; of readouts always, of the others on request.
     delivered: for each synapse of the network, in order, `(N, T)` synaptic events that arrived at its
         targets (every tap inside the source counts once a non-zero value). Empty where a backend cannot count.
@@ -29,6 +31,7 @@ class Records:
     delivered: tuple[IntArray, ...] = ()
     delivered_nonzero: tuple[IntArray, ...] = ()
     overflows: dict[str, tuple[int, int]] = field(default_factory=dict)
+    sent: dict[str, SentCounts] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return next(iter(self.values.values())).shape[0]
@@ -50,6 +53,7 @@ def joined(parts: Sequence[Records]) -> Records:
     return Records(
         merged("values"), merged("u"), merged("v"), stacked("delivered"), stacked("delivered_nonzero"),
         added([part.overflows for part in parts]),
+        {name: joined_counts([part.sent[name] for part in parts]) for name in parts[0].sent},
     )  # fmt: skip
 
 

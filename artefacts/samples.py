@@ -7,7 +7,7 @@ A samples file is `.npz` with one array for each input, or `.npy` for a network 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,25 @@ class Samples:
         """A range of samples, as views."""
         labels = None if self.labels is None else self.labels[chosen]
         return Samples({name: array[chosen] for name, array in self.arrays.items()}, labels)
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return int(next(iter(self.arrays.values())).shape[1])
+
+    def batches(self, at_once: int | None = None) -> Iterator[Samples]:
+        """All of them, so many at a time, by default at once; as views."""
+        at_once = at_once or len(self)
+        return (self.rows(slice(first, first + at_once)) for first in range(0, len(self), at_once))
+
+    def held(self, at_once: int) -> int:
+        """Bytes that they take, while batches are handed out: a part of an array keeps the whole."""
+        bases = (array.base if isinstance(array.base, np.ndarray) else array for array in self.arrays.values())
+        return sum(base.nbytes for base in bases)
+
+    def read(self) -> Samples:
+        """Themselves: they lie in memory."""
+        return self
 
 
 SampleSource = Samples | Mapping[str, Any] | tuple[Any, Any] | Path | str | Array | Any
@@ -166,7 +185,7 @@ def checked(arrays: Mapping[str, Any], shapes: Mapping[str, Shape], labels: Any,
     classes = None
     if labels is not None:
         try:
-            classes = _one_each(labels, next(iter(lengths.values()))[0] if len(set(lengths.values())) == 1 else None)
+            classes = one_each(labels, next(iter(lengths.values()))[0] if len(set(lengths.values())) == 1 else None)
         except ValueError as error:
             violations.append(f"{where}: {LABEL}: {error}")
     if violations:
@@ -174,7 +193,7 @@ def checked(arrays: Mapping[str, Any], shapes: Mapping[str, Shape], labels: Any,
     return Samples(found, classes)
 
 
-def _one_each(labels: Any, samples: int | None) -> IntArray:
+def one_each(labels: Any, samples: int | None) -> IntArray:
     """Labels as classes, their number held to that of the samples first; None where that is not known."""
     array = _array(labels)
     if samples is not None and array.shape != (samples,):
@@ -217,14 +236,24 @@ def _load(path: Path, shapes: Mapping[str, Shape]) -> tuple[dict[str, Array | No
     return loaded, None if LABEL in shapes else loaded.get(LABEL)
 
 
-def _with_sample_axis(array: Array, shape: Shape, where: str) -> Array:
+def is_one_sample(given: Shape, shape: Shape) -> bool:
+    """Whether an array of that shape is a single sample for an input `shape`.
+
+    Raises:
+        ValueError: it is no samples for it at all.
+    """
     # lava-dl's files pad shapes with ones, (1, 1, 64), its vectors do not, (64,).
-    spare = tuple(extent for extent in shape if extent != 1)
-    given = array.shape
-    if array.shape[1:] in (shape, spare) and array.ndim > 0:
-        array = array[None]
-    if array.ndim < 2 or array.shape[2:] not in (shape, spare) or 0 in array.shape:
+    fitting = (shape, tuple(extent for extent in shape if extent != 1))
+    one = len(given) > 0 and given[1:] in fitting
+    if 0 in given or not (one or (len(given) > 1 and given[2:] in fitting)):
         raise ValueError(f"shape {given}, the network takes (samples, T, {', '.join(map(str, shape))})")
+    return one
+
+
+def _with_sample_axis(array: Array, shape: Shape, where: str) -> Array:
+    given = array.shape
+    if is_one_sample(given, shape):
+        array = array[None]
     if array.dtype.kind not in KINDS or array.dtype.itemsize > WIDEST:
         raise ValueError(f"type {array.dtype}; store numbers")
     # A NaN is the smallest and the largest value, so that no mask of the whole array is needed.

@@ -11,11 +11,15 @@ import numpy.typing as npt
 Shape = tuple[int, ...]
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
+Counts = npt.NDArray[np.int64]
 
 # What one value on an edge can be: a spike, a count of spikes, or an analog number (in integer steps). It decides AC
 # against MAC and is declared, never guessed from data.
 ValueClass = Literal["binary", "integer", "real"]
 VALUE_CLASSES: tuple[ValueClass, ...] = get_args(ValueClass)
+
+# What of each node is kept: every value, or the counts that a ledger needs.
+Recording = Literal["full", "counts"]
 
 
 @dataclass(frozen=True)

@@ -12,27 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from snnergy.artefacts.activity import Activity, Counts, Edge, Node
+from snnergy.artefacts.activity import Activity, Edge, Node, impossible_counts
 from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.display import printable
 from snnergy.artefacts.errors import CheckFailed, UserError
-from snnergy.artefacts.types import ValueClass
+from snnergy.artefacts.types import Counts, ValueClass
 from snnergy.energy.operations import Operation
 
 _Key = TypeVar("_Key")
 
-# Sums of integers below this are exact in float64, whose matrix product is far faster than that of integers.
-_EXACT = 2.0**53
 # More operations in a whole run than int64 can add up, with room for sums of sums.
 _MOST = 2.0**62
-_VALUES_AT_ONCE = 4_000_000  # turned into float64: 32 MB
 _COUNTS_SHARE = 0.5  # of the budget of memory
-_INT32 = np.iinfo(np.int32)
 
 
 class LedgerMismatch(CheckFailed):
@@ -121,13 +116,16 @@ def count(activity: Activity) -> Ledger:
         entries += _neuron_entries(node, activity)
         if node.kind == "readout":
             continue
-        sent = _Sent(node, activity)
-        impossible += sent.impossible
-        if sent.impossible:
+        sent = activity.sent(node)
+        wrong = list(impossible_counts(f"{activity.name}: /nodes/{node.name}", node, sent))
+        impossible += wrong
+        if wrong:
             continue
         static_input &= node.kind != "input" or sent.static
-        entries.append(Entry(_node_place(node), "spike", sent.events, sent.events))
-        for edge, synaptic in zip(sent.edges, sent.synaptic, strict=True):
+        entries.append(Entry(_node_place(node), "spike", sent.events[..., 0], sent.events[..., 0]))
+        for place, edge in enumerate(activity.outgoing(node.name)):
+            columns = slice(1 + 2 * place, 3 + 2 * place)
+            synaptic = _Synaptic(sent.events[..., columns], sent.weighted[..., columns])
             if edge.counted:
                 mismatches += _mismatches(activity, edge, synaptic.events)
             entries += _synaptic_entries(activity, edge, node, synaptic)
@@ -160,66 +158,6 @@ class _Synaptic:
 
     events: Counts  # Σ [x ≠ 0] · fan
     weighted: Counts  # Σ |x| · fan; the same array where the values are binary
-
-
-class _Sent:
-    """What one node sent: events `(samples, T)`, and their sums over the fan-out of each outgoing edge."""
-
-    def __init__(self, node: Node, activity: Activity) -> None:
-        samples, steps = activity.samples, activity.time_steps
-        self.edges = activity.outgoing(node.name)
-        fans = [activity.fan_out(edge) for edge in self.edges]
-        fan = np.concatenate([np.ones((node.size, 1), np.int64), *fans], axis=1).astype(np.float64)
-        events = np.empty((samples, steps, fan.shape[1]), dtype=np.int64)
-        weighted = events if node.value_class == "binary" else np.empty_like(events)
-        self.static = True
-        self.impossible: list[str] = []
-        for chosen, values in activity.stream(node):
-            self.impossible = list(_impossible(activity, node, values))
-            if self.impossible:
-                return
-            self.static = self.static and bool((values == values[:, :1]).all())
-            events[chosen] = _exact_product(values, fan, np.bool_)
-            if weighted is not events:
-                weighted[chosen] = _exact_product(values, fan, np.float64)
-        self.events = events[..., 0]
-        self.synaptic = [
-            _Synaptic(events[..., first : first + 2], weighted[..., first : first + 2])
-            for first in range(1, fan.shape[1], 2)
-        ]
-        if max(events.max(initial=0), weighted.max(initial=0)) >= _EXACT:
-            self.impossible = [
-                f"{activity.name}: /nodes/{node.name}: more operations in one step than can be counted exactly, 2⁵³; "
-                "check its values and the fan-out of its edges"
-            ]
-
-
-def _impossible(activity: Activity, node: Node, values: npt.NDArray[np.integer[Any]]) -> Iterator[str]:
-    """The least and the greatest value, where the node's class rules them out."""
-    low, high, meaning = int(_INT32.min), int(_INT32.max), "sends integers of 32 bits; scale its values"
-    if node.value_class == "binary":
-        low, high, meaning = 0, 1, "sends 0 and 1; declare it 'integer' or 'real', or fold the factor into the weights"
-    elif node.value_class == "integer" and node.kind == "neuron":  # an input may inject sums with a sign
-        low, meaning = 0, "sends numbers of spikes; declare it 'real', or move the sign into the weights"
-    for value in sorted({int(values.min()), int(values.max())}):
-        if not low <= value <= high:
-            where = f"{activity.name}: /nodes/{node.name}"
-            yield f"{where}: value {value} in a node of class {node.value_class!r}, which {meaning}"
-
-
-def _exact_product(values: npt.NDArray[np.integer[Any]], fan: npt.NDArray[np.float64], what: type) -> Counts:
-    """Sums of the magnitudes of `values` (as bool: of those other than zero) times `fan`, over the last axis.
-
-    Exact below 2⁵³; what is more comes out as that or more.
-    """
-    rows = values.reshape(-1, values.shape[-1])
-    product = np.empty((len(rows), fan.shape[1]), dtype=np.int64)
-    at_once = max(1, _VALUES_AT_ONCE // rows.shape[1])
-    for first in range(0, len(rows), at_once):
-        chosen = slice(first, first + at_once)
-        sums = np.abs(rows[chosen].astype(what).astype(np.float64)) @ fan
-        product[chosen] = np.minimum(sums, _EXACT)
-    return product.reshape(*values.shape[:-1], fan.shape[1])
 
 
 def _synaptic_entries(activity: Activity, edge: Edge, source: Node, sums: _Synaptic) -> Iterator[Entry]:

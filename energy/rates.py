@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from snnergy.artefacts.activity import Activity, Counts, Node
+from snnergy.artefacts.activity import Activity, Node
+from snnergy.artefacts.types import Counts
 from snnergy.energy.estimate import Estimate, estimate
 from snnergy.energy.ledger import Ledger
 

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from snnergy.artefacts.records import Records
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.ir import QuantNet
+
+_Scalar = TypeVar("_Scalar", bound=np.integer[Any])
 
 
 def folded(net: QuantNet, inputs: Mapping[str, IntArray]) -> dict[str, IntArray]:
@@ -26,7 +32,7 @@ def unfolded(net: QuantNet, records: Records, samples: int) -> Records:
     if net.reset:
         return records
 
-    def cut(array: IntArray) -> IntArray:
+    def cut(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
         return array.reshape(samples, -1, *array.shape[2:])
 
     return replace(
@@ -36,6 +42,10 @@ def unfolded(net: QuantNet, records: Records, samples: int) -> Records:
         v={name: cut(array) for name, array in records.v.items()},
         delivered=tuple(map(cut, records.delivered)),
         delivered_nonzero=tuple(map(cut, records.delivered_nonzero)),
+        sent={
+            name: replace(counts, events=cut(counts.events), weighted=cut(counts.weighted))
+            for name, counts in records.sent.items()
+        },
     )
 
 

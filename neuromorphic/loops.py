@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 
 def groups(names: Iterable[str], preds: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
@@ -49,6 +49,19 @@ def groups(names: Iterable[str], preds: Mapping[str, Collection[str]]) -> list[t
             elif following in place and following not in done:
                 lowest[node] = min(lowest[node], met[following])
     return found
+
+
+def last_used(groups: Sequence[Collection[str]], preds: Mapping[str, Collection[str]]) -> list[frozenset[str]]:
+    """What nobody asks for any more behind each of the groups, worked off in their order: its sources and members that
+    lead to no later one.
+    """
+    needed: set[str] = set()
+    found = []
+    for group in reversed(groups):
+        at_hand = {*group, *(source for name in group for source in preds[name])}
+        found.append(frozenset(at_hand - needed))
+        needed |= at_hand
+    return found[::-1]
 
 
 def is_loop(group: tuple[str, ...], preds: Mapping[str, Collection[str]]) -> bool:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from snnergy.artefacts.records import Records
-from snnergy.artefacts.types import IntArray
+from snnergy.artefacts.sent_counts import SentCounts, sent_counts
+from snnergy.artefacts.types import IntArray, Recording
+from snnergy.neuromorphic.counting import counted_only, fans
 from snnergy.neuromorphic.emulator.arrivals import Sums, Way, arriving, count_undelivered, way_of
 from snnergy.neuromorphic.emulator.firing import Firing, Neurons
-from snnergy.neuromorphic.emulator.layout import as_shaped, channels_of
+from snnergy.neuromorphic.emulator.layout import as_shaped, channels_last, channels_of
 from snnergy.neuromorphic.emulator.packed import deliveries
 from snnergy.neuromorphic.emulator.sent import Sent
 from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
-from snnergy.neuromorphic.loops import groups
+from snnergy.neuromorphic.loops import groups, last_used
 
 # Sums of a block, in bytes. Those of events stay in a second-level cache with the state and the weights of a layer;
 # products of matrices are worth more rows.
@@ -35,28 +38,61 @@ class Emulation:
         self.net, self._way = net, way
         self._channels = channels_of(net.synapses)
         preds = net.preds()
-        self._groups = [tuple(self._laid_out(name) for name in group) for group in groups(preds, preds)]
+        in_order = groups(preds, preds)
+        self._groups = [tuple(self._laid_out(name) for name in group) for group in in_order]
+        self._last_used = last_used(in_order, preds)
 
     def _laid_out(self, name: str) -> Neurons:
         incoming = deliveries(self.net.synapses, name, self._channels)
         return Neurons.of(self.net.population(name), self._channels[name], incoming)
 
-    def run(self, inputs: dict[str, IntArray], *, record_state: bool = False) -> Records:
-        """Simulate integers of each input `(N, T, *shape)` from cleared state."""
+    @cached_property
+    def _fans(self) -> dict[str, IntArray]:
+        """By what the populations that are counted only are counted, as they are kept."""
+        found = fans(self.net, counted_only(self.net))
+        return {name: channels_last(fan.T, self._channels[name]).T for name, fan in found.items()}
+
+    def run(self, inputs: dict[str, IntArray], *, record_state: bool = False, record: Recording = "full") -> Records:
+        """Simulate integers of each input `(N, T, *shape)` from cleared state.
+
+        Args:
+            record: counts drop the spikes of a population as soon as its last target is done; only outputs and
+                inputs keep theirs.
+        """
         samples, steps = next(iter(inputs.values())).shape[:2]
         records = Records({port.name: np.ascontiguousarray(inputs[port.name]) for port in self.net.inputs})
         sent = {name: Sent.of(values, self._channels[name]) for name, values in records.values.items()}
         counts = np.zeros((len(self.net.synapses), samples, steps, 2), np.int64)
-        for group in self._groups:
-            begun = [
-                Firing.begin(member, samples, steps, record=record_state or not member.population.spiking)
-                for member in group
-            ]
-            sent |= {firing.name: firing.sent for firing in begun}
-            _work_off(begun, sent, counts, self._way)
-            for firing in begun:
-                _record(firing, records)
+        for group, done in zip(self._groups, self._last_used, strict=True):
+            sent |= self._simulated(group, sent, counts, records, record_state, record)
+            if record == "counts":
+                records.sent.update({name: self._counted(name, sent[name]) for name in done if name in self._fans})
+                sent = {name: values for name, values in sent.items() if name not in done}
         return replace(records, delivered=tuple(counts[..., 0]), delivered_nonzero=tuple(counts[..., 1]))
+
+    def _simulated(
+        self,
+        group: tuple[Neurons, ...],
+        sent: Mapping[str, Sent],
+        counts: IntArray,
+        records: Records,
+        record_state: bool,
+        record: Recording,
+    ) -> dict[str, Sent]:
+        """What one of the groups sends, recorded."""
+        samples, steps = counts.shape[1:3]
+        begun = [
+            Firing.begin(member, samples, steps, record=record_state or not member.population.spiking)
+            for member in group
+        ]
+        sending = {firing.name: firing.sent for firing in begun}
+        _work_off(begun, {**sent, **sending}, counts, self._way)
+        for firing in begun:
+            _record(firing, records, values=record == "full" or firing.name not in self._fans)
+        return sending
+
+    def _counted(self, name: str, sent: Sent) -> SentCounts:
+        return sent_counts(sent.values, self._fans[name], binary=self.net.population(name).spikes == "one")
 
 
 def tried(
@@ -124,9 +160,9 @@ def _sums(
     return arriving(member.neurons.deliveries, ways, few, (block.start, block.stop), shape, counts[:, chosen])
 
 
-def _record(firing: Firing, records: Records) -> None:
+def _record(firing: Firing, records: Records, *, values: bool) -> None:
     population, channels = firing.neurons.population, firing.neurons.channels
-    if population.spiking:
+    if population.spiking and values:
         records.values[population.name] = as_shaped(firing.sent.values, channels, population.shape)
     if firing.recorded_u.shape[1]:
         records.u[population.name] = as_shaped(firing.recorded_u, channels, population.shape)

@@ -6,10 +6,14 @@ import math
 
 import torch
 
-from snnergy.neuromorphic.cost import recorded_bytes
+from snnergy.artefacts.sent_counts import VALUES_AT_ONCE
+from snnergy.artefacts.types import Recording
+from snnergy.neuromorphic.cost import recorded_bytes, spike_bytes
+from snnergy.neuromorphic.counting import counted_only
 from snnergy.neuromorphic.emulator.on_torch import memory as on_torch
 from snnergy.neuromorphic.emulator.run import BATCH, engine_here
 from snnergy.neuromorphic.ir import Conv2d, Dense, QuantNet, QuantSynapse
+from snnergy.neuromorphic.loops import groups, last_used
 from snnergy.neuromorphic.taps import synapse_count
 
 # Of a block of steps: sums, those of one exponent, and a product in floating point that becomes integers.
@@ -21,27 +25,55 @@ _BYTES_A_NEURON = 16
 _BYTES_A_WEIGHT, _WHILE_PACKED = 10, 24
 # A synapse by itself: weight, target and the same as a matrix; while it is packed, both ends and their order.
 _BYTES_A_SYNAPSE, _WHILE_SORTED = 24, 48
+# A value while it is counted: whether there is one, as a number, and its size.
+_BYTES_COUNTED = 17
 # How many synapses a source has, all and of those other than zero, twice while it is counted.
 _BYTES_A_SOURCE = 32
 
 
-def needed(net: QuantNet, samples: int, steps: int, *, record_state: bool = False) -> int:
+def needed(net: QuantNet, samples: int, steps: int, *, record: Recording = "full", record_state: bool = False) -> int:
     """Bytes that `run` takes for `samples` samples of `steps` steps, its records and its inputs in int32 among them."""
     if not net.reset:
         samples, steps = 1, samples * steps
     together = min(samples, BATCH * torch.get_num_threads())
-    recorded = recorded_bytes(net, record_state=record_state) * steps
+    recorded = recorded_bytes(net, record=record, record_state=record_state) * steps
     inputs = sum(4 * math.prod(port.shape) for port in net.inputs) * steps
     joined = 1 if samples == 1 else 2
-    work = _at_work if engine_here() == "kernels" else on_torch.at_work
-    return samples * (inputs + joined * recorded) + together * 2 * inputs + work(net, together, steps, record_state)
+    work = _at_work(net, together, steps) if engine_here() == "kernels" else on_torch.at_work(
+        net, together, steps, record_state
+    )  # fmt: skip
+    if record == "counts":
+        work += _counting(net, together, steps)
+    return samples * (inputs + joined * recorded) + together * 2 * inputs + work
 
 
-def _at_work(net: QuantNet, together: int, steps: int, record_state: bool) -> int:
+def _counting(net: QuantNet, together: int, steps: int) -> int:
+    """Bytes of spikes that are dropped once they are counted, and of what counts them."""
+    names = counted_only(net)
+    spikes = {p.name: p.size * spike_bytes(p) * steps for p in net.populations if p.name in names}
+    if engine_here() == "torch":
+        alive = [sum(spikes.values())]
+    else:
+        preds = net.preds()
+        in_order, held, alive = groups(preds, preds), 0, [0]
+        for group, done in zip(in_order, last_used(in_order, preds), strict=True):
+            held += sum(spikes.get(name, 0) for name in group)
+            alive.append(held)
+            held -= sum(spikes.get(name, 0) for name in done)
+    columns = {name: 1 + 2 * sum(synapse.source == name for synapse in net.synapses) for name in names}
+    fans = [net.population(name).size * count for name, count in columns.items()]
+    threads = min(together, torch.get_num_threads())
+    widest = max((net.population(name).size for name in names), default=0)
+    at_once = max(widest, min(VALUES_AT_ONCE, together * steps * widest))
+    return together * max(alive) + 4 * sum(fans) + threads * (8 * max(fans, default=0) + _BYTES_COUNTED * at_once)
+
+
+def _at_work(net: QuantNet, together: int, steps: int) -> int:
     """Bytes beside inputs and records while `together` samples are simulated by the kernels."""
-    sizes = [population.size for population in net.populations]
+    preds = net.preds()
     counts = sum(steps * 4 * population.size for population in net.populations if population.spikes == "many")
-    state = _BYTES_A_NEURON * sum(sizes)
+    # The populations of a loop are at work together.
+    state = _BYTES_A_NEURON * max(sum(net.population(name).size for name in group) for group in groups(preds, preds))
     row = 4 * max((max(_ends(synapse)) for synapse in net.synapses), default=0)
     threads = min(together, torch.get_num_threads())
     # A loop handles a step of all its samples at once, however large that is.

@@ -12,13 +12,15 @@ import torch
 from joblib import Parallel, delayed
 
 from snnergy.artefacts.records import Records, joined
-from snnergy.artefacts.types import IntArray
+from snnergy.artefacts.types import IntArray, Recording
 from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
+from snnergy.neuromorphic.counting import counted
 from snnergy.neuromorphic.emulator import on_torch
 from snnergy.neuromorphic.inputs import check_integers
 from snnergy.neuromorphic.ir import QuantNet
 
 Engine = Literal["kernels", "torch"]
+Simulator = Callable[..., Records]
 # Samples simulated together: enough to fill the kernels, few enough that progress is seen.
 BATCH = 16
 
@@ -33,7 +35,9 @@ def run(
     inputs: dict[str, IntArray],
     *,
     record_state: bool = False,
+    record: Recording = "full",
     engine: Engine | None = None,
+    simulator: Simulator | None = None,
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Records:
@@ -42,7 +46,9 @@ def run(
     Args:
         inputs: integers of each input port, `(N, T, *shape)`; one stream where the network keeps its state.
         record_state: also keep u and v of every population (of readouts they are kept always).
+        record: counts in place of the spikes of populations that are no output; they are dropped layer by layer.
         engine: what computes; all are equal bit for bit. None for the fastest that is there.
+        simulator: what `prepared` made of `net`, where several runs share it.
         jobs: threads that share the samples; None for as many as torch has.
         progress: called with the number of samples finished since the last call.
 
@@ -52,7 +58,7 @@ def run(
     check_integers(net, inputs)
     samples = next(iter(inputs.values())).shape[0]
     stream, progress = folded(net, inputs), unfolded_progress(net, progress, samples)
-    simulated = _simulator(net, engine or engine_here())
+    simulated = simulator or prepared(net, engine)
     count = next(iter(stream.values())).shape[0]
     threads = min(jobs or torch.get_num_threads(), count)
     together = min(BATCH, -(-count // threads))
@@ -62,21 +68,27 @@ def run(
     parts = []
     with _one_thread_each(threads):
         shared = Parallel(threads, prefer="threads", return_as="generator")
-        for part in shared(delayed(simulated)(batch, record_state=record_state) for batch in batches):
+        for part in shared(delayed(simulated)(batch, record_state=record_state, record=record) for batch in batches):
             parts.append(part)
             if progress is not None:
                 progress(len(part))
     return unfolded(net, joined(parts), samples)
 
 
-def _simulator(net: QuantNet, engine: Engine) -> Callable[..., Records]:
-    if engine == "torch":
-        return partial(on_torch.run, net)
+def prepared(net: QuantNet, engine: Engine | None = None) -> Simulator:
+    """A network ready for runs, its synapses packed; `engine` as `run` takes it."""
+    if (engine or engine_here()) == "torch":
+        return partial(_on_torch, net)
     from snnergy.neuromorphic.emulator.kernels import compiled, neurons
     from snnergy.neuromorphic.emulator.layerwise import Emulation
 
     compiled.announce(neurons.scan)
     return Emulation(net).run
+
+
+def _on_torch(net: QuantNet, inputs: dict[str, IntArray], *, record_state: bool, record: Recording) -> Records:
+    records = on_torch.run(net, inputs, record_state=record_state)
+    return records if record == "full" else counted(net, records)
 
 
 @contextmanager

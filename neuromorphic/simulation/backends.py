@@ -7,15 +7,15 @@ A backend is an object with a name that turns a network and integers into record
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from snnergy.artefacts.errors import UserError
 
 if TYPE_CHECKING:  # so that a command line can list the names at once
     from snnergy.artefacts.records import Records
-    from snnergy.artefacts.types import IntArray
-    from snnergy.neuromorphic.emulator.run import Engine
+    from snnergy.artefacts.types import IntArray, Recording
+    from snnergy.neuromorphic.emulator.run import Engine, Simulator
     from snnergy.neuromorphic.ir import QuantNet
 
 Progress = Callable[[int], None]
@@ -40,12 +40,14 @@ class Backend(Protocol):
         inputs: Mapping[str, IntArray],
         *,
         record_state: bool = False,
+        record: Recording = "full",
         progress: Progress | None = None,
     ) -> Records:
         """Simulate `net` on integers `(N, T, *shape)` by input.
 
         Args:
             record_state: also keep u and v of every population (of readouts they are kept always).
+            record: where only counts are wanted, what a backend records in full all the same is counted from it.
             progress: called with the number of samples finished since the last call.
         """
         ...
@@ -56,13 +58,20 @@ class Emulator:
     """The bit-exact emulator: everywhere, fast.
 
     engine: what computes, with the same results; None for the fastest that is there.
-    jobs: threads that share the samples; None for as many as torch has.
+    jobs: threads that share the samples; None for as many as torch has. simulator: as `emulator.run` takes it.
     """
 
     engine: Engine | None = None
     jobs: int | None = None
+    simulator: Simulator | None = field(default=None, repr=False)
     name: ClassVar[str] = "emulator"
     samples_at_once: ClassVar[int] = 64
+
+    def prepared(self, net: QuantNet) -> Emulator:
+        """Ready for runs of one network, which is packed once for all of them."""
+        from snnergy.neuromorphic import emulator
+
+        return replace(self, simulator=emulator.prepared(net, self.engine))
 
     def run(
         self,
@@ -70,14 +79,16 @@ class Emulator:
         inputs: Mapping[str, IntArray],
         *,
         record_state: bool = False,
+        record: Recording = "full",
         progress: Progress | None = None,
     ) -> Records:
         """See `Backend.run`."""
         from snnergy.neuromorphic import emulator
 
         return emulator.run(
-            net, dict(inputs), record_state=record_state, engine=self.engine, jobs=self.jobs, progress=progress
-        )
+            net, dict(inputs), record_state=record_state, record=record, engine=self.engine,
+            simulator=self.simulator, jobs=self.jobs, progress=progress,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,7 @@ class Lava:
         inputs: Mapping[str, IntArray],
         *,
         record_state: bool = False,
+        record: Recording = "full",
         progress: Progress | None = None,
     ) -> Records:
         """See `Backend.run`."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-import numpy as np
-
 from snnergy.artefacts import budget
-from snnergy.artefacts.array_files import Array
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.sample_file import SampleFile
 from snnergy.artefacts.samples import Samples
+from snnergy.artefacts.types import Recording
 from snnergy.neuromorphic.cost import recorded_bytes
 from snnergy.neuromorphic.emulator import needed
 from snnergy.neuromorphic.ir import QuantNet
@@ -33,9 +32,11 @@ class Plan:
 
 def planned(
     net: QuantNet,
-    samples: Samples,
+    samples: Samples | SampleFile,
     *,
     at_most: int,
+    record: Recording = "full",
+    dropped: bool = True,
     record_state: bool = False,
     kept: bool = False,
     memory: int | None = None,
@@ -44,6 +45,7 @@ def planned(
 
     Args:
         at_most: samples that the backend takes at once. A network that keeps its state takes them all.
+        dropped: where counts are recorded, the backend itself drops spikes, layer by layer.
         kept: everything recorded stays in memory.
         memory: bytes for the samples and everything made of them; None for the budget of `SNNERGY_MEMORY`.
 
@@ -51,14 +53,15 @@ def planned(
         UserError: not even the smallest batch fits.
     """
     allowed = budget.memory() if memory is None else memory
-    count, steps = next(iter(samples.arrays.values())).shape[:2]
+    count, steps = len(samples), samples.steps
     outputs = sum(net.population(name).size for name in net.outputs)
-    always = sum(map(_held, samples.arrays.values())) + 16 * count * outputs
+    always = 16 * count * outputs
     if kept:
-        always += count * steps * recorded_bytes(net, record_state=record_state)
+        always += count * steps * recorded_bytes(net, record_state=record_state, record=record)
+    at_work: Recording = record if dropped else "full"
 
     def total(at_once: int) -> int:
-        return always + needed(net, at_once, steps, record_state=record_state)
+        return always + samples.held(at_once) + needed(net, at_once, steps, record_state=record_state, record=at_work)
 
     smallest, largest = (1, max(1, min(at_most, count))) if net.reset else (count, count)
     at_once = smallest - 1 + bisect_right(range(smallest, largest + 1), allowed, key=total)
@@ -67,13 +70,8 @@ def planned(
     return Plan(count, at_once, total(at_once))
 
 
-def _held(array: Array) -> int:
-    """Bytes behind an array: a part of one keeps the whole."""
-    return array.base.nbytes if isinstance(array.base, np.ndarray) else array.nbytes
-
-
-def _too_much(net: QuantNet, samples: Samples, wanted: int, allowed: int, kept: bool) -> str:
-    count, steps = next(iter(samples.arrays.values())).shape[:2]
+def _too_much(net: QuantNet, samples: Samples | SampleFile, wanted: int, allowed: int, kept: bool) -> str:
+    count, steps = len(samples), samples.steps
     what = f"one of {count} samples of {steps} steps" if net.reset else (
         f"{count} samples of {steps} steps, one stream because the network keeps its state,"
     )  # fmt: skip

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 
 from snnergy.artefacts.activity import Activity, Edge, EdgeKind, Node
-from snnergy.artefacts.activity_file import ActivityWriter
-from snnergy.artefacts.types import IntArray, Labels
+from snnergy.artefacts.activity_writer import ActivityWriter
+from snnergy.artefacts.types import IntArray, Labels, Recording
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse, Sparse
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, DECAY_ONE
 from snnergy.neuromorphic.taps import fan_out
@@ -24,6 +24,7 @@ def begin_recording(
     backend: str,
     model: str,
     labels: IntArray | None = None,
+    recording: Recording = "full",
 ) -> ActivityWriter:
     """Write the head of an activity file of `net`.
 
@@ -31,6 +32,7 @@ def begin_recording(
         file: empty and open for writing.
         backend, model: which simulator runs, and what the network is called.
         labels: class of each sample, `(samples,)`.
+        recording: what is kept of every node.
 
     Returns:
         What takes the records, batch by batch.
@@ -47,6 +49,7 @@ def begin_recording(
         nodes=(*map(_input, net.inputs), *map(_population, net.populations)),
         edges=tuple(_edge(i, s, *fans) for i, (s, fans) in enumerate(zip(net.synapses, fan_outs, strict=True))),
         labels=() if labels is None else tuple(labels.tolist()),
+        recording=recording,
     )
     shapes = {node.name: node.shape for node in head.nodes}
     shaped = [

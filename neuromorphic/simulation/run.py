@@ -123,8 +123,7 @@ class Run:
         found = []
         for node in self.activity.nodes:
             sends = node.kind != "readout"
-            parts = self.activity.stream(node) if sends else ()
-            spikes = sum(int(np.count_nonzero(values)) for _, values in parts)
+            spikes = self.activity.spikes(node) if sends else 0
             places = node.size * self.activity.samples * self.activity.time_steps
             rate = spikes / places if sends else None
             shape = "×".join(map(str, node.shape))

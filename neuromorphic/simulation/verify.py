@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snnergy.artefacts.samples import SampleSource, as_samples
+from snnergy.artefacts.sample_file import sample_source
+from snnergy.artefacts.samples import SampleSource
 from snnergy.neuromorphic.inputs import shapes_of, to_integers
 from snnergy.neuromorphic.simulation.backends import Emulator, Lava
 from snnergy.neuromorphic.simulation.networks import NetSource, as_network
@@ -53,7 +54,7 @@ def verify(
         BackendFailed: Lava raised, or died or stood still twice on one sample.
     """
     network = as_network(net).net
-    samples = as_samples(x, shapes_of(network.inputs))
+    samples = sample_source(x, shapes_of(network.inputs)).read()
     # One stream: all of it at once, and what Lava recorded beside what the emulator does.
     planned(replace(network, reset=False), samples, at_most=1, record_state=True, kept=True, memory=memory)
     inputs = to_integers(samples, network.inputs)

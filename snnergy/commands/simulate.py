@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -28,6 +28,9 @@ def command(
     verify: Annotated[bool, typer.Option("--verify", help="Compare emulator and Lava, every node and step.")] = False,
     verify_samples: Annotated[int, typer.Option(min=1, help="First samples that --verify compares.")] = 4,
     readout: Readout = None,
+    record: Annotated[
+        Literal["full", "counts"], typer.Option(help="Every spike, or only the counts that `energy` needs.")
+    ] = "full",
     record_state: Annotated[bool, typer.Option("--record-state", help="Record u and v too.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="First samples only.", show_default="all")] = None,
     num_layers: Annotated[
@@ -41,6 +44,10 @@ def command(
             help="Seconds without a step after which Lava is given up.",
             show_default="600 until it has begun, then 20 times what a step took, at least 60",
         ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers simulate.", show_default="this machine"),
     ] = None,
     memory: Annotated[
         str | None,
@@ -56,8 +63,10 @@ def command(
     from snnergy.artefacts.budget import parse_size
     from snnergy.artefacts.files import refuse_overwrite
     from snnergy.artefacts.kinds import NETX, SAMPLES, require
+    from snnergy.artefacts.sample_file import sample_source
     from snnergy.artefacts.samples import read_samples
     from snnergy.neuromorphic.inputs import shapes_of
+    from snnergy.neuromorphic.simulation.cluster import on_cluster
     from snnergy.neuromorphic.simulation.networks import Named, load
     from snnergy.neuromorphic.simulation.simulate import planned_run, simulate
     from snnergy.neuromorphic.simulation.verify import verify as compare
@@ -67,27 +76,28 @@ def command(
     allowed = None if memory is None else parse_size(memory, "--memory")
     require((model, NETX), (inputs, SAMPLES))
     net = Named(load(model, num_layers=num_layers), model.name)
-    samples = read_samples(inputs, shapes_of(net.net.inputs), time_last=time_last).first(count)
+    shapes = shapes_of(net.net.inputs)
+    given = read_samples(inputs, shapes, time_last=True) if time_last else sample_source(inputs, shapes)
+    samples = given.first(count)
     refuse_overwrite(target, force, inputs=[model, inputs])
     runner = Lava(timeout) if backend == Lava.name else as_backend(backend)
-    plan = planned_run(net.net, samples, runner, record_state=record_state, output=target, memory=allowed)
     fields: dict[str, Any] = {"net": model, "backend": backend, "samples": len(samples)}
-    fields |= {"memory_bytes": plan.memory_bytes, "samples_at_once": plan.at_once}
-    if verify:
-        first = samples.first(verify_samples)
-        with terminal.progress(f"comparing emulator and Lava on {len(first)} samples"):
-            verification = compare(net, first, timeout_s=timeout, memory=allowed)
-        terminal.say(str(verification))
-        fields["verification"] = _verification_fields(verification)
-        if verification.mismatches:
-            terminal.result(fields)
-            raise CheckFailed(f"{model}: emulator and Lava differ in {', '.join(verification.mismatches)}")
-    terminal.say(str(plan))
-    with terminal.progress(f"simulating on {backend}", total=len(samples)) as advance:
-        run = simulate(
-            net, samples, backend=runner, readout=readout, record_state=record_state, output=target, force=force,
-            memory=allowed, progress=advance,
-        )  # fmt: skip
+    recorded: dict[str, Any] = {"record": record, "record_state": record_state, "output": target, "memory": allowed}
+    with on_cluster(runner, scheduler) as there:
+        plan = planned_run(net.net, samples, there, **recorded)
+        fields |= {"memory_bytes": plan.memory_bytes, "samples_at_once": plan.at_once}
+        if verify:
+            first = samples.first(verify_samples)
+            with terminal.progress(f"comparing emulator and Lava on {len(first)} samples"):
+                verification = compare(net, first, timeout_s=timeout, memory=allowed)
+            terminal.say(str(verification))
+            fields["verification"] = _verification_fields(verification)
+            if verification.mismatches:
+                terminal.result(fields)
+                raise CheckFailed(f"{model}: emulator and Lava differ in {', '.join(verification.mismatches)}")
+        terminal.say(str(plan))
+        with terminal.progress(f"simulating on {backend}", total=len(samples)) as advance:
+            run = simulate(net, samples, backend=there, readout=readout, force=force, progress=advance, **recorded)
     terminal.result(fields | {"activity": target} | _show(terminal, run))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.activity import Activity, Edge, Node
-from snnergy.artefacts.activity_file import ActivityWriter
+from snnergy.artefacts.activity_writer import ActivityWriter
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.records import Records
 from snnergy.energy import count, read_activity

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.sample_file import sample_source
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic.cost import products, recorded_bytes
 from snnergy.neuromorphic.emulator import needed
@@ -114,6 +115,18 @@ def test_a_part_of_an_array_keeps_the_whole() -> None:
     net, whole = network(), images(300)
     one = planned(net, whole.first(1), at_most=64)
     assert one.memory_bytes > whole.arrays["x"].nbytes and one.samples == one.at_once == 1
+
+
+def test_samples_in_a_file_may_be_more_than_the_memory(tmp_path: Path) -> None:
+    net, data = network(), images(3000)
+    np.savez(tmp_path / "x.npz", **data.arrays)
+    source = sample_source(tmp_path / "x.npz", {"x": (3, 8, 8)})
+    plan = planned(net, source, at_most=64, memory=6 * MIB)
+    assert plan.at_once > 1 and plan.memory_bytes <= 6 * MIB < data.arrays["x"].nbytes
+    with pytest.raises(UserError, match="are allowed"):
+        planned(net, data, at_most=64, memory=6 * MIB)
+    run = simulate(net, tmp_path / "x.npz", memory=6 * MIB, record="counts", output=tmp_path / "run.h5")
+    np.testing.assert_array_equal(run.logits, simulate(net, data, record="counts").logits)
 
 
 def test_calibration_is_held_to_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Where the modules stand that an extra is for; everything else is the core.
-EXTRAS = {"train": ("training/", "export/", "snnergy/commands/train.py"), "lava": ("neuromorphic/lava/",)}
+EXTRAS = {"train": ("training/", "export/", "snnergy/commands/train.py"), "lava": ("neuromorphic/lava/",),
+          "dask": ("neuromorphic/simulation/cluster.py",)}  # fmt: skip
 # Declared, but reached otherwise than by an import statement of ours.
 NOT_IMPORTED = {
     "train": {"tensorboard"},  # Lightning's logger imports it
@@ -55,18 +56,18 @@ def imported(extra: str | None) -> set[str]:
     return {DISTRIBUTIONS.get(name, installed.get(name, [name])[0].lower()) for name in foreign}
 
 
-@pytest.mark.parametrize("extra", [None, "train", "lava"])
+@pytest.mark.parametrize("extra", [None, "train", "lava", "dask"])
 def test_a_part_declares_what_it_imports(extra):
     # What turns a report into a data frame asks for pandas when it is called.
     available = declared(None) | declared(extra) | declared("notebook")
     assert imported(extra) - available == set()
 
 
-@pytest.mark.parametrize("extra", [None, "train", "lava"])
+@pytest.mark.parametrize("extra", [None, "train", "lava", "dask"])
 def test_nothing_is_declared_that_no_module_imports(extra):
     assert declared(extra) - imported(extra) - NOT_IMPORTED.get(extra, set()) == set()
 
 
 def test_all_is_every_extra():
     assert declared("notebook") == {"pandas"}
-    assert declared("all") == declared("train") | declared("lava") | declared("notebook")
+    assert declared("all") == declared("train") | declared("lava") | declared("notebook") | declared("dask")

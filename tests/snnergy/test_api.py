@@ -130,8 +130,8 @@ class Watched:
     def __init__(self):
         self.handed_out, self.most_alive = [], 0
 
-    def run(self, net, inputs, *, record_state=False, progress=None):
-        records = sn.Emulator().run(net, inputs, record_state=record_state, progress=progress)
+    def run(self, net, inputs, **options):
+        records = sn.Emulator().run(net, inputs, **options)
         self.handed_out.append(weakref.ref(records))
         self.most_alive = max(self.most_alive, sum(ref() is not None for ref in self.handed_out))
         return records
