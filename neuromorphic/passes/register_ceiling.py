@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,29 +21,52 @@ _UNCALIBRATED_STEPS = 64
 _STATE_RANGE = STATE_MAX >> ALIGN_SHIFT
 
 
+@dataclass(frozen=True)
+class Peaks:
+    """Largest |u| and |v| of a population on calibration samples, in model units."""
+
+    u: float = 0.0
+    v: float = 0.0
+
+    def and_those_of(
+        self,
+        population: FloatPopulation,
+        synapses: tuple[FloatSynapse, ...],
+        weights: list[FloatArray],
+        sources: list[Tensor],
+    ) -> Peaks:
+        """Of further samples as well.
+
+        Args:
+            weights: of each synapse, for one integer step of its source.
+            sources: calibrated values `(N, T, neurons)` of each synapse's source.
+        """
+        current, *more = (
+            propagate(s.operator, torch.from_numpy(w), x, s.delay)
+            for s, w, x in zip(synapses, weights, sources, strict=True)
+        )
+        for each in more:
+            current += each
+        u, v = _peaks(population, current)
+        return Peaks(max(self.u, u), max(self.v, v))
+
+
 def register_ceiling(
     population: FloatPopulation,
     synapses: tuple[FloatSynapse, ...],
     weights: list[FloatArray],
-    sources: list[Tensor] | None,
+    peaks: Peaks | None,
     payload: dict[str, float],
 ) -> float:
     """The largest scale at which bias, threshold and the range of u and v fit their registers.
 
     Args:
         weights: of each synapse, for one integer step of its source.
-        sources: calibrated values `(N, T, neurons)` of each synapse's source; None for the worst case.
+        peaks: on calibration samples; None for the worst case.
         payload: the largest value of each source that sends more than spikes.
     """
-    if sources is not None:
-        current = torch.stack(
-            [
-                propagate(s.operator, torch.from_numpy(w), x, s.delay)
-                for s, w, x in zip(synapses, weights, sources, strict=True)
-            ]
-        ).sum(0)
-        peak_u, peak_v = _peaks(population, current)
-        peak_u *= _CURRENT_HEADROOM
+    if peaks is not None:
+        peak_u, peak_v = peaks.u * _CURRENT_HEADROOM, peaks.v
     else:
         worst = sum(
             largest_row_sum(s.operator, np.abs(w)) * payload.get(s.source, 1.0)

@@ -10,22 +10,25 @@ from snnergy.neuromorphic.emulator.kernels.compiled import compiled
 
 
 @compiled
-def compare(found: Any, expected: Any) -> Any:
-    """Of trains `(N, T, neurons)`, how many values differ, and the sum over all steps and neurons of how many spikes
-    one is ahead or behind.
+def compare(found: Any, expected: Any, ahead: Any) -> Any:
+    """Of trains `(N, steps, neurons)`, how many values differ, the sum over all steps and neurons of how many spikes
+    one is ahead or behind, and whether there is any spike in `found`.
+
+    ahead: by how many spikes `found` was before, `(N, neurons)` int32; is brought up to date.
     """
     samples, steps, neurons = found.shape
-    differing = distance = np.int64(0)
-    ahead = np.empty(neurons, np.int32)
+    differing = distance = fired = np.int64(0)
     for n in range(samples):
-        ahead[:] = 0
+        ahead_n = ahead[n]
         for step in range(steps):
             one, other = found[n, step], expected[n, step]
-            wrong = np.int32(0)
+            wrong = some = np.int32(0)
             for j in range(neurons):
                 wrong += np.int32(one[j] != other[j])
-                ahead[j] += np.int32(one[j]) - np.int32(other[j])
+                some |= np.int32(one[j])
+                ahead_n[j] += np.int32(one[j]) - np.int32(other[j])
             differing += wrong
             for j in range(neurons):
-                distance += abs(ahead[j])
-    return differing, distance
+                distance += abs(ahead_n[j])
+            fired |= some
+    return differing, distance, fired != 0
