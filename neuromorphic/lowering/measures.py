@@ -13,10 +13,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from snnergy.neuromorphic.emulator.run import engine_here
+
 TIME_CONSTANT = 4.0  # of the distance, in time steps: of a spike that is one step late it is 0.67
+_KEEP = math.exp(-1 / TIME_CONSTANT)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Alike:
     @classmethod
     def of(cls, a: Tensor, b: Tensor) -> Alike:
         """Of spikes, or of integers from 0 up, `(N, T, neurons)`."""
+        if a.dtype == b.dtype == torch.uint8 and engine_here() == "kernels":
+            return cls(a.numel(), *_counted(a, b))
         off, norm = _filtered(a, b)
         return cls(
             a.numel(), int((a == b).sum()), total(a), total(b), total(torch.minimum(a, b)), total(torch.maximum(a, b)),
@@ -79,15 +85,23 @@ def distance(found: Tensor, expected: Tensor) -> float | None:
     return math.sqrt(off / norm) if norm else None
 
 
+def _counted(found: Tensor, expected: Tensor) -> tuple[int, float, float, float, float, float, float]:
+    """The fields of `Alike` behind `values`, of single spikes, in one pass."""
+    from snnergy.neuromorphic.emulator.kernels.comparison import alike
+
+    off, norm = np.zeros((2, found.shape[2]))
+    equal, a, b, both = alike(found.numpy(), expected.numpy(), _KEEP, off, norm)
+    return equal, float(a), float(b), float(both), float(a + b - both), float(off.sum()), float(norm.sum())
+
+
 def _filtered(found: Tensor, expected: Tensor) -> tuple[float, float]:
     """|k * found − k * expected|² and |k * expected|²."""
-    keep = math.exp(-1 / TIME_CONSTANT)
     off = norm = 0.0
     x = y = torch.zeros(())
     for t in range(found.shape[1]):
-        x, y = keep * x + found[:, t].float(), keep * y + expected[:, t].float()
+        x, y = _KEEP * x + found[:, t].float(), _KEEP * y + expected[:, t].float()
         off, norm = off + _square(x - y), norm + _square(y)
-    tail = keep**2 / (1 - keep**2)  # both traces decay on after the last step
+    tail = _KEEP**2 / (1 - _KEEP**2)  # both traces decay on after the last step
     return off + tail * _square(x - y), norm + tail * _square(y)
 
 

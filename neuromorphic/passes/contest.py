@@ -78,7 +78,8 @@ class Contest:
         self._trials = trials(task.synapses, sources, expected)
         self._lanes: list[_Lane] = []
         self._size, self._fires = expected.numel(), bool(expected.any())
-        self._norm = max(float(expected.float().square().mean().sqrt()), 1e-12)
+        if population.threshold is None:
+            self._norm = max(float(expected.square().mean().sqrt()), 1e-12)
         samples, steps, neurons = expected.shape
         together = max(1, _PIECE // (steps * neurons))
         self._pieces = [slice(first, first + together) for first in range(0, samples, together)]
