@@ -69,9 +69,11 @@ conformance: export OMP_NUM_THREADS = 1
 conformance: $(SYNCED) ## Hold 500 random graphs to a second oracle and to Lava (half an hour): benchmarks/results/conformance.json
 	"$(BIN)/python" -m benchmarks.conformance --graphs 500 --jobs 2 -o benchmarks/results/conformance.json
 
+# Other simulators run in environments that uv makes of the first lines of their scripts, in benchmarks/simulators.
 bench-emulator: export OMP_NUM_THREADS = 1
-bench-emulator: $(SYNCED) ## Time the emulator beside SpikingJelly and Lava (minutes): benchmarks/results/emulator.json
-	"$(BIN)/python" -m benchmarks.emulator -o benchmarks/results/emulator.json
+bench-emulator: export UV := $(if $(filter .tools/%,$(UV)),$(CURDIR)/$(UV),$(UV))
+bench-emulator: $(SYNCED) ## Time the emulator beside other simulators and Lava (half an hour): benchmarks/results/emulator.json
+	"$(BIN)/python" -m benchmarks.emulator -o benchmarks/results/emulator.json --page docs/speed.md
 
 clean: ## Remove environments, caches and what is built; runs/ stays
 	rm -rf "$(VENV)" .tools dist docs/_build docs/api/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

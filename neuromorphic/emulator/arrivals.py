@@ -6,6 +6,7 @@ they are more than spikes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,8 +19,24 @@ from snnergy.neuromorphic.emulator.packed import Delivery
 from snnergy.neuromorphic.emulator.sent import Sent
 
 Way = Literal["events", "products"]
-# Share of neurons that spike in a step from which on a product costs less than its events.
-DENSE = 0.2
+_SUMS = (np.int16, np.int32, np.int64)
+
+
+class Room:
+    """Arrays for sums, taken again for every block: fresh memory costs as much as what is added up in it."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, IntArray] = {}
+
+    def zeros(self, use: str, shape: tuple[int, ...], bound: float) -> IntArray:
+        """For sums up to `bound`, in the fewest bits that hold them; those of one use share their memory."""
+        kind = next(kind for kind in _SUMS if bound <= np.iinfo(kind).max)
+        size, held = math.prod(shape), self._held.get(use)
+        if held is None or held.dtype != kind or held.size < size:
+            held = self._held[use] = np.empty(size, kind)
+        found = held[:size].reshape(shape)
+        found.fill(0)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +60,7 @@ def way_of(delivery: Delivery, sent: Mapping[str, Sent], unknown: Collection[str
         return "products"
     if wanted is not None:
         return wanted
-    return "products" if delivery.source not in unknown and source.share > DENSE else "events"
+    return "products" if delivery.source not in unknown and source.share > delivery.packed.many else "events"
 
 
 def arriving(
@@ -53,6 +70,7 @@ def arriving(
     block: tuple[int, int],
     shape: tuple[int, int, int],
     counts: IntArray,
+    room: Room,
 ) -> Sums:
     """Add up what arrives.
 
@@ -62,12 +80,13 @@ def arriving(
         block: first step, and the one behind the last.
         shape: of the sums, `(N, steps, neurons)`.
         counts: `(synapses, N, T, 2)` events of the network's synapses, which are added to.
+        room: where the sums are kept, until the next block's.
     """
     bound = sum(d.packed.heaviest * sent[d.source].largest * 2.0 ** max(d.exponent, 0) for d in incoming)
-    total = _zeros(shape, bound)
+    total = room.zeros("total", shape, bound)
     sums = _by_exponent(incoming)
     for shift, together in sums:
-        part = _zeros(shape, bound) if len(sums) > 1 and shift else total
+        part = room.zeros("part", shape, bound) if len(sums) > 1 and shift else total
         for delivery in together:
             _deliver(delivery, block, sent[delivery.source], part, counts[delivery.index], ways[id(delivery)])
         if part is not total:
@@ -86,10 +105,6 @@ def count_undelivered(incoming: Sequence[Delivery], sent: Mapping[str, Sent], co
         events.count(spikes, max(0, steps - delivery.delay), steps, delivery.packed.reach, counts[delivery.index])
 
 
-def _zeros(shape: tuple[int, ...], bound: float) -> IntArray:
-    return np.zeros(shape, np.int32) if bound < 1 << 31 else np.zeros(shape, np.int64)
-
-
 def _deliver(
     delivery: Delivery, block: tuple[int, int], sent: Sent, a_in: IntArray, counts: IntArray, way: Way
 ) -> None:
@@ -101,9 +116,11 @@ def _deliver(
         delivery.packed.add_events(sent.events, begin, end, a_in, at, counts)
         return
     events.count(sent.events, begin, end, delivery.packed.reach, counts)
-    found = delivery.packed.product(sent.values[:, begin:end].reshape(-1, sent.size), sent.largest)
-    arrived = a_in[:, at : at + end - begin]
-    np.add(arrived, found.astype(a_in.dtype).reshape(arrived.shape), out=arrived)
+    values, arrived = sent.values[:, begin:end], a_in[:, at : at + end - begin]
+    if sent.graded is not None and (values == values[:, :1]).all():  # the same in every step: an image that stays
+        values = values[:, :1]
+    found = delivery.packed.product(values.reshape(-1, sent.size), sent.largest)
+    events.add(found.reshape(*values.shape[:2], -1), arrived)
 
 
 def _by_exponent(incoming: Sequence[Delivery]) -> list[tuple[int, list[Delivery]]]:

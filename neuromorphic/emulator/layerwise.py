@@ -14,7 +14,7 @@ import numpy as np
 
 from snnergy.artefacts.records import Records
 from snnergy.artefacts.types import IntArray
-from snnergy.neuromorphic.emulator.arrivals import Sums, Way, arriving, count_undelivered, way_of
+from snnergy.neuromorphic.emulator.arrivals import Room, Sums, Way, arriving, count_undelivered, way_of
 from snnergy.neuromorphic.emulator.firing import Firing, Neurons
 from snnergy.neuromorphic.emulator.layout import as_shaped, channels_of
 from snnergy.neuromorphic.emulator.packed import deliveries
@@ -22,9 +22,9 @@ from snnergy.neuromorphic.emulator.sent import Sent
 from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.loops import groups
 
-# Sums of a block, in bytes. Those of events stay in a second-level cache with the state and the weights of a layer;
-# products of matrices are worth more rows.
-_BLOCK: dict[Way, int] = {"events": 256 << 10, "products": 2 << 20}
+# Sums of a block, in bytes of 32 bits each. Those of events, mostly half as large, stay in a cache together with the
+# state and the weights of a layer; products of matrices are worth more rows.
+_BLOCK: dict[Way, int] = {"events": 1 << 20, "products": 2 << 20}
 
 
 class Emulation:
@@ -71,6 +71,7 @@ def _work_off(members: list[Firing], sent: Mapping[str, Sent], counts: IntArray,
     every = [(place, d) for place, member in enumerate(members) for d in member.neurons.deliveries]
     ways = {id(d): way_of(d, sent, names, way) for _, d in every}
     together, at_once = blocks(samples, steps, sum(member.sent.size for member in members), ways.values())
+    room = Room()
     back = [d.delay for place, d in every if d.source in names[place:]]
     if back:
         together, at_once = samples, min(at_once, *back)
@@ -78,7 +79,7 @@ def _work_off(members: list[Firing], sent: Mapping[str, Sent], counts: IntArray,
         few = {name: sent[name].part(chosen) for name in {d.source for _, d in every}}
         for block in _pieces(steps, at_once):
             for member in members:
-                member.advance(chosen, block.start, _sums(member, ways, few, chosen, block, counts))
+                member.advance(chosen, block.start, _sums(member, ways, few, chosen, block, counts, room))
         for member in members:
             count_undelivered(member.neurons.deliveries, few, counts[:, chosen])
 
@@ -91,10 +92,16 @@ def blocks(samples: int, steps: int, neurons: int, ways: Collection[Way]) -> tup
 
 
 def _sums(
-    member: Firing, ways: Mapping[int, Way], few: Mapping[str, Sent], chosen: slice, block: slice, counts: IntArray
+    member: Firing,
+    ways: Mapping[int, Way],
+    few: Mapping[str, Sent],
+    chosen: slice,
+    block: slice,
+    counts: IntArray,
+    room: Room,
 ) -> Sums:
     shape = (chosen.stop - chosen.start, block.stop - block.start, member.sent.size)
-    return arriving(member.neurons.deliveries, ways, few, (block.start, block.stop), shape, counts[:, chosen])
+    return arriving(member.neurons.deliveries, ways, few, (block.start, block.stop), shape, counts[:, chosen], room)
 
 
 def _record(firing: Firing, records: Records) -> None:

@@ -21,8 +21,8 @@ _BYTES_A_NEURON = 16
 _BYTES_A_WEIGHT, _WHILE_PACKED = 10, 24
 # A synapse by itself: weight, target and the same as a matrix; while it is packed, both ends and their order.
 _BYTES_A_SYNAPSE, _WHILE_SORTED = 24, 48
-# How many synapses a source has, all and of those other than zero, twice while it is counted.
-_BYTES_A_SOURCE = 32
+# How many synapses a source has, all and of those other than zero, twice while it is counted; what fills up its row.
+_BYTES_A_SOURCE = 48
 
 
 def needed(net: QuantNet, samples: int, steps: int, *, record_state: bool = False) -> int:

@@ -32,6 +32,11 @@ class Packed(Protocol):
         ...
 
     @property
+    def many(self) -> float:
+        """Share of sources that spike in a step from which on a product costs less than events."""
+        ...
+
+    @property
     def heaviest(self) -> float:
         """The largest sum of |weight| of one target."""
         ...
@@ -75,7 +80,8 @@ def _packed(synapse: QuantSynapse, channels: Mapping[str, int]) -> Iterator[tupl
     """The synapses by the delay that they have of their own."""
     operator, ends = synapse.operator, (channels[synapse.source], channels[synapse.target])
     if isinstance(operator, Conv2d) and meets(synapse, channels):
-        yield 0, Kernel(operator)
+        each = operator.groups == operator.input_shape[0] == operator.output_shape[0]
+        yield 0, Channels(operator) if each else Kernel(operator)
     elif isinstance(operator, Dense) and operator.delays is None:
         yield 0, Matrix(channels_last(channels_last(operator.weight, ends[0]).T, ends[1]))
     else:
@@ -99,8 +105,12 @@ def _narrow(weight: IntArray) -> IntArray:
 class Matrix:
     """Dense synapses. weight `(sources, targets)`."""
 
+    many = 0.4
+
     def __init__(self, weight: IntArray) -> None:
-        self._weight = _narrow(weight)
+        self._targets = weight.shape[1]
+        # Rows of whole vectors: what is left of a row would be added one by one.
+        self._weight = _narrow(np.pad(weight, ((0, 0), (0, -self._targets % events.LANES))))
         self.reach = _pairs(np.full(len(weight), weight.shape[1]), np.count_nonzero(weight, axis=1))
         self._factors: dict[torch.dtype, torch.Tensor] = {}
         self.by_events = bool(np.abs(weight).max(initial=0) <= events.WIDEST)
@@ -114,12 +124,14 @@ class Matrix:
         """See `Packed`."""
         exact = _exact(self.heaviest * largest)
         if exact not in self._factors:
-            self._factors[exact] = torch.from_numpy(self._weight).to(exact)
+            self._factors[exact] = torch.from_numpy(self._weight[:, : self._targets]).to(exact)
         return np.asarray((torch.from_numpy(rows).to(exact) @ self._factors[exact]).numpy())
 
 
 class Kernel:
     """A convolution between maps that lie channels last."""
+
+    many: float
 
     def __init__(self, operator: Conv2d) -> None:
         weight, groups = operator.weight, operator.groups
@@ -139,17 +151,24 @@ class Kernel:
         self._kernels: dict[torch.dtype, torch.Tensor] = {}
         self.heaviest = largest_row_sum(operator, np.abs(weight))
         self.by_events = bool(np.abs(weight).max(initial=0) <= events.WIDEST)
-        self._rows, self._columns = _outputs_met(operator, 0), _outputs_met(operator, 1)
-        met = (self._rows >= 0).astype(np.int64), (self._columns >= 0).astype(np.int64)
+        rows, columns = _outputs_met(operator, 0), _outputs_met(operator, 1)
+        line = outputs * operator.output_shape[2]
+        self._lines = np.where(rows >= 0, rows * line, -1).astype(np.int32)
+        # The more synapses a spike has, the less it costs to find it. Measured from 24 to 864 of them.
+        self.many = 0.1 + self._weight.shape[1] / 1200
+        self._columns = columns
+        self._runs, self._starts = _runs(columns, outputs, outputs // groups)
+        met = (rows >= 0).astype(np.int64), (columns >= 0).astype(np.int64)
         every = np.full_like(alive, outputs // groups)
         self.reach = _pairs(*(np.einsum("cij,yi,xj->yxc", taps, *met, optimize=True) for taps in (every, alive)))
-        self._shape = (operator.input_shape[0], groups, outputs // groups, operator.output_shape[2])
+        self._shape = (operator.input_shape[0], groups, outputs // groups)
 
     def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
         """See `Packed`."""
         events.through_kernel(
-            spikes, first, last, self._weight, self._rows, self._columns, self._shape, self.reach, a_in, at, counts
-        )
+            spikes, first, last, self._weight, self._lines, self._runs, self._starts, self._shape, self.reach,
+            a_in, at, counts,
+        )  # fmt: skip
 
     def product(self, rows: IntArray, largest: int) -> IntArray:
         """See `Packed`."""
@@ -171,6 +190,21 @@ class Kernel:
         return torch.empty(maps.shape, dtype=exact, memory_format=self._format).copy_(maps)
 
 
+class Channels(Kernel):
+    """A convolution of each channel by itself: so few synapses that looking for spikes costs more than all of them."""
+
+    def __init__(self, operator: Conv2d) -> None:
+        super().__init__(operator)
+        self.many = 1.0
+        self._by_tap = np.ascontiguousarray(self._weight.T, np.int16)
+
+    def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
+        """See `Packed`."""
+        events.through_channels(
+            spikes, first, last, self._by_tap, self._lines, self._columns, self.reach, a_in, at, counts
+        )
+
+
 def _outputs_met(operator: Conv2d, axis: int) -> IntArray:
     """Along one axis, the output that each tap, in reverse, carries an input position to, -1 for none:
     `(inputs, taps)` int32.
@@ -182,9 +216,28 @@ def _outputs_met(operator: Conv2d, axis: int) -> IntArray:
     return found
 
 
+def _runs(columns: IntArray, outputs: int, per_group: int) -> tuple[IntArray, IntArray]:
+    """Neighbouring taps of a row whose targets are neighbours too, as `events.through_kernel` takes them.
+
+    columns: which output each tap carries an input to, -1 for none, `(inputs, taps)`.
+    """
+    found: list[list[int]] = []
+    starts = [0]
+    for met in columns:
+        for tap in np.flatnonzero(met >= 0):
+            # Between targets of one group lie those of the others.
+            if per_group == outputs and len(found) > starts[-1] and met[tap - 1] == met[tap] - 1 >= 0:
+                found[-1][2] += per_group
+            else:
+                found.append([met[tap] * outputs, tap * per_group, per_group])
+        starts.append(len(found))
+    return np.array(found, np.int32).reshape(-1, 3), np.array(starts, np.int32)
+
+
 class Scattered:
     """Synapses one by one: weight, source and target of each."""
 
+    many = 0.2
     by_events = True
 
     def __init__(self, weight: IntArray, sources: IntArray, targets: IntArray, sizes: tuple[int, int]) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from joblib import Parallel, delayed
 
+from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.records import Records, joined
 from snnergy.artefacts.types import IntArray
 from snnergy.neuromorphic.continuous import folded, unfolded, unfolded_progress
@@ -34,6 +35,7 @@ def run(
     *,
     record_state: bool = False,
     engine: Engine | None = None,
+    device: str | None = None,
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Records:
@@ -43,19 +45,22 @@ def run(
         inputs: integers of each input port, `(N, T, *shape)`; one stream where the network keeps its state.
         record_state: also keep u and v of every population (of readouts they are kept always).
         engine: what computes; all are equal bit for bit. None for the fastest that is there.
+        device: one of torch's that computes, such as `cuda`, in place of the processor.
         jobs: threads that share the samples; None for as many as torch has.
         progress: called with the number of samples finished since the last call.
 
     Raises:
-        UserError: an input is missing, has another shape or exceeds its port's payload.
+        UserError: an input is missing, has another shape or exceeds its port's payload, or there is no such device.
     """
     check_integers(net, inputs)
     samples = next(iter(inputs.values())).shape[0]
     stream, progress = folded(net, inputs), unfolded_progress(net, progress, samples)
-    simulated = _simulator(net, engine or engine_here())
+    simulated = _simulator(net, engine, device)
     count = next(iter(stream.values())).shape[0]
     threads = min(jobs or torch.get_num_threads(), count)
     together = min(BATCH, -(-count // threads))
+    if device is not None:  # which shares the samples itself
+        threads, together = 1, count
     batches = [
         {name: array[first : first + together] for name, array in stream.items()} for first in range(0, count, together)
     ]
@@ -69,14 +74,40 @@ def run(
     return unfolded(net, joined(parts), samples)
 
 
-def _simulator(net: QuantNet, engine: Engine) -> Callable[..., Records]:
-    if engine == "torch":
+def _simulator(net: QuantNet, engine: Engine | None, device: str | None) -> Callable[..., Records]:
+    if device is not None:
+        require_usable(device)
+        return partial(_on_device, net, device)
+    if (engine or engine_here()) == "torch":
         return partial(on_torch.run, net)
     from snnergy.neuromorphic.emulator.kernels import compiled, neurons
     from snnergy.neuromorphic.emulator.layerwise import Emulation
 
     compiled.announce(neurons.scan)
     return Emulation(net).run
+
+
+def _on_device(net: QuantNet, device: str, batch: dict[str, IntArray], *, record_state: bool) -> Records:
+    try:
+        return on_torch.run(net, batch, record_state=record_state, device=device)
+    except torch.cuda.OutOfMemoryError as error:
+        together = len(next(iter(batch.values())))
+        raise UserError(
+            f"device {device!r}: has not enough memory for {together} samples at once; allow less memory than now "
+            "(--memory), and fewer are taken together"
+        ) from error
+
+
+def require_usable(device: str) -> None:
+    """Raise a UserError unless torch can compute on `device` in 64-bit floating point."""
+    try:
+        torch.ones(1, dtype=torch.float64, device=device).sum().item()
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(
+            f"device {device!r}: torch {torch.__version__} cannot compute in 64 bits there ({reason}); name "
+            "another, such as cuda, or none for the processor"
+        ) from error
 
 
 @contextmanager

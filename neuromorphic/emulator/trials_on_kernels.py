@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from snnergy.artefacts.types import IntArray
-from snnergy.neuromorphic.emulator.arrivals import Sums, Way, arriving, way_of
+from snnergy.neuromorphic.emulator.arrivals import Room, Sums, Way, arriving, way_of
 from snnergy.neuromorphic.emulator.firing import Firing, Neurons
 from snnergy.neuromorphic.emulator.kernels import compiled, neurons
 from snnergy.neuromorphic.emulator.kernels.comparison import compare
@@ -70,7 +70,7 @@ class _TrialOnKernels:
         unread = np.zeros((self._synapses, count, steps, 2), np.int64)
         together, at_once = blocks(count, steps, size, self._ways.values())
         laid_out = [Neurons.of(form.population, given.channels[given.target], self._incoming) for form in forms]
-        found = [Apart() for _ in forms]
+        found, room = [Apart() for _ in forms], Room()
         for first in range(0, count, together):
             few = slice(first, min(first + together, count))
             begun = [
@@ -80,7 +80,7 @@ class _TrialOnKernels:
             for start in range(0, steps, at_once):
                 end = min(start + at_once, steps)
                 shape = (few.stop - first, end - start, size)
-                sums = arriving(self._incoming, self._ways, of_few, (start, end), shape, unread[:, few])
+                sums = arriving(self._incoming, self._ways, of_few, (start, end), shape, unread[:, few], room)
                 for place, progress in enumerate(begun):
                     found[place] += progress.through(sums, expected[few, start:end])
         return found

@@ -56,10 +56,12 @@ class Emulator:
     """The bit-exact emulator: everywhere, fast.
 
     engine: what computes, with the same results; None for the fastest that is there.
+    device: one of torch's that computes, such as `cuda`; None for the processor.
     jobs: threads that share the samples; None for as many as torch has.
     """
 
     engine: Engine | None = None
+    device: str | None = None
     jobs: int | None = None
     name: ClassVar[str] = "emulator"
     samples_at_once: ClassVar[int] = 64
@@ -76,8 +78,9 @@ class Emulator:
         from snnergy.neuromorphic import emulator
 
         return emulator.run(
-            net, dict(inputs), record_state=record_state, engine=self.engine, jobs=self.jobs, progress=progress
-        )
+            net, dict(inputs), record_state=record_state, engine=self.engine, device=self.device, jobs=self.jobs,
+            progress=progress,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

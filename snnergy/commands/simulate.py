@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snnergy.artefacts.errors import CheckFailed
+from snnergy.artefacts.errors import CheckFailed, UserError
 from snnergy.commands.options import Debug, Force, Json, Output, Readout, Version
-from snnergy.neuromorphic.simulation.backends import BackendName, Lava, as_backend
+from snnergy.neuromorphic.simulation.backends import Backend, BackendName, Emulator, Lava
 from snnergy.show import show_warnings
 from snnergy.terminal import Terminal
 
@@ -25,6 +25,10 @@ def command(
     model: Annotated[Path, typer.Argument(help="netx network (.net), ours or lava-dl's.", show_default=False)],
     inputs: Annotated[Path, typer.Option("--input", help="Samples (.npz or .npy).", show_default=False)],
     backend: Annotated[BackendName, typer.Option(help="Simulator.")] = "emulator",
+    device: Annotated[
+        str | None,
+        typer.Option(help="What the emulator computes on, such as cuda.", show_default="the processor"),
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Compare emulator and Lava, every node and step.")] = False,
     verify_samples: Annotated[int, typer.Option(min=1, help="First samples that --verify compares.")] = 4,
     readout: Readout = None,
@@ -69,7 +73,7 @@ def command(
     net = Named(load(model, num_layers=num_layers), model.name)
     samples = read_samples(inputs, shapes_of(net.net.inputs), time_last=time_last).first(count)
     refuse_overwrite(target, force, inputs=[model, inputs])
-    runner = Lava(timeout) if backend == Lava.name else as_backend(backend)
+    runner = _runner(backend, device, timeout)
     plan = planned_run(net.net, samples, runner, record_state=record_state, output=target, memory=allowed)
     fields: dict[str, Any] = {"net": model, "backend": backend, "samples": len(samples)}
     fields |= {"memory_bytes": plan.memory_bytes, "samples_at_once": plan.at_once}
@@ -89,6 +93,14 @@ def command(
             memory=allowed, progress=advance,
         )  # fmt: skip
     terminal.result(fields | {"activity": target} | _show(terminal, run))
+
+
+def _runner(backend: BackendName, device: str | None, timeout: float | None) -> Backend:
+    if backend == Emulator.name:
+        return Emulator(device=device)
+    if device is not None:
+        raise UserError(f"--device {device}: is for the emulator; Lava computes on the processor")
+    return Lava(timeout)
 
 
 def _show(terminal: Terminal, run: Run) -> dict[str, Any]:

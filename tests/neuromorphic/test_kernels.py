@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.records import Records
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.emulator import on_torch
@@ -22,6 +25,7 @@ from snnergy.neuromorphic.taps import fan_out
 from tests.neuromorphic import nets, reference
 
 RATES = (0.0, 0.02, 0.3, 1.0)
+DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
 def ways(net: QuantNet) -> dict[str, Any]:
@@ -29,14 +33,14 @@ def ways(net: QuantNet) -> dict[str, Any]:
         "events": Emulation(net, "events").run,
         "products": Emulation(net, "products").run,
         "by activity": Emulation(net).run,
-        "torch": lambda inputs, **options: on_torch.run(net, inputs, **options),
+        **{device: partial(on_torch.run, net, device=device) for device in DEVICES},
     }
 
 
 def assert_all_equal_reference(net: QuantNet, inputs: dict[str, np.ndarray]) -> dict[str, Records]:
     expected = reference.simulate(net, inputs)
     done = {name: run(inputs, record_state=True) for name, run in ways(net).items()}
-    first = done["torch"]
+    first = done["cpu"]
     for name, found in done.items():
         for p in net.populations:
             if p.spiking:
@@ -81,9 +85,9 @@ def one_layer(seed: int, operator: Operator, widest: int, rate: float) -> tuple[
 
 
 @st.composite
-def convolutions(draw: st.DrawFn) -> Conv2d:
-    groups = draw(st.integers(1, 3))
-    per_group, depth = draw(st.integers(1, 5)), draw(st.integers(1, 4))
+def convolutions(draw: st.DrawFn, *, each_channel: bool = False) -> Conv2d:
+    groups = draw(st.integers(1, 20 if each_channel else 3))
+    per_group, depth = (1, 1) if each_channel else (draw(st.integers(1, 5)), draw(st.integers(1, 4)))
     kernel, stride, padding, dilation, extra = (
         (draw(st.integers(low, high)), draw(st.integers(low, high)))
         for low, high in ((1, 4), (1, 3), (0, 3), (1, 2), (0, 5))
@@ -96,6 +100,15 @@ def convolutions(draw: st.DrawFn) -> Conv2d:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), convolutions(), st.sampled_from([1, 127, 256, 100_000]), st.sampled_from(RATES))
 def test_convolutions(seed: int, operator: Conv2d, widest: int, rate: float) -> None:
+    assert_all_equal_reference(*one_layer(seed, operator, widest, rate))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 10_000), convolutions(each_channel=True), st.sampled_from([1, 127, 256, 100_000]),
+    st.sampled_from(RATES),
+)  # fmt: skip
+def test_convolutions_of_each_channel(seed: int, operator: Conv2d, widest: int, rate: float) -> None:
     assert_all_equal_reference(*one_layer(seed, operator, widest, rate))
 
 
@@ -117,6 +130,17 @@ def test_matrices(seed: int, sources: int, targets: int, widest: int, rate: floa
 def test_branches_delays_and_graded_input(seed: int, make: Any) -> None:
     net = make(seed)
     assert_all_equal_reference(net, nets.random_inputs(net, 2, 5, seed))
+
+
+@pytest.mark.parametrize("moving", [0, 1, 4])
+def test_an_image_that_stays_is_carried_once(moving: int) -> None:
+    """From the first step to the last, or with another one before or after it."""
+    net = nets.random_net(3)
+    inputs = nets.random_inputs(net, 2, 5)
+    still = {name: np.repeat(values[:, :1], 5, axis=1) for name, values in inputs.items()}
+    for name, values in still.items():
+        values[:, moving:] = inputs[name][:, moving : moving + 1]
+    assert_all_equal_reference(net, still)
 
 
 @pytest.mark.parametrize("memory", [4096, 1])
@@ -179,5 +203,29 @@ def test_without_numba_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "snnergy.neuromorphic.emulator.layerwise")
     assert engine_here() == "torch"
     found = emulator.run(net, inputs)
+    for name, values in expected.values.items():
+        np.testing.assert_array_equal(found.values[name], values)
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    net = nets.random_net(1)
+    with pytest.raises(UserError, match=r"device 'nowhere': torch .* cannot compute in 64 bits there"):
+        emulator.run(net, nets.random_inputs(net, 1, 2), device="nowhere")
+
+
+def test_the_device_is_the_one_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here it is the processor under its own name, through torch, in one batch."""
+    net = nets.random_net(3)
+    inputs = nets.random_inputs(net, 37, 4)
+    asked: list[tuple[str, int]] = []
+    simulated = on_torch.run
+
+    def watched(net: QuantNet, batch: dict[str, np.ndarray], *, record_state: bool, device: str) -> Records:
+        asked.append((device, len(next(iter(batch.values())))))
+        return simulated(net, batch, record_state=record_state, device=device)
+
+    monkeypatch.setattr(on_torch, "run", watched)
+    found, expected = emulator.run(net, inputs, device="cpu"), emulator.run(net, inputs)
+    assert asked == [("cpu", 37)]
     for name, values in expected.values.items():
         np.testing.assert_array_equal(found.values[name], values)

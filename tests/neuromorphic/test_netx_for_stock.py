@@ -1,7 +1,5 @@
 """Files of ours in stock netx: chains give the same spikes there, and what netx would change is named."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -9,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
+from benchmarks.emulator.stock import stock_run
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.ir import Dense
-from snnergy.neuromorphic.lava.guard import end_group, remove
 from snnergy.neuromorphic.netx.files import read_netx, stock_obstacles, write_netx
 from tests.neuromorphic.nets import random_inputs, random_net, sparse_net
 from tests.neuromorphic.netx_chains import diagonal_chain, recurrent_chain, sequential
@@ -42,42 +40,6 @@ def test_a_large_diagonal_stays_small_and_netx_is_said_not_to_read_it(tmp_path):
     assert "spikes → a: netx needs an input of (1, 1, 12000)" in stock_obstacles(net)[0]
 
 
-SEGMENTS = "stock_"
-STOCK_RUN = f"""
-import multiprocessing.process, multiprocessing.shared_memory, os, sys, types, numpy as np
-multiprocessing.shared_memory._SHM_NAME_PREFIX = "/{SEGMENTS}"
-multiprocessing.process.current_process()._config["tempdir"] = "."
-# netx imports torch for its torch modules and for one function of resonant neurons. It takes long and can hang the
-# processes that Lava forks; what builds a network from a file does without.
-sys.modules["torch"] = None
-sys.modules["lava.lib.dl.netx.sequential_modules"] = types.ModuleType("sequential_modules")
-rf = sys.modules["lava.lib.dl.slayer.neuron.rf"] = types.ModuleType("rf")
-rf.neuron_params = None
-from lava.lib.dl.netx.blocks.models import AbstractPyBlockModel
-from lava.lib.dl.netx.blocks.process import RecurrentDense
-from lava.lib.dl.netx.hdf5 import Network, PyNetworkModel
-from lava.proc import io
-from lava.magma.core.run_configs import Loihi2SimCfg
-from lava.magma.core.run_conditions import RunSteps
-path, frames, out, steps = sys.argv[1], np.load(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-net = Network(net_config=path, reset_interval=steps, reset_offset=1)  # the first neurons are one synapse away
-total = frames.shape[-1] + len(net)
-source = io.source.RingBuffer(data=np.concatenate([frames, np.zeros((*frames.shape[:-1], len(net)), int)], -1))
-sinks = [io.sink.RingBuffer(shape=layer.out.shape, buffer=total) for layer in net.layers]
-source.s_out.connect(net.inp)
-for layer, sink in zip(net.layers, sinks):
-    layer.out.connect(sink.a_in)
-class Recurrent(AbstractPyBlockModel):
-    implements_process, implements_protocol = RecurrentDense, AbstractPyBlockModel.implements_protocol
-
-models = {{layer: Recurrent for layer in net.layers if isinstance(layer, RecurrentDense)}}  # lava-dl has none
-configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={{net: PyNetworkModel, **models}})
-net.run(condition=RunSteps(num_steps=total), run_cfg=configuration)
-np.savez(out, *[sink.data.get() for sink in sinks])
-os.killpg(0, 9)
-"""
-
-
 @pytest.mark.skipif(find_spec("lava") is None, reason="lava-dl runs on Python 3.10 only")
 @pytest.mark.parametrize(("make", "samples"), [(sequential, 3), (diagonal_chain, 3), (recurrent_chain, 1)])
 def test_stock_netx_loads_a_sequential_file_and_gives_its_spikes(make, samples, tmp_path):
@@ -87,32 +49,13 @@ def test_stock_netx_loads_a_sequential_file_and_gives_its_spikes(make, samples, 
     net = replace(net, synapses=tuple(undelayed(s) for s in net.synapses))
     assert stock_obstacles(net) == ()
     write_netx(net, tmp_path / "m.net")
-    frames = spikes.reshape(samples * steps, *spikes.shape[2:]).transpose()  # netx orders (W, H, C, time)
-    np.save(tmp_path / "frames.npy", frames)
-    command = [sys.executable, "-W", "ignore", "-c", STOCK_RUN, "m.net", "frames.npy", "out.npz", str(steps)]
-    stock_run(command, tmp_path)
+    frames = spikes.reshape(samples * steps, *spikes.shape[2:])
+    sent, _ = stock_run(tmp_path / "m.net", frames, reset=steps, which="all")
     expected = emulator.run(net, {"spikes": spikes})
-    with np.load(tmp_path / "out.npz") as stock:
-        for index, population in enumerate(p for p in net.populations if p.spiking):
-            streamed = np.moveaxis(stock[f"arr_{index}"], -1, 0)[1 + index :][: samples * steps]
-            maps = streamed.transpose(0, *range(streamed.ndim - 1, 0, -1))
-            found = maps.reshape(samples, steps, *population.shape)
-            assert expected.values[population.name].any()
-            assert (found == expected.values[population.name]).all(), population.name
-
-
-def stock_run(command, folder):
-    """Run the script in a process group of its own, which it ends itself or loses at the time-out."""
-    output = folder / "output.txt"
-    with output.open("w") as file:
-        child = subprocess.Popen(command, cwd=folder, stdout=file, stderr=file, start_new_session=True)
-    try:
-        child.wait(timeout=300)
-    finally:
-        end_group(child.pid)
-        child.wait()
-        remove(folder / "sockets", SEGMENTS)
-    assert (folder / "out.npz").is_file(), output.read_text()
+    for index, population in enumerate(p for p in net.populations if p.spiking):
+        found = sent[index][1 + index :][: samples * steps].reshape(samples, steps, *population.shape)
+        assert expected.values[population.name].any()
+        assert (found == expected.values[population.name]).all(), population.name
 
 
 def undelayed(synapse):

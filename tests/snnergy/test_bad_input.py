@@ -146,6 +146,13 @@ def test_every_missing_input_is_named(refused, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("more", [("--device", "nowhere"), ("--device", "cpu", "--backend", "lava")])
+def test_a_device_that_cannot_compute(refused, tiny, tmp_path, more):
+    output = tmp_path / "a.h5"
+    (line,) = refused("simulate", tiny.net, "--input", tiny.samples, "-o", output, *more)
+    assert more[1] in line and not output.exists()
+
+
 def test_input_of_the_wrong_shape(refused, tiny, tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, video=np.zeros((1, 2, 3, 16, 16)), audio=np.zeros((1, 2, 1, 8, 8)))

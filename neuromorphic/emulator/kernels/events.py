@@ -22,6 +22,7 @@ from snnergy.neuromorphic.emulator.kernels.compiled import compiled
 WIDEST = 256  # |weight|, as a stock file may hold it
 TOGETHER = 127  # rows of such weights within 16 bits
 WORD = 8  # bytes
+LANES = 16  # weights that are added at once, in 16 bits
 
 _FEW = 40  # neurons to a spike: fewer than that, and looking at each costs less than a branch for each
 _STRETCH = 1024  # neurons whose synapses are counted in 32 bits
@@ -97,6 +98,16 @@ def count(spikes: Any, first: int, last: int, reach: Any, counts: Any) -> None:
 
 
 @compiled
+def add(found: Any, a_in: Any) -> None:
+    """Add integers, of any type, to sums of as many steps, or one step's to those of all."""
+    for n in range(a_in.shape[0]):
+        for step in range(a_in.shape[1]):
+            sums, found_then = a_in[n, step], found[n, step if found.shape[1] > 1 else 0]
+            for j in range(sums.size):
+                sums[j] += np.int64(found_then[j])
+
+
+@compiled
 def _count_found(found: Any, events: int, reach: Any, counts: Any) -> None:
     for k in range(events):
         counts[0] += reach[0, found[k]]
@@ -107,7 +118,7 @@ def _count_found(found: Any, events: int, reach: Any, counts: Any) -> None:
 def through_matrix(
     spikes: Any, first: int, last: int, weight: Any, reach: Any, a_in: Any, at: int, counts: Any
 ) -> None:
-    """Dense synapses. weight `(sources, targets)` int8 or int16."""
+    """Dense synapses. weight `(sources, targets, filled up to whole LANES)` int8 or int16."""
     samples, _, width = spikes.shape
     found = np.empty(width + 1, np.int32)
     total = np.empty(weight.shape[1], np.int16)
@@ -119,7 +130,7 @@ def through_matrix(
             sums = a_in[n, at + step - first]
             for k in range(0, events, TOGETHER):
                 _add_rows(total, weight, found, k, min(k + TOGETHER, events))
-                for j in range(total.size):
+                for j in range(sums.size):
                     sums[j] += total[j]
 
 
@@ -143,22 +154,37 @@ def through_synapses(
 
 
 @compiled
+def _spread(part: Any, lines: Any, runs: Any, row_of_taps: int, offset: int, sums: Any) -> None:
+    """Add what a pixel sends, `part` `(kH·kW·targets of a group,)`, to the lines of `sums` that it reaches."""
+    for i in range(lines.size):
+        if lines[i] < 0:
+            continue
+        for run in runs:
+            begin, tap, length = lines[i] + run[0] + offset, i * row_of_taps + run[1], run[2]
+            target, added = sums[begin : begin + length], part[tap : tap + length]
+            for j in range(length):
+                target[j] += added[j]
+
+
+@compiled
 def through_kernel(
-    spikes: Any, first: int, last: int, weight: Any, rows: Any, columns: Any, shape: Any, reach: Any, a_in: Any,
-    at: int, counts: Any,
+    spikes: Any, first: int, last: int, weight: Any, lines: Any, runs: Any, starts: Any, shape: Any, reach: Any,
+    a_in: Any, at: int, counts: Any,
 ) -> None:  # fmt: skip
     """A convolution, all spikes of a pixel and group together.
 
     weight: `(channels, kH·kW·targets of a group)` int8 or int16, taps in reverse, so that what they reach rises.
-    rows `(H, kH)`, columns `(W, kW)` int32: which output a tap carries an input of this row or column to, -1 for none.
-    shape: channels, groups, target channels of a group, output width.
+    lines: where the sums of the output line begin that a row of taps carries an input line to, -1 for none,
+        `(H, kH)` int32.
+    runs: stretches of neighbouring targets within such a line: where they begin, there and in the row of taps, and how
+        long they are, `(…, 3)` int32; those of an input at x stand at `starts[x]` to `starts[x + 1]`.
+    shape: channels, groups, target channels of a group.
     """
-    channels, groups, per_group, out_width = shape
-    taps_y, taps_x, width = rows.shape[1], columns.shape[1], columns.shape[0]
+    channels, groups, per_group = shape
     samples, _, row = spikes.shape
-    of_group, out_channels = channels // groups, per_group * groups
+    width, of_group = starts.size - 1, channels // groups
+    row_of_taps = weight.shape[1] // lines.shape[1]
     found = np.empty(row + 1, np.int32)
-    chosen = np.empty(TOGETHER, np.int32)
     patch = np.empty(weight.shape[1], np.int16)
     events = 0
     for n in range(samples):
@@ -166,38 +192,50 @@ def through_kernel(
             events = find_events(spikes[n, step], found, events)
             _count_found(found, events, reach, counts[n, step])
             sums = a_in[n, at + step - first]
-            base = y = x = k = 0
+            k = 0
             while k < events:
-                while found[k] >= base + channels:  # cheaper than a division, as spikes rise
-                    base += channels
-                    x += 1
-                    if x == width:
-                        x, y = 0, y + 1
+                pixel = np.uint32(found[k]) // np.uint32(channels)
+                y, x = pixel // np.uint32(width), pixel % np.uint32(width)
+                base = np.int32(pixel * np.uint32(channels))
                 group = (found[k] - base) // of_group if groups > 1 else 0
-                end = base + (group + 1) * of_group
-                together = 0
-                while k < events and found[k] < end and together < TOGETHER:
-                    chosen[together] = found[k] - base
-                    together += 1
+                end, begin = base + (group + 1) * of_group, k
+                while k < events and found[k] < end and k - begin < TOGETHER:
+                    found[k] -= base
                     k += 1
-                _add_rows(patch, weight, chosen, 0, together)
+                reached = runs[starts[x] : starts[x + 1]]
+                if k == begin + 1:
+                    _spread(weight[found[begin]], lines[y], reached, row_of_taps, group * per_group, sums)
+                else:
+                    _add_rows(patch, weight, found, begin, k)
+                    _spread(patch, lines[y], reached, row_of_taps, group * per_group, sums)
+
+
+@compiled
+def through_channels(
+    spikes: Any, first: int, last: int, weight: Any, lines: Any, columns: Any, reach: Any, a_in: Any, at: int,
+    counts: Any,
+) -> None:  # fmt: skip
+    """A convolution of each channel by itself, all channels of a pixel at once, whether they spike or not.
+
+    weight: `(kH·kW, channels)` int16, taps in reverse. lines: as in `through_kernel`. columns: which output a tap
+    carries an input of this column to, -1 for none, `(W, kW)` int32.
+    """
+    count(spikes, first, last, reach, counts)
+    channels = weight.shape[1]
+    (width, taps_x), (height, taps_y) = columns.shape, lines.shape
+    for n in range(spikes.shape[0]):
+        for step in range(first, last):
+            row, sums = spikes[n, step], a_in[n, at + step - first]
+            for y in range(height):
                 for i in range(taps_y):
-                    if rows[y, i] < 0:
+                    if lines[y, i] < 0:
                         continue
-                    line = rows[y, i] * out_width
-                    j = 0
-                    while j < taps_x:
-                        if columns[x, j] < 0:
-                            j += 1
-                            continue
-                        # Taps whose targets are neighbours are added as one stretch.
-                        until = j + 1
-                        while until < taps_x and groups == 1 and columns[x, until] == columns[x, until - 1] + 1:
-                            until += 1
-                        begin = (line + columns[x, j]) * out_channels + group * per_group
-                        length = (until - j) * per_group
-                        target = sums[begin : begin + length]
-                        part = patch[(i * taps_x + j) * per_group :]
-                        for each in range(length):
-                            target[each] += part[each]
-                        j = until
+                    for x in range(width):
+                        pixel = row[(y * width + x) * channels : (y * width + x + 1) * channels]
+                        for j in range(taps_x):
+                            if columns[x, j] < 0:
+                                continue
+                            begin, factors = lines[y, i] + columns[x, j] * channels, weight[i * taps_x + j]
+                            target = sums[begin : begin + channels]
+                            for c in range(channels):
+                                target[c] += np.int16(np.int16(pixel[c]) * factors[c])

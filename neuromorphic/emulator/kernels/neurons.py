@@ -76,14 +76,14 @@ def scan(
                 highest_u = highest_v = _i(0)
                 if decays:
                     for j in range(un.size):
-                        current = _i(_kept(un[j], ku[j]) + _i(sums[j] << up))
+                        current = _i(_kept(un[j], ku[j]) + _i(_i(sums[j]) << up))
                         un[j] = current
                         highest_u = max(highest_u, abs(current))
                         charged[j] = _i(_i(_kept(vn[j], kv[j]) + current) + constant[j])
                         highest_v = max(highest_v, abs(charged[j]))
                 else:
                     for j in range(un.size):
-                        current = _i(sums[j] << up)
+                        current = _i(_i(sums[j]) << up)
                         un[j] = current
                         highest_u = max(highest_u, abs(current))
                         charged[j] = _i(_i(_kept(vn[j], kv[j]) + current) + constant[j])

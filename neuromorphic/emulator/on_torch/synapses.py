@@ -2,6 +2,9 @@
 
 A product of integers is exact while Σ|w·x| stays below 2²⁴ in float32 and 2⁵³ in float64, whatever the order of
 the sums, so the fast matrix and convolution kernels carry integer synapses bit for bit.
+
+On a GPU libraries may take tensor-core formats of fewer bits or transforms with fractions (TF32, Winograd, FFT) for
+float32. There everything is float64, and rounded to the integer that it is.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ _EXACT_FLOAT32 = 1 << 24
 WORKSPACE = 8 << 20
 
 
-def _exact_dtype(operator: Operator, largest_input: float) -> torch.dtype:
+def _exact_dtype(operator: Operator, largest_input: float, device: torch.device) -> torch.dtype:
+    if device.type != "cpu":
+        return torch.float64
     worst = largest_row_sum(operator, np.abs(operator.weight)) * largest_input
     return torch.float32 if worst < _EXACT_FLOAT32 else torch.float64
 
@@ -56,7 +61,7 @@ def _product(operator: Operator, weight: Tensor) -> Callable[[Tensor], Tensor]:
     through = _through(operator, weight)
 
     def product(x: Tensor) -> Tensor:
-        out = torch.empty(x.shape[0], math.prod(operator.output_shape), dtype=weight.dtype)
+        out = torch.empty(x.shape[0], math.prod(operator.output_shape), dtype=weight.dtype, device=weight.device)
         for chosen in _pieces(operator, x):
             out[chosen] = through(x[chosen].to(weight.dtype))
         return out
@@ -68,8 +73,12 @@ def _through(operator: Operator, weight: Tensor) -> Callable[[Tensor], Tensor]:
     if isinstance(operator, Conv2d):
         return lambda rows: _convolve(operator, weight, rows)
     if isinstance(operator, Sparse):
-        matrix = as_matrix(operator, weight.numpy())
-        return lambda rows: torch.from_numpy(matrix @ rows.numpy().T).T
+        matrix = as_matrix(operator, weight.cpu().numpy())
+        if weight.device.type == "cpu":
+            return lambda rows: torch.from_numpy(matrix @ rows.numpy().T).T
+        starts, sources, values = (torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data))
+        there = torch.sparse_csr_tensor(starts, sources, values, matrix.shape, device=weight.device)
+        return lambda rows: (there @ rows.T).T
     return lambda rows: rows @ weight.T
 
 
@@ -107,10 +116,10 @@ def propagate(operator: Operator, weight: Tensor, x: Tensor, delay: int = 0) -> 
     samples, steps, _ = x.shape
     if operator.delays is None:
         return _product(operator, weight)(_shifted(x, delay).flatten(0, 1)).reshape(samples, steps, -1)
-    delays, none = torch.from_numpy(operator.delays), torch.zeros_like(weight)
-    total = torch.zeros(samples * steps, math.prod(operator.output_shape), dtype=weight.dtype)
+    delays, none = torch.from_numpy(operator.delays).to(weight.device), torch.zeros_like(weight)
+    total = torch.zeros(samples * steps, math.prod(operator.output_shape), dtype=weight.dtype, device=weight.device)
     for d in np.unique(operator.delays):
-        total += _product(operator, weight.where(delays == d, none))(_shifted(x, delay + int(d)).flatten(0, 1))
+        total += _product(operator, weight.where(delays == int(d), none))(_shifted(x, delay + int(d)).flatten(0, 1))
     return total.reshape(samples, steps, -1)
 
 
@@ -124,19 +133,19 @@ def drive(synapse: QuantSynapse, x: Tensor) -> Tensor:
         `(N, T, targets)` float64 holding integers.
     """
     mantissas = torch.from_numpy(synapse.operator.weight)
-    dtype = _exact_dtype(synapse.operator, float(x.abs().max()) if x.numel() else 0.0)
-    accumulated = propagate(synapse.operator, mantissas.to(dtype), x, synapse.delay).double()
-    return accumulated.mul_(2.0**synapse.exponent).floor_()
+    dtype = _exact_dtype(synapse.operator, float(x.abs().max()) if x.numel() else 0.0, x.device)
+    accumulated = propagate(synapse.operator, mantissas.to(x.device, dtype), x, synapse.delay).double()
+    return accumulated.round_().mul_(2.0**synapse.exponent).floor_()
 
 
-def driver(synapse: QuantSynapse) -> Callable[[Tensor], Tensor]:
+def driver(synapse: QuantSynapse, device: torch.device) -> Callable[[Tensor], Tensor]:
     """`drive` a step at a time, `(N, neurons)` → `(N, targets)`, for a synapse of one delay, applied when that is over.
 
     What every step shares is prepared here once, in float64, exact whatever the step brings.
     """
-    product = _product(synapse.operator, torch.from_numpy(synapse.operator.weight).double())
+    product = _product(synapse.operator, torch.from_numpy(synapse.operator.weight).to(device, torch.float64))
     factor = 2.0**synapse.exponent
-    return lambda x: product(x).mul_(factor).floor_()
+    return lambda x: product(x).round_().mul_(factor).floor_()
 
 
 def single_delays(synapse: QuantSynapse) -> list[QuantSynapse]:
@@ -164,8 +173,8 @@ def delivered(synapse: QuantSynapse, x: Tensor) -> tuple[Tensor, Tensor]:
     """
     samples, steps, _ = x.shape
     rows, operator = x.flatten(0, 1), synapse.operator
-    kernels = _tap_counts(operator)
-    counts = torch.empty(len(kernels), samples * steps, dtype=torch.int64)
+    kernels = [taps.to(x.device) for taps in _tap_counts(operator)]
+    counts = torch.empty(len(kernels), samples * steps, dtype=torch.int64, device=x.device)
     for chosen in _pieces(operator, rows):
         events = (rows[chosen] != 0).double()
         for count, kernel in zip(counts, kernels, strict=True):
