@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -13,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from scipy.sparse import csr_matrix
 
-from snnergy.artefacts.types import IntArray
+from snnergy.artefacts.types import IntArray, Shape
 from snnergy.neuromorphic.emulator.kernels import events
 from snnergy.neuromorphic.emulator.layout import channels_last, meets, places
-from snnergy.neuromorphic.ir import Conv2d, Dense, QuantSynapse
+from snnergy.neuromorphic.ir import Conv2d, Dense, Pair, QuantSynapse
 from snnergy.neuromorphic.taps import largest_row_sum, tap_positions, unrolled
 
 Spikes = npt.NDArray[np.uint8]
@@ -151,16 +152,14 @@ class Kernel:
         self._kernels: dict[torch.dtype, torch.Tensor] = {}
         self.heaviest = largest_row_sum(operator, np.abs(weight))
         self.by_events = bool(np.abs(weight).max(initial=0) <= events.WIDEST)
-        rows, columns = _outputs_met(operator, 0), _outputs_met(operator, 1)
-        line = outputs * operator.output_shape[2]
-        self._lines = np.where(rows >= 0, rows * line, -1).astype(np.int32)
+        met = _met(
+            weight.shape, operator.input_shape, operator.stride, operator.padding, operator.dilation, operator.groups
+        )
+        self._lines, self._columns, self._runs, self._starts = met.lines, met.columns, met.runs, met.starts
         # The more synapses a spike has, the less it costs to find it. Measured from 24 to 864 of them.
         self.many = 0.1 + self._weight.shape[1] / 1200
-        self._columns = columns
-        self._runs, self._starts = _runs(columns, outputs, outputs // groups)
-        met = (rows >= 0).astype(np.int64), (columns >= 0).astype(np.int64)
         every = np.full_like(alive, outputs // groups)
-        self.reach = _pairs(*(np.einsum("cij,yi,xj->yxc", taps, *met, optimize=True) for taps in (every, alive)))
+        self.reach = _pairs(met.reach(every), met.reach(alive))
         self._shape = (operator.input_shape[0], groups, outputs // groups)
 
     def add_events(self, spikes: Spikes, first: int, last: int, a_in: IntArray, at: int, counts: IntArray) -> None:
@@ -203,6 +202,36 @@ class Channels(Kernel):
         events.through_channels(
             spikes, first, last, self._by_tap, self._lines, self._columns, self.reach, a_in, at, counts
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Met:
+    """Which outputs the taps of a convolution, in reverse, carry its inputs to: as `events` takes it.
+
+    columns `(W, kW)`, lines `(H, kH)`: output column, and first target of the output row, -1 for none. runs, starts: as
+    `_runs` has them.
+    """
+
+    lines: IntArray
+    columns: IntArray
+    runs: IntArray
+    starts: IntArray
+
+    def reach(self, taps: IntArray) -> IntArray:
+        """How many synapses each input has, `(H, W, channels)`, from those of each tap `(channels, kH, kW)`."""
+        rows, columns = (self.lines >= 0).astype(np.int64), (self.columns >= 0).astype(np.int64)
+        return np.moveaxis(rows @ taps @ columns.T, 0, -1)
+
+
+@lru_cache(maxsize=64)  # weights are exchanged more often than what they connect
+def _met(kernel: Shape, inputs: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> _Met:
+    operator = Conv2d(
+        np.broadcast_to(np.int32(0), kernel), (inputs[0], inputs[1], inputs[2]), stride, padding, dilation, groups
+    )
+    rows, columns = _outputs_met(operator, 0), _outputs_met(operator, 1)
+    outputs, _, width = operator.output_shape
+    lines = np.where(rows >= 0, rows * outputs * width, -1).astype(np.int32)
+    return _Met(lines, columns, *_runs(columns, outputs, outputs // groups))
 
 
 def _outputs_met(operator: Conv2d, axis: int) -> IntArray:
