@@ -7,7 +7,7 @@ as the soonest way back; what comes from a member behind is of a block before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -22,7 +22,7 @@ from snnergy.neuromorphic.emulator.firing import Firing, Neurons
 from snnergy.neuromorphic.emulator.layout import as_shaped, channels_last, channels_of
 from snnergy.neuromorphic.emulator.packed import deliveries
 from snnergy.neuromorphic.emulator.sent import Sent
-from snnergy.neuromorphic.ir import QuantNet, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.loops import groups, last_used
 
 # Sums of a block, in bytes of 32 bits each. Those of events, mostly half as large, stay in a cache together with the
@@ -95,34 +95,6 @@ class Emulation:
         return sent_counts(sent.values, self._fans[name], binary=self.net.population(name).spikes == "one")
 
 
-def tried(
-    populations: Sequence[QuantPopulation],
-    synapses: Sequence[QuantSynapse],
-    sent: Mapping[str, Sent],
-    channels: Mapping[str, int],
-    *,
-    record: bool,
-) -> list[Firing]:
-    """Forms of one population, all behind the same synapses, on given input; `record`: keep u and v."""
-    target = synapses[0].target
-    incoming = deliveries(synapses, target, channels)
-    samples, steps, _ = next(iter(sent.values())).events.shape
-    counts = np.zeros((len(synapses), samples, steps, 2), np.int64)
-    fired = [
-        Firing.begin(Neurons.of(p, channels[target], incoming), samples, steps, record=record) for p in populations
-    ]
-    ways = {id(d): way_of(d, sent, (), None) for d in incoming}
-    together, at_once = _block(samples, steps, fired[0].sent.size, ways)
-    room = Room()
-    for chosen in _pieces(samples, together):
-        few = {name: values.part(chosen) for name, values in sent.items()}
-        for block in _pieces(steps, at_once):
-            sums = _sums(fired[0], ways, few, chosen, block, counts, room)
-            for form in fired:
-                form.advance(chosen, block.start, sums)
-    return fired
-
-
 def _work_off(members: list[Firing], sent: Mapping[str, Sent], counts: IntArray, way: Way | None) -> None:
     """Simulate populations that wait for nothing but each other, through all steps.
 
@@ -134,7 +106,7 @@ def _work_off(members: list[Firing], sent: Mapping[str, Sent], counts: IntArray,
     names = [member.name for member in members]
     every = [(place, d) for place, member in enumerate(members) for d in member.neurons.deliveries]
     ways = {id(d): way_of(d, sent, names, way) for _, d in every}
-    together, at_once = _block(samples, steps, sum(member.sent.size for member in members), ways)
+    together, at_once = blocks(samples, steps, sum(member.sent.size for member in members), ways.values())
     room = Room()
     back = [d.delay for place, d in every if d.source in names[place:]]
     if back:
@@ -148,9 +120,9 @@ def _work_off(members: list[Firing], sent: Mapping[str, Sent], counts: IntArray,
             count_undelivered(member.neurons.deliveries, few, counts[:, chosen])
 
 
-def _block(samples: int, steps: int, neurons: int, ways: Mapping[int, Way]) -> tuple[int, int]:
+def blocks(samples: int, steps: int, neurons: int, ways: Collection[Way]) -> tuple[int, int]:
     """How many samples, and steps of them, are worked off at once: all steps before more samples."""
-    rows = _BLOCK["products" if "products" in ways.values() else "events"] // (4 * neurons)
+    rows = _BLOCK["products" if "products" in ways else "events"] // (4 * neurons)
     at_once = max(1, min(steps, rows))
     return max(1, min(samples, rows // at_once)), at_once
 

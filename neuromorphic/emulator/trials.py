@@ -1,12 +1,11 @@
-"""One population on given input, tried with one set of weights and thresholds after another."""
+"""One population on given input, tried with one set of weights after another, a few samples at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,91 +13,92 @@ from snnergy.neuromorphic.emulator.on_torch.run import scan
 from snnergy.neuromorphic.emulator.on_torch.synapses import drive
 from snnergy.neuromorphic.emulator.run import engine_here
 from snnergy.neuromorphic.ir import FloatSynapse, QuantPopulation, QuantSynapse
+from snnergy.neuromorphic.limits import ALIGN_SHIFT
 
 
 @dataclass(frozen=True)
-class Response:
-    """Of one population, both `(N, T, neurons)`: spikes, and v, which may be empty."""
+class Apart:
+    """How far what a population does is from what it should do.
 
-    spikes: Tensor
-    v: Tensor
+    differing: spikes; of a readout, the sum of squares in model units. distance: by how many spikes a neuron is ahead
+    or behind, summed over steps. fired: whether it did.
+    """
+
+    differing: float = 0
+    distance: int = 0
+    fired: bool = False
+
+    def __add__(self, other: Apart) -> Apart:
+        return Apart(self.differing + other.differing, self.distance + other.distance, self.fired or other.fired)
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to be of the population. shift: bits by which the sums of the weights at hand are moved up for it."""
+
+    population: QuantPopulation
+    shift: int = 0
+
+
+class Trial(Protocol):
+    """A population behind one set of weights."""
+
+    def of(self, forms: Sequence[Form], samples: slice) -> list[Apart]:
+        """How each of the forms does on some of the samples."""
+        ...
 
 
 class Trials(Protocol):
     """A population that waits for its weights."""
 
-    def apart(self, found: Tensor, expected: Tensor) -> tuple[int, int]:
-        """Of spikes `(N, T, neurons)`, how many differ, and by how many one is ahead or behind, summed over steps."""
-        ...
-
-    def kept(self, values: Tensor) -> Tensor:
-        """Values of the population, `(N, T, neurons)`, in the order in which responses hold its neurons."""
-        ...
-
-    def respond(
-        self, populations: Sequence[QuantPopulation], synapses: Sequence[QuantSynapse], *, record: bool
-    ) -> list[Response]:
-        """What several forms of the population do behind the same synapses; v only if `record`."""
+    def begin(self, synapses: Sequence[QuantSynapse]) -> Trial:
+        """Get ready for trials behind `synapses`."""
         ...
 
 
-def trials(synapses: Sequence[FloatSynapse], sources: Sequence[Tensor]) -> Trials:
+def trials(synapses: Sequence[FloatSynapse], sources: Sequence[Tensor], expected: Tensor) -> Trials:
     """Get ready for trials.
 
     Args:
         synapses: all that lead to the population; only their structure counts.
         sources: whole numbers that the source of each sends, `(N, T, neurons)`.
+        expected: what the population should do, `(N, T, neurons)`: its spikes, or a readout's membrane in model units.
     """
     if engine_here() == "torch":
-        return _OnTorch(sources)
-    return _OnKernels(synapses, {s.source: x for s, x in zip(synapses, sources, strict=True)})
+        return _OnTorch(sources, expected)
+    from snnergy.neuromorphic.emulator.trials_on_kernels import OnKernels
+
+    return OnKernels(synapses, {s.source: x for s, x in zip(synapses, sources, strict=True)}, expected)
 
 
-class _OnKernels:
-    def __init__(self, synapses: Sequence[FloatSynapse], values: Mapping[str, Tensor]) -> None:
-        from snnergy.neuromorphic.emulator.kernels import compiled, neurons
-        from snnergy.neuromorphic.emulator.layout import channels_of
-        from snnergy.neuromorphic.emulator.sent import Sent
-
-        compiled.announce(neurons.scan)
-        self._target = synapses[0].target
-        self._channels = channels_of(synapses)
-        self._sent = {name: Sent.of(x.int().numpy(), self._channels[name]) for name, x in values.items()}
-
-    def kept(self, values: Tensor) -> Tensor:
-        from snnergy.neuromorphic.emulator.layout import channels_last
-
-        return torch.from_numpy(np.ascontiguousarray(channels_last(values.numpy(), self._channels[self._target])))
-
-    def apart(self, found: Tensor, expected: Tensor) -> tuple[int, int]:
-        from snnergy.neuromorphic.emulator.kernels.comparison import compare
-
-        differing, distance = compare(found.numpy(), expected.numpy())
-        return differing, distance
-
-    def respond(
-        self, populations: Sequence[QuantPopulation], synapses: Sequence[QuantSynapse], *, record: bool
-    ) -> list[Response]:
-        from snnergy.neuromorphic.emulator.layerwise import tried
-
-        fired = tried(populations, synapses, self._sent, self._channels, record=record)
-        return [Response(torch.from_numpy(f.sent.values), torch.from_numpy(f.recorded_v)) for f in fired]
-
-
+@dataclass(frozen=True)
 class _OnTorch:
-    def __init__(self, sources: Sequence[Tensor]) -> None:
-        self._sources = sources
+    sources: Sequence[Tensor]
+    expected: Tensor
 
-    def kept(self, values: Tensor) -> Tensor:
-        return values
+    def begin(self, synapses: Sequence[QuantSynapse]) -> Trial:
+        return _TrialOnTorch(self, synapses)
 
-    def apart(self, found: Tensor, expected: Tensor) -> tuple[int, int]:
-        ahead = (found.int() - expected.int()).cumsum(1)
-        return int((found != expected).sum()), int(ahead.abs().sum())
 
-    def respond(
-        self, populations: Sequence[QuantPopulation], synapses: Sequence[QuantSynapse], *, record: bool
-    ) -> list[Response]:
-        a_in = torch.stack([drive(s, x) for s, x in zip(synapses, self._sources, strict=True)]).sum(0)
-        scans = [scan(population, a_in, record) for population in populations]
-        return [Response(done.spikes, done.v) for done in scans]
+@dataclass(frozen=True)
+class _TrialOnTorch:
+    given: _OnTorch
+    synapses: Sequence[QuantSynapse]
+
+    def of(self, forms: Sequence[Form], samples: slice) -> list[Apart]:
+        few = [x[samples] for x in self.given.sources]
+        a_in = torch.stack([drive(s, x) for s, x in zip(self.synapses, few, strict=True)]).sum(0)
+        return [_apart(form, a_in * 2.0**form.shift, self.given.expected[samples]) for form in forms]
+
+
+def _apart(form: Form, a_in: Tensor, expected: Tensor) -> Apart:
+    done = scan(form.population, a_in, not form.population.spiking)
+    if not form.population.spiking:
+        return Apart(squares(done.v, expected, form.population))
+    ahead = (done.spikes.int() - expected.int()).cumsum(1)
+    return Apart(int((done.spikes != expected).sum()), int(ahead.abs().sum()), bool(done.spikes.any()))
+
+
+def squares(v: Tensor, expected: Tensor, readout: QuantPopulation) -> float:
+    """Sum of squares by which the membrane of a readout is off, in model units."""
+    return float((v.double() / (readout.scale * (1 << ALIGN_SHIFT)) - expected).square().sum())

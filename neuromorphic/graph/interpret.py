@@ -19,9 +19,12 @@ from torch import Tensor
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.types import FloatArray
 from snnergy.neuromorphic.graph.nodes import rule_of
-from snnergy.neuromorphic.graph.nodes.rule import by_steps
+from snnergy.neuromorphic.graph.nodes.rule import by_steps, over_time
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.loops import groups, is_loop
+
+# Name of a node, what it emits over time, and its membrane as in `Rule.interpret`.
+Emission = tuple[str, Tensor, Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -48,31 +51,43 @@ def interpret(
             emitted, so that each node can be checked on its own.
         keep: names whose values and membranes are returned; None keeps those of all neurons, readouts and outputs.
     """
+    keep = frozenset(source.of_kind("neuron", "readout", "output")) if keep is None else keep
+    kept: dict[str, Tensor] = {}
+    membrane: dict[str, Tensor] = {}
+    for name, value, charged in emissions(source, inputs, forced=forced):
+        if name in keep:
+            kept[name] = value
+            if charged is not None:
+                membrane[name] = charged
+    return Trace(kept, membrane)
+
+
+def emissions(
+    source: NirSource,
+    inputs: dict[str, FloatArray],
+    *,
+    forced: dict[str, Tensor] | None = None,
+    membranes: bool = True,
+) -> Iterator[Emission]:
+    """Every node as soon as it has run, for whoever keeps less of it than `interpret`, whose arguments these are.
+
+    Args:
+        membranes: whether they are wanted; neurons outside loops come without them otherwise, and sooner.
+    """
     missing = [name for name in source.of_kind("input") if name not in inputs]
     if missing:
         raise UserError(f"{source.name}: no array for the inputs {missing}; the file must name them so")
-    keep = frozenset(source.of_kind("neuron", "readout", "output")) if keep is None else keep
     forced = {} if forced is None else forced
     emitted: dict[str, Tensor] = {}
-    kept: dict[str, Tensor] = {}
-    membrane: dict[str, Tensor] = {}
     waiting = {name: sum(name in source.preds[node] for node in source.order) for name in source.order}
     for group in groups(source.order, source.preds):
-        for name, value, charged in _run(source, group, inputs, emitted, forced):
-            if name in keep:
-                kept[name] = value
-                if charged is not None:
-                    membrane[name] = charged
+        for name, value, charged in _run(source, group, inputs, emitted, forced, membranes):
+            yield name, value, charged
             emitted[name] = forced.get(name, value)
         for pred in (pred for name in group for pred in source.preds[name]):
             waiting[pred] -= 1
             if waiting[pred] == 0:
                 del emitted[pred]
-    return Trace(kept, membrane)
-
-
-# Name of a node, what it emits over time, and its membrane as in `Rule.interpret`.
-_Run = tuple[str, Tensor, Tensor | None]
 
 
 def _run(
@@ -81,7 +96,8 @@ def _run(
     inputs: dict[str, FloatArray],
     emitted: dict[str, Tensor],
     forced: dict[str, Tensor],
-) -> Iterator[_Run]:
+    membranes: bool,
+) -> Iterator[Emission]:
     """The members of `group` on what has been emitted before them."""
     if is_loop(group, source.preds):
         yield from _loop(source, group, emitted, forced)
@@ -92,7 +108,11 @@ def _run(
         x = torch.from_numpy(np.asarray(inputs[name], dtype=np.float32))
     else:
         x = _sum([emitted[pred] for pred in source.preds[name]])
-    yield name, *rule.interpret(source.nodes[name], x, source.conventions.of(name))
+    node, conventions = source.nodes[name], source.conventions.of(name)
+    if membranes or rule.kind not in ("neuron", "readout"):
+        yield name, *rule.interpret(node, x, conventions)
+    else:
+        yield name, *over_time(rule.begin(node, conventions), x, membranes=False)
 
 
 def _sum(values: list[Tensor]) -> Tensor:
@@ -104,7 +124,7 @@ def _sum(values: list[Tensor]) -> Tensor:
 
 def _loop(
     source: NirSource, group: tuple[str, ...], emitted: dict[str, Tensor], forced: dict[str, Tensor]
-) -> Iterator[_Run]:
+) -> Iterator[Emission]:
     """The members of a loop, step by step."""
     rules = {name: rule_of(source.nodes[name]) for name in group}
     steps = {name: rule.begin(source.nodes[name], source.conventions.of(name)) for name, rule in rules.items()}

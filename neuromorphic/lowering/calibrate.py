@@ -1,8 +1,13 @@
-"""Float activity of a graph on calibration samples, as quantization and the fidelity report need it."""
+"""Float activity of a graph on calibration samples, as quantization and the fidelity report need it.
+
+The float oracle runs on a few samples at a time. What it emitted on the first of them is kept, a byte a spike, as far
+as memory allows; on the others it runs again whenever they are asked for.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -11,61 +16,113 @@ from torch import Tensor
 from snnergy.artefacts.budget import VARIABLE, memory, size_text
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import Samples
-from snnergy.neuromorphic.graph.interpret import interpret
+from snnergy.neuromorphic.graph.interpret import emissions
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.ir import FloatNet
-from snnergy.neuromorphic.passes.quantize import Calibration
+from snnergy.neuromorphic.passes.calibration import SEARCHED, Activity
 
-_BATCH = 16
-# Bytes of a value: as float32 and as it is recorded; of the node that is quantized or compared, its input and its state
-# in float64; of a node that is interpreted, what it emits and its membrane.
-_KEPT, _COMPARED, _INTERPRETED = 8, 32, 12
+# Samples at once: as many as keep what a node emits within a stretch of memory that is used again and again.
+_BATCH, _STRETCH = 16, 16 << 20
+# Bytes of a value: in float32; of the node at hand, its input, its output and copies of either while it is quantized or
+# compared.
+_VALUE, _AT_HAND = 4, 32
 
 
-def calibrate(source: NirSource, samples: Samples) -> Calibration:
-    """Run the float oracle on `samples` and keep every neuron's output, flattened to `(N, T, neurons)`.
+class FloatActivity:
+    """What `source` does on `samples`; a `Calibration`."""
 
-    Raises:
-        UserError: that takes more memory than is allowed, or a value leaves single precision.
-    """
-    _refuse_excess(source, samples)
-    parts: dict[str, list[Tensor]] = {}
-    for first in range(0, len(samples), _BATCH):
-        batch = {name: array[first : first + _BATCH] for name, array in samples.arrays.items()}
+    def __init__(self, source: NirSource, samples: Samples, net: FloatNet) -> None:
+        """Keep room.
+
+        Args:
+            net: what became of the graph; its inputs and populations are what is asked for.
+
+        Raises:
+            UserError: what trials are judged on takes more memory than is allowed.
+        """
+        self.source, self.samples = source, samples
+        self._names = [port.name for port in net.inputs] + [population.name for population in net.populations]
+        self._spikes = {p.name for p in net.populations if p.threshold is not None and p.spikes == "one"}
+        fed = {synapse.target for synapse in net.synapses}
+        sizes = {port.name: math.prod(port.shape) for port in net.inputs} | {p.name: p.size for p in net.populations}
+        self._row = sum(size * (1 if name in self._spikes else _VALUE) for name, size in sizes.items())  # bytes a step
+        self._unfed = [population.name for population in net.populations if population.name not in fed]
         with np.errstate(over="ignore"):
-            batch = {name: np.asarray(array, np.float32) for name, array in batch.items()}
-        values = {name: torch.from_numpy(array) for name, array in batch.items()} | interpret(source, batch).values
-        for name, value in values.items():
-            if not value.isfinite().all():
-                raise UserError(
-                    f"{source.name}: node {name!r}: leaves single precision on the calibration samples; scale the "
-                    "samples, or the weights before it, down"
-                )
-            parts.setdefault(name, []).append(value.flatten(2))
-    # Node by node, so that only one of them is there twice.
-    return Calibration({name: torch.cat(parts.pop(name)) for name in tuple(parts)})
+            self.extents = {
+                name: (float(np.float32(array.min())), float(np.float32(array.max())))
+                for name, array in samples.arrays.items()
+            }
+        for name, ends in self.extents.items():
+            self._require_finite(name, all(map(math.isfinite, ends)))
+        self._kept: list[Activity] = []
+        self._at_once, self._keeping = self._planned()
 
+    def chosen(self) -> Iterator[slice]:
+        """Which samples each batch has."""
+        count = len(self.samples)
+        return (slice(first, min(first + self._at_once, count)) for first in range(0, count, self._at_once))
 
-def with_sources(calibration: Calibration, net: FloatNet) -> Calibration:
-    """`calibration` with the spikes of the sources in `net`, which are no nodes of its graph: one in every step."""
-    fed = {synapse.target for synapse in net.synapses}
-    ones = torch.ones(*next(iter(calibration.values.values())).shape[:2], 1)
-    return Calibration(calibration.values | {p.name: ones for p in net.populations if p.name not in fed})
+    def batches(self) -> Iterator[Activity]:
+        """See `Calibration`.
 
+        Raises:
+            UserError: a value leaves single precision.
+        """
+        for index, chosen in enumerate(self.chosen()):
+            if index < len(self._kept):
+                yield self._kept[index]
+                continue
+            batch = self._interpreted(chosen)
+            if chosen.stop <= self._keeping:
+                self._kept.append(batch)
+            yield batch
 
-def _refuse_excess(source: NirSource, samples: Samples) -> None:
-    """Hold what compilation keeps of the samples, until it has measured the outcome on them, to the budget."""
-    count, steps = next(iter(samples.arrays.values())).shape[:2]
-    sizes = {name: math.prod(source.shapes[name]) for name in source.order}
-    kept = source.of_kind("input", "neuron", "readout", "output")
-    every = steps * (_KEPT * sum(sizes[name] for name in kept) + _COMPARED * max(sizes.values()))
-    interpreted = steps * _INTERPRETED * sum(sizes.values())
-    needed = count * every + min(count, _BATCH) * interpreted
-    allowed = memory()
-    if needed > allowed:
-        fitting = max(1, allowed // (every + interpreted))
-        raise UserError(
-            f"calibration: {count} samples of {steps} steps take {size_text(needed)} of memory, {size_text(allowed)} "
-            f"are allowed; use fewer calibration samples, such as {fitting}, or set {VARIABLE} to "
-            f"{size_text(needed, up=True)} or more"
-        )
+    def first(self, name: str) -> Tensor:
+        """See `Calibration`."""
+        parts, found = [], 0
+        for batch in self.batches():
+            parts.append(batch[name])
+            found += len(parts[-1])
+            if found >= SEARCHED:
+                break
+        return torch.cat(parts)[:SEARCHED]
+
+    def _interpreted(self, chosen: slice) -> Activity:
+        arrays = {name: np.asarray(array[chosen], np.float32) for name, array in self.samples.arrays.items()}
+        found: dict[str, Tensor] = {}
+        for name, value, _ in emissions(self.source, arrays, membranes=False):
+            if name in self._names:
+                found[name] = self._sound(name, value)
+        some = next(iter(arrays.values()))
+        return found | {name: torch.ones(*some.shape[:2], 1, dtype=torch.uint8) for name in self._unfed}
+
+    def _sound(self, name: str, value: Tensor) -> Tensor:
+        flat = value.flatten(2)
+        if name in self._spikes or (name in self.extents and bool(((flat == 0) | (flat == 1)).all())):
+            return flat.to(torch.uint8)
+        self._require_finite(name, bool(flat.isfinite().all()))
+        return flat
+
+    def _require_finite(self, name: str, finite: bool) -> None:
+        if not finite:
+            raise UserError(
+                f"{self.source.name}: node {name!r}: leaves single precision on the calibration samples; scale the "
+                "samples, or the weights before it, down"
+            )
+
+    def _planned(self) -> tuple[int, int]:
+        """How many samples are run at once, and how many are kept."""
+        steps = next(iter(self.samples.arrays.values())).shape[1]
+        sizes = [math.prod(self.source.shapes[name]) for name in self.source.order]
+        at_once = max(1, min(_BATCH, len(self.samples), _STRETCH // (steps * _VALUE * max(sizes))))
+        work = at_once * steps * (_VALUE * sum(sizes) + _AT_HAND * max(sizes))
+        kept = steps * self._row
+        fewest, allowed = min(SEARCHED, len(self.samples)), memory()
+        if fewest * kept + work > allowed:
+            fitting = max(1, (allowed - work) // kept)
+            raise UserError(
+                f"calibration: {fewest} samples of {steps} steps take {size_text(fewest * kept + work)} of memory, "
+                f"{size_text(allowed)} are allowed; use fewer calibration samples, such as {fitting}, or set "
+                f"{VARIABLE} to {size_text(fewest * kept + work, up=True)} or more"
+            )
+        return at_once, (allowed - work) // kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,14 +14,15 @@ from torch import Tensor
 
 from snnergy.artefacts.files import written_whole
 from snnergy.artefacts.records import Records
-from snnergy.artefacts.samples import Samples
-from snnergy.artefacts.types import FloatArray
+from snnergy.artefacts.types import FloatArray, IntArray
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.ir import QuantPopulation
 from snnergy.neuromorphic.limits import ALIGN_SHIFT
 from snnergy.neuromorphic.lowering import measures
 from snnergy.neuromorphic.lowering.reference import ReferenceFidelity
-from snnergy.neuromorphic.passes.quantize import Calibration, Quantized, QuantizeResult
+from snnergy.neuromorphic.passes.calibration import Activity
+from snnergy.neuromorphic.passes.quantize import QuantizeResult
+from snnergy.neuromorphic.passes.rounding import Quantized
 from snnergy.neuromorphic.simulation import decode
 
 # Of a node on the calibration samples:
@@ -100,36 +102,45 @@ def uncalibrated(result: QuantizeResult, source: NirSource, readout: str) -> Fid
     return FidelityReport(nodes, source.dt, source.dt_reason, 0, None, None, None, readout, source.read_as)
 
 
-def measure(
-    result: QuantizeResult,
-    records: Records,
-    calibration: Calibration,
-    samples: Samples,
-    source: NirSource,
-    readout: str,
-) -> FidelityReport:
-    """Compare the emulated `records` of the calibration `samples` with the float activity, node by node."""
-    nodes = tuple(_node(q, _seen(q.population, records, calibration)) for q in result.populations.values())
-    quantized = decode.logits(result.net, records, readout)
-    floating = float_logits(calibration.values[readout], spiking=result.net.population(readout).spiking)
-    same = float((decode.predictions(quantized) == decode.predictions(floating)).mean())
-    labels = samples.labels
-    return FidelityReport(
-        nodes,
-        source.dt,
-        source.dt_reason,
-        len(samples),
-        same,
-        None if labels is None else decode.accuracy(floating, labels),
-        None if labels is None else decode.accuracy(quantized, labels),
-        readout,
-        source.read_as,
-    )
+class Measured:
+    """What emulation and the float model have in common, collected batch by batch."""
+
+    def __init__(self, result: QuantizeResult, readout: str) -> None:
+        """Nothing yet. readout: the output that predictions are taken from."""
+        self._result, self._readout = result, readout
+        self._alike = {name: _Alike() for name in result.populations}
+        self._floating: list[FloatArray] = []
+        self._quantized: list[FloatArray] = []
+
+    def add(self, records: Records, activity: Activity) -> None:
+        """Compare the emulated `records` of some samples with the float `activity` on them, node by node."""
+        net = self._result.net
+        for name, q in self._result.populations.items():
+            self._alike[name] += _Alike.of(q.population, records, activity[name])
+        self._quantized.append(decode.logits(net, records, self._readout))
+        spiking = net.population(self._readout).spiking
+        self._floating.append(float_logits(activity[self._readout], spiking=spiking))
+
+    def report(self, labels: IntArray | None, source: NirSource) -> FidelityReport:
+        """Of all samples, which have these labels."""
+        floating, quantized = np.concatenate(self._floating), np.concatenate(self._quantized)
+        same = float((decode.predictions(quantized) == decode.predictions(floating)).mean())
+        return FidelityReport(
+            tuple(_node(q, self._alike[name].seen(q.population)) for name, q in self._result.populations.items()),
+            source.dt,
+            source.dt_reason,
+            len(floating),
+            same,
+            None if labels is None else decode.accuracy(floating, labels),
+            None if labels is None else decode.accuracy(quantized, labels),
+            self._readout,
+            source.read_as,
+        )
 
 
 def float_logits(value: Tensor, *, spiking: bool) -> FloatArray:
     """`(N, classes)` of what an output emitted in float, `(N, T, classes)`, as `decode.logits` has them of the chip."""
-    output = value.sum(1) if spiking else value[:, -1]
+    output = value.sum(1, dtype=torch.float64) if spiking else value[:, -1]
     return np.asarray(output.double().numpy())
 
 
@@ -153,23 +164,37 @@ class _Seen:
     clipped: int = 0
 
 
-def _seen(population: QuantPopulation, records: Records, calibration: Calibration) -> _Seen:
-    expected = calibration.values[population.name]
-    wrapped, clipped = records.overflows.get(population.name, (0, 0))
-    found = emitted(population, records)
-    if not population.spiking:
-        off = (found - expected).square().mean().sqrt()
-        agreement = 1.0 - float(off / expected.square().mean().sqrt().clamp_min(1e-12))
-        return _Seen(agreement, wrapped=wrapped, clipped=clipped)
-    return _Seen(
-        float((found == expected).double().mean()),
-        int(expected.sum(dtype=torch.float64)),
-        int(found.sum(dtype=torch.int64)),
-        measures.overlap(found, expected),
-        measures.distance(found, expected),
-        wrapped,
-        clipped,
-    )
+@dataclass(frozen=True)
+class _Alike:
+    """A population's sums over the samples so far. off, norm: of a readout, of squares; values: how many of them."""
+
+    spikes: measures.Alike = measures.NOTHING
+    off: float = 0.0
+    norm: float = 0.0
+    values: int = 0
+    wrapped: int = 0
+    clipped: int = 0
+
+    @classmethod
+    def of(cls, population: QuantPopulation, records: Records, expected: Tensor) -> _Alike:
+        overflows, found = records.overflows.get(population.name, (0, 0)), emitted(population, records)
+        if population.spiking:
+            return cls(measures.Alike.of(found, expected), 0.0, 0.0, 0, *overflows)
+        off, norm = float((found - expected).square().sum()), float(expected.double().square().sum())
+        return cls(measures.NOTHING, off, norm, expected.numel(), *overflows)
+
+    def __add__(self, other: _Alike) -> _Alike:
+        return _Alike(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+    def seen(self, population: QuantPopulation) -> _Seen:
+        """What the report says of it."""
+        if not population.spiking:
+            agreement = 1.0 - math.sqrt(self.off / self.values) / max(math.sqrt(self.norm / self.values), 1e-12)
+            return _Seen(agreement, wrapped=self.wrapped, clipped=self.clipped)
+        both = self.spikes
+        return _Seen(
+            both.equal / both.values, int(both.b), int(both.a), both.overlap, both.distance, self.wrapped, self.clipped
+        )
 
 
 def _node(quantized: Quantized, seen: _Seen) -> NodeFidelity:

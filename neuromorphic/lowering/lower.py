@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import torch
+from torch import Tensor
+
 from snnergy.artefacts.activity import WARNINGS, warning_text
 from snnergy.artefacts.files import versions
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import to_integers
+from snnergy.neuromorphic.ir import QuantNet
 from snnergy.neuromorphic.lowering import fidelity, findings
-from snnergy.neuromorphic.lowering.calibrate import calibrate, with_sources
+from snnergy.neuromorphic.lowering.calibrate import FloatActivity
 from snnergy.neuromorphic.lowering.compiled import Compiled
+from snnergy.neuromorphic.lowering.fidelity import FidelityReport
 from snnergy.neuromorphic.lowering.reference import ReferenceSource, as_reference, compare
 from snnergy.neuromorphic.netx.layer_group import stock_obstacles
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
@@ -21,7 +26,7 @@ from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
 from snnergy.neuromorphic.passes.fit_chip import Chip, FitChip
 from snnergy.neuromorphic.passes.fuse import Fuse
-from snnergy.neuromorphic.passes.quantize import Quantize
+from snnergy.neuromorphic.passes.quantize import Quantize, QuantizeResult
 from snnergy.neuromorphic.passes.relay_delays import RelayDelays
 from snnergy.neuromorphic.passes.round_decays import RoundDecays
 from snnergy.neuromorphic.simulation import decode
@@ -45,21 +50,35 @@ def lower(
     balanced = BalanceDelays()(floating)
     rounded = RoundDecays()(balanced)
     compared = None if reference is None else as_reference(reference, source, chosen, samples)
-    calibration = None if samples is None else with_sources(calibrate(source, samples), rounded)
-    quantized = Quantize(calibration)(rounded)
+    activity = None if samples is None else FloatActivity(source, samples, rounded)
+    quantized = Quantize(activity)(rounded)
     net = RelayDelays()(replace(quantized.net, provenance=_provenance(source, samples) | {"chip": chip}))
     net = Check()(net)
     report = fidelity.uncalibrated(quantized, source, chosen)
-    if samples is not None and calibration is not None:
-        records = emulator.run(net, to_integers(samples, net.inputs))
-        report = fidelity.measure(quantized, records, calibration, samples, source, chosen)
-        if compared is not None:
-            outputs = calibration.values[chosen], fidelity.emitted(net.population(chosen), records)
-            spiking = net.population(chosen).spiking
-            report = replace(report, reference=compare(source, samples, chosen, compared, *outputs, spiking=spiking))
+    if activity is not None:
+        report = _measured(activity, quantized, net, chosen, compared)
     warnings = (*source.notes, *findings.found(balanced, quantized, report))
     report = replace(report, warnings=warnings, stock_obstacles=stock_obstacles(net))
     return Compiled(replace(net, provenance=net.provenance | {WARNINGS: warning_text(warnings)}), report)
+
+
+def _measured(
+    activity: FloatActivity, quantized: QuantizeResult, net: QuantNet, chosen: str, reference: Tensor | None
+) -> FidelityReport:
+    """The report on all calibration samples, with what the framework itself emitted on them where that is known."""
+    source, samples, outputs = activity.source, activity.samples, []
+    measured, output = fidelity.Measured(quantized, chosen), net.population(chosen)
+    for rows, batch in zip(activity.chosen(), activity.batches(), strict=True):
+        records = emulator.run(net, to_integers(samples.rows(rows), net.inputs))
+        measured.add(records, batch)
+        if reference is not None:
+            outputs.append((batch[chosen], fidelity.emitted(output, records)))
+    report = measured.report(samples.labels, source)
+    if reference is None:
+        return report
+    floating, chip = (torch.cat(parts) for parts in zip(*outputs, strict=True))
+    compared = compare(source, samples, chosen, reference, floating, chip, spiking=output.spiking)
+    return replace(report, reference=compared)
 
 
 def _provenance(source: NirSource, samples: Samples | None) -> dict[str, str]:

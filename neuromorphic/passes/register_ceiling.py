@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,32 +18,58 @@ from snnergy.neuromorphic.taps import largest_row_sum
 _CURRENT_HEADROOM = 2.0
 # Without calibration a readout is assumed to integrate no longer than this many steps.
 _UNCALIBRATED_STEPS = 64
+# In size, of the numbers of networks whose range is measured in single precision.
+_USUAL = 1e12
 _STATE_RANGE = STATE_MAX >> ALIGN_SHIFT
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Largest |u| and |v| of a population on calibration samples, in model units."""
+
+    u: float = 0.0
+    v: float = 0.0
+
+    def and_those_of(
+        self,
+        population: FloatPopulation,
+        synapses: tuple[FloatSynapse, ...],
+        weights: list[FloatArray],
+        sources: list[Tensor],
+    ) -> Peaks:
+        """Of further samples as well.
+
+        Args:
+            weights: of each synapse, for one integer step of its source.
+            sources: calibrated values `(N, T, neurons)` of each synapse's source.
+        """
+        exact = _precision(population, weights)
+        current, *more = (
+            propagate(s.operator, torch.from_numpy(w).to(exact), x, s.delay)
+            for s, w, x in zip(synapses, weights, sources, strict=True)
+        )
+        for each in more:
+            current += each
+        u, v = _peaks(population, current)
+        return Peaks(max(self.u, u), max(self.v, v))
 
 
 def register_ceiling(
     population: FloatPopulation,
     synapses: tuple[FloatSynapse, ...],
     weights: list[FloatArray],
-    sources: list[Tensor] | None,
+    peaks: Peaks | None,
     payload: dict[str, float],
 ) -> float:
     """The largest scale at which bias, threshold and the range of u and v fit their registers.
 
     Args:
         weights: of each synapse, for one integer step of its source.
-        sources: calibrated values `(N, T, neurons)` of each synapse's source; None for the worst case.
+        peaks: on calibration samples; None for the worst case.
         payload: the largest value of each source that sends more than spikes.
     """
-    if sources is not None:
-        current = torch.stack(
-            [
-                propagate(s.operator, torch.from_numpy(w), x, s.delay)
-                for s, w, x in zip(synapses, weights, sources, strict=True)
-            ]
-        ).sum(0)
-        peak_u, peak_v = _peaks(population, current)
-        peak_u *= _CURRENT_HEADROOM
+    if peaks is not None:
+        peak_u, peak_v = peaks.u * _CURRENT_HEADROOM, peaks.v
     else:
         worst = sum(
             largest_row_sum(s.operator, np.abs(w)) * payload.get(s.source, 1.0)
@@ -63,26 +91,46 @@ def register_ceiling(
     return min((limit / value for value, limit in demands if value > 0), default=float("inf"))
 
 
+def _precision(population: FloatPopulation, weights: list[FloatArray]) -> torch.dtype:
+    """Single precision is enough of a range, unless numbers are so large or small that they would leave it."""
+    sizes = [float(np.abs(values).max(initial=0)) for values in (*weights, population.bias)]
+    sizes.append(population.threshold or 0.0)
+    return torch.float32 if all(size == 0 or 1 / _USUAL < size < _USUAL for size in sizes) else torch.float64
+
+
 def _peaks(population: FloatPopulation, current: Tensor) -> tuple[float, float]:
-    """Largest |u| and |v| over `current` `(N, T, neurons)`, in model units."""
-    bias = torch.from_numpy(np.broadcast_to(population.bias, population.shape).reshape(-1).copy())
-    kept_u, kept_v = (torch.from_numpy(1 - decays) for decays in (population.decay_u, population.decay_v))
-    u = v = torch.zeros_like(current[:, 0])
-    peak_u = peak_v = 0.0
-    for t in range(current.shape[1]):
-        u = kept_u * u + current[:, t]
-        charged = left = kept_v * v + u + bias
-        if population.threshold is not None:
-            fired = v if is_late(population.reset) else charged
-            left = _after_spikes(population, population.threshold, fired, charged)
-        peak_u = max(peak_u, float(u.abs().max()))
-        peak_v, v = max(peak_v, float(charged.abs().max()), float(left.abs().max())), left
-    return peak_u, peak_v
+    """Largest |u| and |v| over `current` `(N, T, neurons)`, in model units; `current` becomes u."""
+    kept_u, kept_v, bias = (
+        torch.from_numpy(values).to(current.dtype)
+        for values in (
+            1 - population.decay_u,
+            1 - population.decay_v,
+            np.broadcast_to(population.bias, population.shape).reshape(-1).copy(),
+        )
+    )
+    if kept_u.any():
+        for t in range(1, current.shape[1]):
+            current[:, t] += kept_u * current[:, t - 1]
+    v, biased = torch.zeros_like(current[:, 0]), bool(bias.any())
+    lowest, highest = torch.zeros_like(v), torch.zeros_like(v)
+    for u in current.unbind(1):
+        charged = (v * kept_v).add_(u)
+        if biased:
+            charged += bias
+        torch.minimum(lowest, charged, out=lowest)
+        torch.maximum(highest, charged, out=highest)
+        if population.threshold is None:
+            v = charged
+            continue
+        v = _after_spikes(population, population.threshold, v if is_late(population.reset) else charged, charged)
+        if population.counts_thresholds:  # what is left can lie below all that was charged
+            torch.minimum(lowest, v, out=lowest)
+    return float(current.abs().max()), float(torch.maximum(-lowest, highest).max())
 
 
 def _after_spikes(population: FloatPopulation, threshold: float, fired: Tensor, v: Tensor) -> Tensor:
     """What is left of v once the spikes of the membranes `fired` have acted."""
     if not subtracts(population.reset):
-        return v.masked_fill(fired > threshold, 0.0)
+        return v.masked_fill_(fired > threshold, 0.0)
     spikes = torch.floor(fired / threshold) if population.spikes == "many" else 1.0
     return torch.where(fired > threshold, v - spikes * threshold, v)

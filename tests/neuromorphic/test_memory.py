@@ -18,7 +18,12 @@ from snnergy.neuromorphic.emulator import needed
 from snnergy.neuromorphic.emulator.on_torch.memory import at_work
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
-from snnergy.neuromorphic.lowering.calibrate import calibrate
+from snnergy.neuromorphic.lowering.calibrate import FloatActivity
+from snnergy.neuromorphic.lowering.lower import lower
+from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
+from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
+from snnergy.neuromorphic.passes.fuse import Fuse
+from snnergy.neuromorphic.passes.round_decays import RoundDecays
 from snnergy.neuromorphic.simulation.plan import planned
 from snnergy.neuromorphic.simulation.simulate import simulate
 from snnergy.neuromorphic.simulation.verify import verify
@@ -131,10 +136,23 @@ def test_samples_in_a_file_may_be_more_than_the_memory(tmp_path: Path) -> None:
 
 def test_calibration_is_held_to_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     source = from_graph(graphs.branched())
-    monkeypatch.setenv("SNNERGY_MEMORY", "4MiB")
-    with pytest.raises(UserError, match=r"calibration: 300 samples .* use fewer calibration samples, such as (\d+)"):
-        calibrate(source, graphs.samples(300))
-    assert calibrate(source, graphs.samples(8)).values
+    net = RoundDecays()(BalanceDelays()(DiscretiseTime()(Fuse()(source))))
+    monkeypatch.setenv("SNNERGY_MEMORY", "1MiB")
+    with pytest.raises(UserError, match=r"calibration: 24 samples .* use fewer calibration samples, such as (\d+)"):
+        FloatActivity(source, graphs.samples(300), net)
+    assert next(FloatActivity(source, graphs.samples(2), net).batches())
+
+
+def test_calibration_samples_beyond_those_of_the_trials_cost_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, samples = from_graph(graphs.branched()), graphs.samples(60)
+    whole = lower(source, samples)
+    monkeypatch.setenv("SNNERGY_MEMORY", "2MiB")
+    streamed = lower(source, samples)
+    assert streamed.fidelity == whole.fidelity
+    for one, other in zip(streamed.net.synapses, whole.net.synapses, strict=True):
+        np.testing.assert_array_equal(one.operator.weight, other.operator.weight)
 
 
 MEASURE = """

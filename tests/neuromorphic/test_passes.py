@@ -14,7 +14,7 @@ from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.ir import FloatNet
-from snnergy.neuromorphic.lowering.calibrate import calibrate
+from snnergy.neuromorphic.lowering.calibrate import FloatActivity
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
@@ -145,7 +145,7 @@ def test_quantize_keeps_the_depths() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_quantized_registers_fit_and_weights_round_to_half_a_step(seed: int) -> None:
     source, net = from_graph(graphs.branched(seed)), lowered(seed)
-    result = Quantize(calibrate(source, graphs.samples(8)))(net)
+    result = Quantize(FloatActivity(source, graphs.samples(8), net))(net)
     assert Check()(result.net) is result.net
     scales = {port.name: port.scale for port in result.net.inputs}
     for floating, integer in zip(net.synapses, result.net.synapses, strict=True):
@@ -158,7 +158,7 @@ def test_quantized_registers_fit_and_weights_round_to_half_a_step(seed: int) -> 
 
 def test_gates_are_exact_and_calibration_never_hurts() -> None:
     source, net = from_graph(graphs.branched()), lowered()
-    result = Quantize(calibrate(source, graphs.samples(16)))(net)
+    result = Quantize(FloatActivity(source, graphs.samples(16), net))(net)
     for gate in ("or", "mask", "and", "both"):
         assert result.populations[gate].error == 0.0
     assert all(q.error < 0.02 for q in result.populations.values())
@@ -171,7 +171,7 @@ def test_undeclared_analog_input_needs_calibration() -> None:
     with pytest.raises(UserError, match="give calibration samples"):
         Quantize()(net)
     x = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
-    port = Quantize(calibrate(source, graphs.Samples({"n0": x}, None)))(net).net.inputs[0]
+    port = Quantize(FloatActivity(source, graphs.Samples({"n0": x}, None), net))(net).net.inputs[0]
     assert port.signed and port.scale == pytest.approx(np.abs(x).max() / 127)
 
 
@@ -194,8 +194,9 @@ def test_check_names_every_register_that_overflows() -> None:
 
 def test_calibration_is_the_oracle() -> None:
     source, data = from_graph(graphs.branched()), graphs.samples(20, seed=4)
-    values = calibrate(source, data).values
+    batches = list(FloatActivity(source, data, lowered()).batches())
+    values = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
     whole = interpret(source, dict(data.arrays)).values
     for name in ("stem", "and"):
-        assert torch.equal(values[name], whole[name].flatten(2))
+        assert torch.equal(values[name].float(), whole[name].flatten(2))
     torch.testing.assert_close(values["head"], whole["head"].flatten(2), rtol=1e-5, atol=1e-5)

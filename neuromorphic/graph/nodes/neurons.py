@@ -58,15 +58,15 @@ class _Spiking(PopulationRule):
         soft = subtracts(conventions.reset)
 
         def after(spikes: Tensor, v: Tensor) -> Tensor:
-            return torch.where(spikes > 0, v - spikes * threshold if soft else reset, v)
+            return torch.where(spikes.bool(), v - spikes * threshold if soft else reset, v)
 
         def step(x: Tensor) -> tuple[Tensor, Tensor | None]:
             nonlocal due
             v = after(due, charge(x)) if late else charge(x)
             fired = v > threshold
-            due = spikes = torch.where(fired, torch.floor(v / threshold), 0.0) if many else fired.float()
+            due = spikes = torch.where(fired, torch.floor(v / threshold), 0.0) if many else fired
             charge.v = v if late else after(spikes, v)
-            return spikes, v
+            return spikes.float(), v
 
         return step
 

@@ -116,12 +116,12 @@ def by_steps(delays: IntArray) -> dict[int, Tensor]:
     return {int(d): torch.from_numpy(np.asarray(delays == d)) for d in np.unique(delays)}
 
 
-def over_time(step: Step, x: Tensor) -> tuple[Tensor, Tensor | None]:
+def over_time(step: Step, x: Tensor, *, membranes: bool = True) -> tuple[Tensor, Tensor | None]:
     """`step` on each step of `x` `(N, T, *shape)`, of a node that emits the shape it is given."""
     value, membrane = torch.empty_like(x), None
     for t in range(x.shape[1]):
         value[:, t], charged = step(x[:, t])
-        if charged is not None:
+        if membranes and charged is not None:
             membrane = torch.empty_like(x) if membrane is None else membrane
             membrane[:, t] = charged
     return value, membrane
