@@ -31,7 +31,7 @@ def network(seed: int = 0, **changes: Any) -> SNNergy:
     return model.eval()
 
 
-def pixels(samples: int, model: SNNergy, seed: int = 0) -> dict[str, np.ndarray]:
+def pixels(samples: int, model: SNNergy, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
     """Images of 8-bit pixels / 255, each with a contrast of its own: `(N, T, 1, H, W)`."""
     rng = np.random.default_rng(seed)
     config = model.config
