@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 import benchmarks.emulator as package
-from benchmarks.emulator import beside_lava, beside_pytorch, beside_simulators, compiling, cost, limits, workers
+from benchmarks.emulator import beside_lava, beside_pytorch, beside_simulators, compiling, cost, limits, memory, workers
 from benchmarks.emulator.keys import top
 from benchmarks.emulator.page import write_page
 from benchmarks.results_file import read_rows, write_rows
@@ -21,6 +21,7 @@ PARTS: dict[str, tuple[str, Callable[[int], Iterator[dict[str, Any]]]]] = {
     "pytorch": ("grid", beside_pytorch.rows),
     "cost": ("cost", cost.rows),
     "workers": ("workers", workers.rows),
+    "memory": ("memory", memory.rows),
     "limits": ("limits", limits.rows),
     "compile": ("compile", compiling.rows),
     "lava": ("lava", beside_lava.rows),

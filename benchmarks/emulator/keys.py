@@ -23,6 +23,12 @@ def _by_network(figure: str, kind: str) -> Callable[[Sequence[Row]], Any]:
     return lambda rows: {row["network"]: row[figure] for row in rows if row["kind"] == kind and figure in row} or None
 
 
+def _full_size(rows: Sequence[Row]) -> Any:
+    """GiB of the larger of its runs."""
+    found = [row["peak_memory_mib"] for row in rows if row["kind"] == "memory" and row["network"] == "full size"]
+    return round(max(found) / 1024, 2) if found else None
+
+
 def _checks(rows: Sequence[Row]) -> Any:
     """What was found equal to Lava before a ratio was reported."""
     return [
@@ -52,6 +58,7 @@ KEYS: dict[str, Callable[[Sequence[Row]], Any]] = {
     "events_per_second": _of("events_per_second", "limits", network="dense"),
     "share_of_l3_bandwidth": _of("share_of_l3_bytes", "limits", network="dense"),
     "share_of_dram_bandwidth": _of("share_of_dram_bytes", "limits", network="dense"),
+    "peak_memory_full_size": _full_size,
     "compile_seconds": _by_network("compile_seconds", "compile"),
     "identity_checks": _checks,
 }

@@ -150,13 +150,72 @@ def compiling(rows: Sequence[Row]) -> str:
     return "\n\n".join(["## Compile", _markdown(["", "calibration samples", "seconds"], body)])
 
 
+def grid(rows: Sequence[Row]) -> str:
+    """SNNergy beside PyTorch, or why not."""
+    (row,) = rows
+    if "missing" in row:
+        return f"## SNNergy in PyTorch\n\nNot run: {row['missing']}"
+    seconds = row["seconds"]
+    return (
+        f"## SNNergy in PyTorch\n\n{row['populations']} populations, trained on GRID for {row['epochs']} epochs; "
+        f"{row['batch']} test clips, {row['mean_rate']:.1%} of the neurons spike in a step. The emulator takes "
+        f"{1e3 * seconds['emulator']:.0f} ms, the network's own forward pass in floating point "
+        f"{1e3 * seconds['pytorch']:.0f} ms: {row['ratio_pytorch']:.2f} times as long. "
+        f"{row['events_per_second'] / 1e9:.1f} G synaptic events a second."
+    )
+
+
+def workers(rows: Sequence[Row]) -> str:
+    """One thread and two."""
+    body = [
+        [
+            row["network"],
+            str(row["batch"]),
+            f"{row['seconds']['1']:.3f}",
+            f"{row['seconds']['2']:.3f}",
+            f"{row['ratio']:.2f}",
+        ]
+        for row in rows
+    ]
+    head = ["", "samples", "one thread, s", "two, s", "ratio"]
+    return "\n\n".join(["## A second worker", _markdown(head, body)])
+
+
+def memory(rows: Sequence[Row]) -> str:
+    """Peaks by samples and recording."""
+    body = [
+        [
+            row["network"],
+            str(row["samples"]),
+            row["record"],
+            row["memory"],
+            str(row["peak_memory_mib"]),
+            f"{1e3 * row['seconds_a_sample']:.1f}",
+            str(row["file_mib"]),
+        ]
+        for row in rows
+    ]
+    head = ["", "samples", "record", "--memory", "peak, MiB", "a sample, ms", "file, MiB"]
+    return "\n\n".join(
+        [
+            "## Memory",
+            "A process of its own each, Python and torch included. `full size` is the publication's network: D = 96, "
+            "128 × 128 pixels, T = 6, untrained.",
+            _markdown(head, body),
+        ]
+    )
+
+
 # The section of each kind of row.
 SECTIONS: dict[str, Callable[[Sequence[Row]], str]] = {
     "simulator": simulators,
+    "grid": grid,
     "lava": lava,
     "cost": cost,
     "limits": limits,
     "compile": compiling,
+    "workers": workers,
+    "memory": memory,
 }
 
 

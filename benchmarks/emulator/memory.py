@@ -1,7 +1,5 @@
 """Peak memory and time of `simulate` into a file: whether it grows with the samples, and the publication's full size.
 
-    python -m benchmarks.simulation_memory -o benchmarks/results/simulation_memory.json
-
 The network of `snnergy demo` on 500, 1500 and 4500 of its test samples, repeated, read from a file; and the `loihi`
 network of D = 96 on 128 × 128 pixels with T = 6 on noise. Neither is trained: batch norms take the statistics of one
 batch, so that populations fire, and shapes are all that memory depends on. Every run is a process of its own, whose
@@ -10,11 +8,11 @@ peak includes Python, torch and the program.
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,7 +22,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.results_file import write_rows
 from snnergy.artefacts.budget import VARIABLE
 from snnergy.artefacts.samples import LABEL, MODALITIES, to_units, write_samples
 from snnergy.artefacts.types import Recording
@@ -102,36 +99,21 @@ def in_child(call: Any, *arguments: Any) -> Any:
         return pool.submit(call, *arguments).result()
 
 
-def main() -> None:
-    """Measure everything, and write it after each row."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-
-    def add(network: str, *what: Any) -> None:
-        rows.append({"network": network, **in_child(measure, *what)})
-        print(rows[-1], flush=True)
-        full = [row["peak_memory_mib"] for row in rows if row["network"] == "full size"]
-        most = {"peak_memory_full_size": round(max(full) / 1024, 2)} if full else {}
-        write_rows(arguments.output, "benchmarks.simulation_memory", rows, seed=0, **most)
-
+def rows(_rounds: int) -> Iterator[dict[str, Any]]:
+    """A row for each network, number of samples and kind of recording."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         digits = load_config("digits")
         test = model_inputs(digits, "test")
         in_child(build, digits.model, {name: test[name][:16] for name in MODALITIES}, folder / "demo.net")
-        for count in arguments.counts:
+        for count in COUNTS:
             repeated = {name: np.resize(test[name], (count, *test[name].shape[1:])) for name in (*MODALITIES, LABEL)}
             write_samples(folder / f"{count}.npz", repeated)
             for record in get_args(Recording):
-                add("demo", folder / "demo.net", folder / f"{count}.npz", count, record, "256MiB")
+                given = folder / "demo.net", folder / f"{count}.npz", count, record, "256MiB"
+                yield {"kind": "memory", "network": "demo", **in_child(measure, *given)}
         in_child(build, FULL_SIZE, noise(FULL_SIZE, 2), folder / "full.net")
         write_samples(folder / "full.npz", noise(FULL_SIZE, FULL_SIZE_SAMPLES))
         for record in get_args(Recording):
-            add("full size", folder / "full.net", folder / "full.npz", FULL_SIZE_SAMPLES, record, "1GiB")
-
-
-if __name__ == "__main__":
-    main()
+            given = folder / "full.net", folder / "full.npz", FULL_SIZE_SAMPLES, record, "1GiB"
+            yield {"kind": "memory", "network": "full size", **in_child(measure, *given)}
