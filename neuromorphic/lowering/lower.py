@@ -68,8 +68,9 @@ def _measured(
     """The report on all calibration samples, with what the framework itself emitted on them where that is known."""
     source, samples, outputs = activity.source, activity.samples, []
     measured, output = fidelity.Measured(quantized, chosen), net.population(chosen)
+    simulator = emulator.prepared(net)
     for rows, batch in zip(activity.chosen(), activity.batches(), strict=True):
-        records = emulator.run(net, to_integers(samples.rows(rows), net.inputs))
+        records = emulator.run(net, to_integers(samples.rows(rows), net.inputs), simulator=simulator)
         measured.add(records, batch)
         if reference is not None:
             outputs.append((batch[chosen], fidelity.emitted(output, records)))
