@@ -78,9 +78,9 @@ def _through(operator: Operator, weight: Tensor) -> Callable[[Tensor], Tensor]:
             return lambda rows: torch.from_numpy(matrix @ rows.numpy().T).T
         entries = matrix.tocoo()
         ends = torch.from_numpy(np.stack([entries.row, entries.col]))
-        there = torch.sparse_coo_tensor(
-            ends, torch.from_numpy(entries.data), matrix.shape, device=weight.device, check_invariants=True
-        ).coalesce()
+        with torch.sparse.check_sparse_tensor_invariants(True):  # type: ignore[no-untyped-call]
+            values = torch.from_numpy(entries.data)
+            there = torch.sparse_coo_tensor(ends, values, matrix.shape, device=weight.device).coalesce()
         return lambda rows: (there @ rows.T).T
     return lambda rows: rows @ weight.T
 
