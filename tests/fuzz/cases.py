@@ -104,7 +104,9 @@ def _net(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> Case
     done = _hdf5(rng, base, folder / "case.net", canary)
     shutil.copy(base.with_suffix(".npz"), folder / "given.npz")
     arguments = ["simulate", "case.net", "--input", "given.npz", "-o", "out.h5"]
-    arguments += rng.choice(([], [], [], ["--record-state"], ["--num-layers", "2"], ["--json"], ["--readout", "out"]))
+    arguments += rng.choice(
+        ([], [], ["--record", "counts"], ["--record-state"], ["--num-layers", "2"], ["--json"], ["--readout", "out"])
+    )
     return Case("net", "case.net", tuple(arguments), ("out.h5",), done)
 
 
@@ -128,7 +130,7 @@ def _samples(rng: random.Random, corpus: Path, folder: Path, canary: Canary) -> 
         return Case("samples", file, tuple(arguments), ("out.net", "out.fidelity.json"), done)
     shutil.copy(base.with_suffix(".net"), folder / "given.net")
     arguments = ["simulate", "given.net", "--input", file, "-o", "out.h5"]
-    arguments += rng.choice(([], [], [], ["--time-last"], ["--count", "1"]))
+    arguments += rng.choice(([], [], ["--record", "counts"], ["--time-last"], ["--count", "1"]))
     return Case("samples", file, tuple(arguments), ("out.h5",), done)
 
 

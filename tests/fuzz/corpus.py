@@ -145,6 +145,9 @@ def _activity(folder: Path) -> None:
     for name in ("random0", "programmed", "loops", "maps", "stock"):
         net = folder / f"net/{name}.net"
         simulate(net, net.with_suffix(".npz"), output=target / f"{name}.h5")
+    for name in ("random0", "programmed", "maps"):
+        net = folder / f"net/{name}.net"
+        simulate(net, net.with_suffix(".npz"), output=target / f"{name}-counts.h5", record="counts")
     rng = np.random.default_rng(2)
     spikes = {name: rng.integers(0, 2, (2, 3, *shape)) for name, shape in {"in": (2, 4, 4), "a": (3, 4, 4)}.items()}
     nodes = [
