@@ -84,9 +84,9 @@ class SampleFile:
         Raises:
             UserError: as `read_samples`.
         """
-        return read_samples(self.path, self.shapes, labels=self.labels) if self.count == self._stored else (
-            next(self.batches(self.count))
-        )  # fmt: skip
+        if self.count == self._stored:
+            return read_samples(self.path, self.shapes, labels=self.labels)
+        return next(self.batches(self.count))
 
     @property
     def _stored(self) -> int:
