@@ -1,10 +1,9 @@
-"""One population on given input, tried with one set of weights after another, a few samples at a time."""
+"""One population on given input, tried by whatever computes fastest here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,48 +11,8 @@ from torch import Tensor
 from snnergy.neuromorphic.emulator.on_torch.run import scan
 from snnergy.neuromorphic.emulator.on_torch.synapses import drive
 from snnergy.neuromorphic.emulator.run import engine_here
-from snnergy.neuromorphic.ir import FloatSynapse, QuantPopulation, QuantSynapse
-from snnergy.neuromorphic.limits import ALIGN_SHIFT
-
-
-@dataclass(frozen=True)
-class Apart:
-    """How far what a population does is from what it should do.
-
-    differing: spikes; of a readout, the sum of squares in model units. distance: by how many spikes a neuron is ahead
-    or behind, summed over steps. fired: whether it did.
-    """
-
-    differing: float = 0
-    distance: int = 0
-    fired: bool = False
-
-    def __add__(self, other: Apart) -> Apart:
-        return Apart(self.differing + other.differing, self.distance + other.distance, self.fired or other.fired)
-
-
-@dataclass(frozen=True)
-class Form:
-    """One way to be of the population. shift: bits by which the sums of the weights at hand are moved up for it."""
-
-    population: QuantPopulation
-    shift: int = 0
-
-
-class Trial(Protocol):
-    """A population behind one set of weights."""
-
-    def of(self, forms: Sequence[Form], samples: slice) -> list[Apart]:
-        """How each of the forms does on some of the samples."""
-        ...
-
-
-class Trials(Protocol):
-    """A population that waits for its weights."""
-
-    def begin(self, synapses: Sequence[QuantSynapse]) -> Trial:
-        """Get ready for trials behind `synapses`."""
-        ...
+from snnergy.neuromorphic.emulator.trial import Apart, Form, Trial, Trials, squares
+from snnergy.neuromorphic.ir import FloatSynapse, QuantSynapse
 
 
 def trials(synapses: Sequence[FloatSynapse], sources: Sequence[Tensor], expected: Tensor) -> Trials:
@@ -97,8 +56,3 @@ def _apart(form: Form, a_in: Tensor, expected: Tensor) -> Apart:
         return Apart(squares(done.v, expected, form.population))
     ahead = (done.spikes.int() - expected.int()).cumsum(1)
     return Apart(int((done.spikes != expected).sum()), int(ahead.abs().sum()), bool(done.spikes.any()))
-
-
-def squares(v: Tensor, expected: Tensor, readout: QuantPopulation) -> float:
-    """Sum of squares by which the membrane of a readout is off, in model units."""
-    return float((v.double() / (readout.scale * (1 << ALIGN_SHIFT)) - expected).square().sum())

@@ -20,7 +20,7 @@ from snnergy.neuromorphic.emulator.layerwise import blocks
 from snnergy.neuromorphic.emulator.layout import channels_last, channels_of
 from snnergy.neuromorphic.emulator.packed import Delivery, deliveries
 from snnergy.neuromorphic.emulator.sent import Sent
-from snnergy.neuromorphic.emulator.trials import Apart, Form, Trial, squares
+from snnergy.neuromorphic.emulator.trial import Apart, Form, Trial, squares
 from snnergy.neuromorphic.ir import FloatSynapse, QuantSynapse
 
 

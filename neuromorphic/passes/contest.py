@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from snnergy.neuromorphic.emulator.trials import Apart, Form, Trial, trials
+from snnergy.neuromorphic.emulator.trial import Apart, Form, Trial
+from snnergy.neuromorphic.emulator.trials import trials
 from snnergy.neuromorphic.ir import QuantSynapse
 from snnergy.neuromorphic.passes.calibration import Calibration
 from snnergy.neuromorphic.passes.rounding import Quantized, Setting, Task, rounded
