@@ -94,7 +94,7 @@ def test_a_verification_that_fails_exits_3_and_leaves_no_activity(cli, tiny, tmp
     asked = {}
 
     def verify(_net, samples, *, timeout_s, memory):
-        asked.update({name: len(array) for name, array in samples.arrays.items()}, timeout_s=timeout_s)
+        asked.update(inputs=set(samples.shapes), samples=len(samples), timeout_s=timeout_s)
         return found
 
     monkeypatch.setattr(module, "verify", verify)
@@ -104,7 +104,7 @@ def test_a_verification_that_fails_exits_3_and_leaves_no_activity(cli, tiny, tmp
         "--json",
     )  # fmt: skip
     assert outcome.code == 3
-    assert asked == {"video": 2, "audio": 2, "timeout_s": 9.0}
+    assert asked == {"inputs": {"video", "audio"}, "samples": 2, "timeout_s": 9.0}
     assert outcome.json["verification"]["mismatches"] == {"stage1.video.spds.out": 7}
     assert "emulator and Lava differ in stage1.video.spds.out" in outcome.err
     assert list(tmp_path.iterdir()) == []
