@@ -115,5 +115,5 @@ def rows(_rounds: int) -> Iterator[dict[str, Any]]:
         in_child(build, FULL_SIZE, noise(FULL_SIZE, 2), folder / "full.net")
         write_samples(folder / "full.npz", noise(FULL_SIZE, FULL_SIZE_SAMPLES))
         for record in get_args(Recording):
-            given = folder / "full.net", folder / "full.npz", FULL_SIZE_SAMPLES, record, "1GiB"
+            given = folder / "full.net", folder / "full.npz", FULL_SIZE_SAMPLES, record, "2GiB"
             yield {"kind": "memory", "network": "full size", **in_child(measure, *given)}
