@@ -10,7 +10,7 @@ from benchmarks.emulator.networks import NETWORKS, STEPS, spikes
 from benchmarks.emulator.turns import clocked, in_turns, medians
 from snnergy.neuromorphic import emulator
 
-BATCH = 64
+BATCH = 256
 
 
 def rows(rounds: int) -> Iterator[dict[str, Any]]:
