@@ -56,7 +56,8 @@ def run(
         progress: called with the number of samples finished since the last call.
 
     Raises:
-        UserError: an input is missing, has another shape or exceeds its port's payload, or there is no such device.
+        UserError: an input is missing, has another shape or exceeds its port's payload, or there is no such device, or
+            not for this engine.
     """
     check_integers(net, inputs)
     samples = next(iter(inputs.values())).shape[0]
@@ -84,6 +85,8 @@ def run(
 def prepared(net: QuantNet, engine: Engine | None = None, device: str | None = None) -> Simulator:
     """A network ready for runs, its synapses packed; `engine` and `device` as `run` takes them."""
     if device is not None:
+        if engine == "kernels":
+            raise UserError(f"device {device!r}: kernels compute on the processor; leave out the device or the engine")
         require_usable(device)
     if device is not None or (engine or engine_here()) == "torch":
         return partial(_on_torch, net, device or "cpu")

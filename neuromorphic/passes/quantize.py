@@ -1,10 +1,6 @@
 """The one step from model units to chip integers: chooses a scale for each population and rounds to it.
 
-A population with scale S holds the bias `round(b·S)`, the threshold just below `θ·S`, and in each of its synapses the
-weights `round(w·S / 2^e)` as 8-bit mantissas with an exponent e; its u and v are the float ones times S (times 64, the
-chip's alignment).
-
-S is as large as bias, threshold and the calibrated range of u and v allow, up to the point where a finer grid no longer
+`rounding.py` says what a population with scale S holds. S is as large as bias, threshold and the calibrated range of u and v allow, up to the point where a finer grid no longer
 matters; each synapse then takes the exponent that fills its 8 bits. So a population can mix strong and weak synapses (a
 graded input counts in steps of 1/255, a spike in steps of 1). Calibration then tries larger scales, which clip a few
 outlying weights to resolve the others better, and keeps whatever reproduces the float spikes best.

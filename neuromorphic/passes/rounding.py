@@ -61,11 +61,6 @@ class Quantized:
     drift: float = 0.0
     mute: bool = False
 
-    @property
-    def score(self) -> tuple[bool, float, float]:
-        """What the best choice has least of."""
-        return self.mute, self.error, self.drift
-
 
 @dataclass(frozen=True)
 class Task:

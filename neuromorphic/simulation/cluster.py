@@ -110,11 +110,11 @@ class Cluster(Emulator):
             for first in range(0, count, together)
         ]
         token, there = self._network(net)
-        options = {"engine": self.engine, "device": self.device, "record_state": record_state, "record": record}
+        how, options = (self.engine, self.device), {"record_state": record_state, "record": record}
         with warnings.catch_warnings():
             # Tasks hold their input on purpose: what the scheduler has, no worker can lose.
             warnings.filterwarnings("ignore", "Sending large graph")
-            tasks = [self.client.submit(_simulated, token, there, _narrow(x), options, pure=False) for x in few]
+            tasks = [self.client.submit(_simulated, token, there, how, _narrow(x), options, pure=False) for x in few]
         parts = []
         for x, task in zip(few, tasks, strict=True):
             part: Records = self._result(task)
@@ -173,13 +173,19 @@ def _received(net: QuantNet, release: str) -> QuantNet:
     return net
 
 
-def _simulated(token: str, net: QuantNet, inputs: dict[str, IntArray], options: dict[str, Any]) -> Records:
-    """Records of a batch, without the input, which the sender has."""
-    engine: Engine | None = options.pop("engine")
-    device: str | None = options.pop("device")
-    if token not in _ready:
+def _simulated(
+    token: str,
+    net: QuantNet,
+    how: tuple[Engine | None, str | None],
+    inputs: dict[str, IntArray],
+    options: Mapping[str, Any],
+) -> Records:
+    """Records of a batch, without the input, which the sender has. how: engine and device."""
+    simulator = _ready.get(token)
+    if simulator is None:  # threads of a worker may get ready side by side
+        simulator = prepared(net, *how)
         _ready.clear()
-        _ready[token] = prepared(net, engine, device)
+        _ready[token] = simulator
     whole: dict[str, IntArray] = {name: array.astype(np.int32) for name, array in inputs.items()}
-    records = emulator.run(net, whole, jobs=1, simulator=_ready[token], **options)
+    records = emulator.run(net, whole, jobs=1, simulator=simulator, **options)
     return replace(records, values={name: array for name, array in records.values.items() if name not in whole})

@@ -207,10 +207,12 @@ def test_without_numba_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_array_equal(found.values[name], values)
 
 
-def test_a_device_that_is_not_there_is_named() -> None:
+def test_a_device_that_cannot_compute_is_named() -> None:
     net = nets.random_net(1)
     with pytest.raises(UserError, match=r"device 'nowhere': torch .* cannot compute in 64 bits there"):
         emulator.run(net, nets.random_inputs(net, 1, 2), device="nowhere")
+    with pytest.raises(UserError, match="kernels compute on the processor"):
+        emulator.run(net, nets.random_inputs(net, 1, 2), engine="kernels", device="cpu")
 
 
 def test_the_device_is_the_one_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
