@@ -1,9 +1,10 @@
 """The one step from model units to chip integers: chooses a scale for each population and rounds to it.
 
-`rounding.py` says what a population with scale S holds. S is as large as bias, threshold and the calibrated range of u and v allow, up to the point where a finer grid no longer
-matters; each synapse then takes the exponent that fills its 8 bits. So a population can mix strong and weak synapses (a
-graded input counts in steps of 1/255, a spike in steps of 1). Calibration then tries larger scales, which clip a few
-outlying weights to resolve the others better, and keeps whatever reproduces the float spikes best.
+`rounding.py` says what a population with scale S holds. S is as large as bias, threshold and the calibrated range of u
+and v allow, up to the point where a finer grid no longer matters; each synapse then takes the exponent that fills its 8
+bits. So a population can mix strong and weak synapses (a graded input counts in steps of 1/255, a spike in steps of 1).
+Calibration then tries larger scales, which clip a few outlying weights to resolve the others better, and keeps whatever
+reproduces the float spikes best.
 
 A sequential network can load in stock netx, which has no exponents: there e is 0, unless that costs accuracy: weights
 far below the threshold, or below the bias, would round to nothing where these fill their registers.
