@@ -340,6 +340,9 @@ def test_no_usable_clip_is_an_error(tmp_path, pairs):
 def test_samples_keep_the_order_of_time(tmp_path, pairs):
     source = media_clips(tmp_path, pairs)
     video, audio = source.sample(0, 0, np.random.default_rng(0), augment=False)
+    crossed = source.sample(0, 1, np.random.default_rng(0), augment=False)
+    assert np.array_equal(crossed[0], video)
+    assert np.array_equal(crossed[1], source.sample(1, 1, np.random.default_rng(0), augment=False)[1])
     assert video.shape == (3, 3, 16, 16)
     assert audio.shape == (3, 1, 16, 16)
     assert video.dtype == audio.dtype == np.uint8

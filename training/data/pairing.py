@@ -70,8 +70,9 @@ def _every_digit(classes: Rows, rng: np.random.Generator) -> Rows:
     """A permutation in which the clips of each digit hear all digits equally often, `(N,)`."""
     seen, sounds = _by_digit(classes, rng), _by_digit(classes, rng)
     heard = np.empty_like(classes)
-    # Dealt to ten piles, each digit seen is in every pile; a pile is as long as the sounds of one digit.
-    heard[np.concatenate([seen[pile::_DIGITS] for pile in range(_DIGITS)])] = sounds
+    # Dealt to ten piles, each digit seen is in every pile alike; a pile is about as long as the sounds of one digit.
+    piles = [rng.permutation(seen[first::_DIGITS]) for first in range(_DIGITS)]
+    heard[np.concatenate(piles)] = sounds
     return heard
 
 
