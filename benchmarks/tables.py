@@ -48,7 +48,6 @@ CONDITIONS = {
 }
 # Row → what it changes in the whole network: T = 6, both paths, self-attention in stage 3. Looking at one step, the
 # temporal path alone would be the very network that the spatial path alone is; so where it stands alone it looks back.
-# In a single step no spike passes the binary fusion at the usual gain, so there it has the least that lets one pass.
 WHOLE = "whole"
 ROWS = {
     WHOLE: [],
@@ -56,7 +55,7 @@ ROWS = {
     "spatial": ["model.variant=spatial"],
     "T = 4": ["model.time_steps=4"],
     "T = 2": ["model.time_steps=2"],
-    "T = 1": ["model.time_steps=1", "model.gain_time=2.1"],
+    "T = 1": ["model.time_steps=1"],
     "temporal": ["model.variant=temporal", "model.temporal_kernel=3"],
     "looking back": ["model.temporal_kernel=3"],
 }
