@@ -5,6 +5,9 @@
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-any-cpu check format docs wheel-check audit tables fuzz conformance bench-emulator clean
 
+# Hundreds of processes import torch: compiled once, not in each, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 UV := .tools/uv/bin/uv
 VENV := .venv
 SYNCED := $(VENV)/.synced
