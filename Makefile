@@ -50,6 +50,7 @@ docs: $(SYNCED) ## Build the documentation, tutorials run, every warning an erro
 # wheel alone.
 PYTHONS := 3.10
 ARCHIVES := whl tar.gz
+wheel-check: export OMP_NUM_THREADS = 1
 wheel-check: $(filter .tools/%,$(UV)) ## Build wheel and source archive, install each elsewhere, and use them there
 	UV="$(UV)" ARCHIVES="$(ARCHIVES)" ./.ci/wheel-check $(PYTHONS)
 
