@@ -2,10 +2,10 @@
 
     python -m benchmarks.finetune configs/digits.yaml --seeds 0 1 2 -o benchmarks/results/finetune.json
 
-Each row is one network at one width of its weights: trained (or taken from `--runs`, where `benchmarks.modalities` leaves
-the same ones), exported, compiled and simulated on the whole test split, once as it is and once fine-tuned. A finished row
-of the same settings is kept, so that a broken-off set goes on where it stopped. Fields may be changed as in
-`snnergy train`; those of the fine-tuning with `--tuning train.epochs=5`.
+Each row is one network at one width of its weights: trained (or taken from `--runs`, where `benchmarks.modalities`
+leaves the same ones), exported, compiled and simulated on the whole test split, once as it is and once fine-tuned. A
+finished row of the same settings is kept, so that a broken-off set goes on where it stopped. Fields may be changed as
+in `snnergy train`; those of the fine-tuning with `--tuning train.epochs=5`.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def write_graph(checkpoint: Path, output: Path, samples: int | SampleSource | No
         refuse_misfits(loaded.network, inputs)
     graph = to_nir(loaded.network, _provenance(checkpoint, loaded))
     if loaded.scales is not None:
-        _hold(graph, loaded.scales, checkpoint)
+        hold(graph, loaded.scales, str(checkpoint))
     with written_whole(output, force=force) as scratch:
         _write(graph, scratch)
         nir.read(scratch)  # other tools read with the type check on
@@ -48,7 +48,7 @@ def write_graph(checkpoint: Path, output: Path, samples: int | SampleSource | No
     return ExportResult(output, found, origin, len(graph.nodes), len(graph.edges), populations, source.sha256)
 
 
-def _hold(graph: nir.NIRGraph, scales: HeldScales, checkpoint: Path) -> None:
+def hold(graph: nir.NIRGraph, scales: HeldScales, checkpoint: str) -> None:
     """Let the graph say what its populations were rounded to in fine-tuning."""
     if strangers := sorted(scales.populations.keys() - graph.nodes.keys()):
         raise UserError(f"{checkpoint}: scales of {listed(strangers)}, which the network has not; fine-tune it again")

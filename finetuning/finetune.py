@@ -103,7 +103,7 @@ def _checkpoint(source: str | Path, output: Path) -> Path:
 
 
 def experiment(start: Path, bits: int, changes: tuple[str, ...]) -> Config:
-    """The experiment that fine-tunes the checkpoint `start`: its own, gone on with. Arguments and errors of `finetune`."""
+    """What fine-tunes the checkpoint `start`: its own experiment, gone on with. Arguments are those of `finetune`."""
     from snnergy.training import checkpoint
     from snnergy.training.config.experiment import load_config, to_dict
 

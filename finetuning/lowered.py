@@ -1,7 +1,7 @@
 """A network in training as the float network that compilation rounds: exported and lowered in memory, at every step.
 
 Nothing of that is written here a second time. The structure is read and checked once; from then on what the network
-has learned since takes the place of the numbers that were there, and only populations that it reaches are lowered again.
+has learned since takes the place of the numbers that were there, and only what it reaches is lowered again.
 """
 
 from __future__ import annotations

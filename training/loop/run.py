@@ -41,10 +41,12 @@ from snnergy.training.loop.resume_state import BEST, LAST, StateRefused, refusal
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Advice of Lightning and torch on matters that are decided here: samples are cheap to make, so there are no workers;
-# the training loader is renewed each epoch on purpose. The last is for Lightning's authors, who are behind torch.
+# the training loader is renewed each epoch on purpose; a network that is fine-tuned is in evaluation mode on purpose.
+# The last is for Lightning's authors, who are behind torch.
 _ADVICE = (
     ".*does not have many workers.*",
     ".*Checkpoint directory .* exists.*",
+    r".*module\(s\) in eval mode.*",
     r".*isinstance\(treespec, LeafSpec\). is deprecated.*",
 )
 
