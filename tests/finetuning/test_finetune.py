@@ -25,7 +25,7 @@ from snnergy.training.loop.train import train
 from snnergy.training.model.network import SNNergy
 from tests.training.helpers import Killed, kill_in_epoch, randomise, tiny_config
 
-CONFIG = tiny_config()
+CONFIG = tiny_config(variant="spatial", time_steps=2)
 
 
 def trained(folder, **model):
@@ -133,7 +133,7 @@ def test_what_it_refuses(bits, changes, message, tmp_path):
 
 
 def test_a_network_that_no_chip_has_is_refused(tmp_path):
-    path = trained(tmp_path, profile="paper")
+    path = trained(tmp_path, profile="paper", variant="spatiotemporal")
     with pytest.raises(UserError, match="MeanFusion has no form in NIR"):
         finetune(path, 8, output=tmp_path)
     assert [found.name for found in tmp_path.iterdir()] == ["tiny"]
