@@ -50,6 +50,17 @@ def to_nir(network: SNNergy, metadata: Metadata) -> nir.NIRGraph:
     """
     refuse_inexpressible(network)
     config = network.config
+    about = {"time_steps": config.time_steps, "classes": config.classes, "profile": config.profile}
+    return _walked(network).build({**metadata, **about})
+
+
+def nodes_of(network: SNNergy) -> dict[str, nir.NIRNode]:
+    """The nodes of `to_nir`, of a network that it takes."""
+    return _walked(network).nodes
+
+
+def _walked(network: SNNergy) -> GraphBuilder:
+    config = network.config
     of_head = {f"head.{modality}": Labels("head", modality=modality) for modality in MODALITIES}
     labels = {**network.labels(), **of_head, "head": Labels("head")}
     graph = GraphBuilder(labels.__getitem__)
@@ -60,8 +71,7 @@ def to_nir(network: SNNergy, metadata: Metadata) -> nir.NIRGraph:
         video, audio = stage(graph, name, module, video, audio)
     logits = head(graph, "head", network.head, video, audio, config.time_steps)
     graph.output(OUTPUT, logits)
-    about = {"time_steps": config.time_steps, "classes": config.classes, "profile": config.profile}
-    return graph.build({**metadata, **about})
+    return graph
 
 
 def stage(graph: GraphBuilder, path: str, module: Stage, video: Stream, audio: Stream) -> tuple[Stream, Stream]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from lightning import LightningModule
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric
 
+from snnergy.artefacts.held_scales import HeldScales
 from snnergy.training.config.experiment import Config
 from snnergy.training.loop.evaluation import to_input
 from snnergy.training.model.network import SNNergy
@@ -28,7 +31,14 @@ def learning_rate_factor(step: int, warmup_steps: int, total_steps: int) -> floa
 
 
 class Learner(LightningModule):
-    """Trains `network`; logs train_loss, val_loss, val_accuracy, and val_score by which the best epoch is chosen."""
+    """Trains `network`; logs train_loss, val_loss, val_accuracy, and val_score by which the best epoch is chosen.
+
+    about: what the metrics say of a run besides its figures. scales: those that the network is trained to be rounded
+    to, None where it is not.
+    """
+
+    about: Mapping[str, str | int] = MappingProxyType({})
+    scales: HeldScales | None = None
 
     def __init__(self, config: Config) -> None:
         super().__init__()
