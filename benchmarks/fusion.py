@@ -86,8 +86,8 @@ class Row:
     """One trained network.
 
     Attributes:
-        before, after: `entries` of F that are not 0, and `kept` of the spikes of P where F is a gate on them → stage →
-            share, on validation samples; before training with the statistics of these samples.
+        before, after: `entries` of F that are not 0, and where two paths are fused `kept`, F's entries that are not 0
+            over P's → stage → share, on validation samples; before training with the statistics of these samples.
         cost: of the fusion on the chip, of the first seed where it has a form in NIR.
         git_revision, versions: of the code that trained the network.
     """

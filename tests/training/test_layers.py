@@ -134,10 +134,10 @@ def test_open_gate():
     np.testing.assert_array_equal(gate.numpy(), reference.open_gate(fusion, spatial.numpy(), temporal.numpy()))
 
 
-def test_an_open_gate_lets_most_through_before_it_has_learned():
+def test_an_open_gate_lets_all_through_before_it_has_learned():
     spatial, temporal = spikes(5, 32, 4, 3, 3, rate=0.1), spikes(5, 32, 4, 3, 3, rate=0.3, seed=1)
     passed = OpenGate(TINY, 4).double().train()(spatial, temporal)
-    assert passed.sum() > 0.5 * temporal.sum()
+    assert passed.sum() > 0.99 * temporal.sum()
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_one_direction(options):
     torch.manual_seed(3)
     module = randomise(CMQKA(replace(TINY, **options), 6)).double()
     if options.get("fusion") == "open_gate":
-        torch.nn.init.constant_(module.fusion.mean.norm.bias, 2.0)  # as it starts
+        torch.nn.init.constant_(module.fusion.mean.norm.bias, 2.0)  # open in some channels and steps
     asking, asked = spikes(5, 2, 6, 4, 4) + spikes(5, 2, 6, 4, 4, seed=2), spikes(5, 2, 6, 4, 4, seed=1)
     with torch.no_grad():
         out = module(asking, asked).numpy()

@@ -11,8 +11,8 @@ For the direction "x asks y", with spikes of x and y projected by weights of thi
 S and P are `attn` of the spatial and of the temporal path. The temporal path may look back over `temporal_kernel`
 steps; where it looks at one, the two differ by their weights and by what the fusion does with them. The paper's F is
 real-valued and known only after the last step; the other two, of the `loihi` profile, are binary and causal, and their
-mean travels as the spikes of one neuron a channel. The open gate starts by letting nearly all of P through and learns
-what to hold back; the fixed one learns nothing, and lets next to nothing through.
+mean travels as the spikes of one neuron a channel. The open gate starts by letting all of P through and learns what to
+hold back; the fixed one learns nothing, and lets next to nothing through.
 """
 
 from __future__ import annotations
@@ -59,13 +59,14 @@ def _projection(channels: int, steps: int) -> Projection:
 class OpenGate(nn.Module):
     """Lets a channel of the temporal path through where its mean over space of the spatial path says so.
 
-    A gate is open in every step at first, and learns from both paths when to close.
+    Every channel is let through at first, and the network learns which of them to hold back, and when.
     """
 
     def __init__(self, config: ModelConfig, channels: int) -> None:
         super().__init__()
-        # From rest, a current of threshold · tau makes a LIF fire in each step; the mean varies around that by 1.
-        self.mean = SpatialMean(channels, shift=config.threshold * config.tau)
+        # A LIF fires in each step on a constant current of threshold · tau. This one varies by 1, so around that it
+        # would be silent in every other step, at random: noise that P's spikes do not survive while nothing is learned.
+        self.mean = SpatialMean(channels, shift=2 * config.threshold * config.tau)
         self.space = LIF(config.tau, config.threshold, "space")
         self.gate = And("gate")
 
