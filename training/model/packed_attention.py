@@ -1,6 +1,6 @@
 """Query-key attention on words of spikes, for inference: bit for bit what `attention.QueryKeyPath` makes of its q and k.
 
-    words     of a token's channels of one head, lowest channel first: as few as hold them, of the narrowest type
+    words     of a token's channels of one head, 16 to a word, lowest channel first
     mask      LIF of the number of bits in a token's words of q: popcount instead of a sum over a head's channels
     attn      k's words where the mask is 1, else 0: AND
     counts    of each bit over all tokens: what a mean over space is made of
@@ -23,9 +23,12 @@ import torch
 from numba.extending import intrinsic
 from torch import Tensor
 
+from snnergy.training.model.attention import CMQKA, QueryKeyPath
 from snnergy.training.model.lif_scan import Neuron
 
-_TYPES = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}  # by bits
+# A head of the publication's network has 12 channels, or a multiple of that.
+_BITS = 16
+_u = np.uint16
 # Neurons that are walked through time while they lie in the first-level cache.
 _BLOCK = 2048
 # Eights of bytes that are counted side by side, about.
@@ -41,11 +44,11 @@ _compiled = numba.njit(cache=True, error_model="numpy")
 class Words:
     """Binary activations `(T, B, C, H, W)`, a bit each.
 
-    words: unsigned `(T, B, H, W, heads, chunks)`; a bit beyond the channels of its head is 0.
+    words: uint16 `(T, B, H, W, heads, chunks)`; a bit beyond the channels of its head is 0.
     channels: C.
     """
 
-    words: npt.NDArray[Any]
+    words: npt.NDArray[np.uint16]
     channels: int
 
     @property
@@ -54,7 +57,7 @@ class Words:
         return self.channels // self.words.shape[4]
 
     @property
-    def rows(self) -> npt.NDArray[Any]:
+    def rows(self) -> npt.NDArray[np.uint16]:
         """`(T, words of one step, chunks)`, where tokens of all samples and their heads lie one after the other."""
         return self.words.reshape(len(self.words), -1, self.words.shape[5])
 
@@ -71,9 +74,7 @@ def _attend(q: Any, k: Any, tau: Any, threshold: Any, out: Any) -> None:
     steps, neurons, chunks = q.shape
     v = np.empty(_BLOCK, np.float32)
     count = np.empty(_BLOCK, np.float32)
-    none = q.dtype.type(0)
-    every = ~none
-    passes = np.empty(_BLOCK, q.dtype)
+    passes = np.empty(_BLOCK, np.uint16)
     for start in range(0, neurons, _BLOCK):
         length = min(_BLOCK, neurons - start)
         v[:] = _ZERO
@@ -92,7 +93,7 @@ def _attend(q: Any, k: Any, tau: Any, threshold: Any, out: Any) -> None:
             for i in range(length):
                 h = v[i] + (count[i] - v[i]) / tau
                 fired = h >= threshold
-                passes[i] = every if fired else none
+                passes[i] = _u(0xFFFF) if fired else _u(0)
                 v[i] = _ZERO if fired else h
             asked, to = k[t, start : start + length], out[t, start : start + length]
             if chunks == 1:
@@ -160,12 +161,12 @@ def _join(bits: Any, size: int, out: Any) -> None:
         for i in range(fours.size):
             bits[i] = (fours[i] * np.uint32(1 << 28 | 1 << 21 | 1 << 14 | 1 << 7)) >> np.uint32(28) & np.uint32(15)
     heads, chunks = out.shape
-    size, width = size // unit, 8 * out.itemsize // unit
+    size, width = size // unit, _BITS // unit
     for m in range(heads):
         for j in range(chunks):
-            word = out.dtype.type(0)
+            word = np.uint32(0)
             for i in range(min(width, size - j * width)):
-                word |= out.dtype.type(bits[m * size + j * width + i]) << out.dtype.type(unit * i)
+                word |= np.uint32(bits[m * size + j * width + i]) << np.uint32(unit * i)
             out[m, j] = word
 
 
@@ -173,21 +174,19 @@ def _join(bits: Any, size: int, out: Any) -> None:
 def _split(words: Any, out: Any) -> None:
     """out `(M, channels of a head)` ← the bits of `(M, chunks)`."""
     heads, size = out.shape
-    width = 8 * words.itemsize
     for m in range(heads):
         for j in range(words.shape[1]):
             word = words[m, j]
-            row = out[m, j * width : min((j + 1) * width, size)]
+            row = out[m, j * _BITS : min((j + 1) * _BITS, size)]
             for i in range(row.size):
-                row[i] = _f((word >> words.dtype.type(i)) & words.dtype.type(1))
+                row[i] = _f((word >> _u(i)) & _u(1))
 
 
 def _empty(shape: tuple[int, ...], heads: int) -> Words:
     """For activations `(T, B, C, H, W)`."""
     steps, batch, channels, height, width = shape
-    size = channels // heads
-    bits = next((bits for bits in _TYPES if size <= bits), max(_TYPES))
-    return Words(np.empty((steps, batch, height, width, heads, -(-size // bits)), _TYPES[bits]), channels)
+    chunks = -(-(channels // heads) // _BITS)
+    return Words(np.empty((steps, batch, height, width, heads, chunks), np.uint16), channels)
 
 
 def _channels_last(x: Tensor) -> Any:
@@ -235,7 +234,7 @@ def query_key(q: Words, k: Words, mask: Neuron) -> Words:
 def counts(packed: Words) -> Tensor:
     """Spikes of each channel over all positions, int32 `(T, B, C)`."""
     steps, batch, *_, heads, chunks = packed.words.shape
-    width = heads * chunks * packed.words.itemsize
+    width = heads * chunks * _BITS // 8
     found = np.empty((steps * batch, width, 8), np.int32)
     maps = packed.words.view(np.uint8).reshape(steps * batch, -1)
     _count(np.pad(maps, ((0, 0), (0, -maps.shape[1] % 8))).view(np.uint64), width, found)
@@ -246,3 +245,18 @@ def counts(packed: Words) -> Tensor:
 def gate(packed: Words, spikes: Tensor) -> Words:
     """AND with spikes of each channel, binary `(T, B, C, 1, 1)`."""
     return replace(packed, words=packed.words & pack(spikes, packed.words.shape[4]).words)
+
+
+def attend(attention: CMQKA, asking: Tensor, asked: Tensor) -> Tensor:
+    """`attention.attend` of the `loihi` profile with both paths, in evaluation mode: the same F, bit for bit."""
+    fusion = attention.fusion
+    spatial, temporal = (_path(path, asking, asked) for path in (attention.spatial, attention.temporal))
+    mean = (counts(spatial) / asking[0, 0, 0].numel())[..., None, None]
+    lasting = fire(fusion.gain_time * unpack(temporal), fusion.time.constants, attention.temporal.heads)
+    return unpack(gate(lasting, fusion.space(fusion.gain_space * mean)))
+
+
+def _path(path: QueryKeyPath, asking: Tensor, asked: Tensor) -> Words:
+    q = fire(path.q_proj(asking), path.q.constants, path.heads)
+    k = fire(path.k_proj(asked), path.k.constants, path.heads)
+    return query_key(q, k, path.mask.constants)
