@@ -1,4 +1,4 @@
-"""Folds BatchNorm into the linear layer beside it.
+"""Folds BatchNorm into the linear layer beside it, or makes one of it.
 
 In float64, rounded to float32 once at the end:
 
@@ -6,6 +6,7 @@ In float64, rounded to float32 once at the end:
 
     BN(W x + b) = (gain · W) x + (gain · b + offset)          `conv_norm`: BatchNorm behind
     W BN(x) + b = (W · gain) x + (W · offset + b)             `norm_linear`: BatchNorm in front
+    BN(x) = diag(gain) x + offset                             `norm_alone`: BatchNorm of a mean, as a 1×1 convolution
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ def norm_linear(norm: nn.BatchNorm1d, linear: nn.Linear) -> Weights:
     gain, offset = _gain_and_offset(norm)
     weight = _float64(linear.weight)
     return _float32(weight * gain, weight @ offset + _float64(linear.bias))
+
+
+def norm_alone(norm: nn.BatchNorm2d) -> Weights:
+    """Weight `(C, C, 1, 1)` and bias `(C,)` of the 1×1 convolution that does `norm`."""
+    gain, offset = _gain_and_offset(norm)
+    return _float32(np.diag(gain)[:, :, None, None], offset)
 
 
 def _gain_and_offset(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[_Float64, _Float64]:

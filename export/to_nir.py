@@ -11,6 +11,7 @@ Nothing is traced: what a block computes is written here once more in NIR's term
                       because the type check of nir 1.0.8 rejects grouped convolutions
     over space        mean: AvgPool2d of the whole map; sum: SumPool2d of it; spread back by SumPool2d of the whole map
                       padded by its side − 1, under which each position sees the single value once
+    BatchNorm alone   of a mean: Conv2d of one position, with zeros off its diagonal for the same reason as above
     alpha, gains      Scale
     residual stream   several edges into one consumer, which NIR sums
     head              AvgPool2d → Flatten → Affine of each modality, both into an I node with r = 1 / T: after T steps
@@ -27,7 +28,7 @@ from snnergy.artefacts.types import Labels, Shape
 from snnergy.export import fold
 from snnergy.export.graph import DT, Floats, GraphBuilder, Metadata, Stream, lif, memoryless
 from snnergy.export.refusals import refuse_inexpressible
-from snnergy.training.model.attention import CMQKA, MLP, Direction, Fusion, QueryKeyPath
+from snnergy.training.model.attention import CMQKA, MLP, Direction, FixedGate, OpenGate, QueryKeyPath
 from snnergy.training.model.layers import CausalProjection, OrPool, Projection
 from snnergy.training.model.network import Encoder, Head, SNNergy, Stage
 from snnergy.training.model.neurons import LIF
@@ -129,8 +130,10 @@ def cmqka(graph: GraphBuilder, path: str, module: CMQKA, asking: Stream, asked: 
         return query_key_path(graph, f"{path}.temporal", module.temporal, asking, asked)
     spatial = query_key_path(graph, f"{path}.spatial", module.spatial, asking, asked)
     temporal = query_key_path(graph, f"{path}.temporal", module.temporal, asking, asked)
-    assert isinstance(module.fusion, Fusion), "products of means are refused beforehand"
-    return fusion(graph, f"{path}.fusion", module.fusion, spatial, temporal)
+    if isinstance(module.fusion, OpenGate):
+        return open_gate(graph, f"{path}.fusion", module.fusion, spatial, temporal)
+    assert isinstance(module.fusion, FixedGate), "products of means are refused beforehand"
+    return fixed_gate(graph, f"{path}.fusion", module.fusion, spatial, temporal)
 
 
 def query_key_path(graph: GraphBuilder, path: str, module: QueryKeyPath, asking: Stream, asked: Stream) -> Stream:
@@ -139,10 +142,19 @@ def query_key_path(graph: GraphBuilder, path: str, module: QueryKeyPath, asking:
     k = _lif(graph, f"{path}.k", module.k, _conv(graph, f"{path}.k.conv", module.k_proj, asked))
     mask = _lif(graph, f"{path}.mask", module.mask, _head_sum(graph, f"{path}.mask.sum", module.heads, q))
     members = _members(module.heads, k.shape[0])
-    return _and(graph, f"{path}.attn", _wiring(graph, f"{path}.attn.spread", members.T, mask, k.shape), k)
+    return _and(graph, f"{path}.attn", _wiring(graph, f"{path}.attn.spread", members.T, mask), k)
 
 
-def fusion(graph: GraphBuilder, path: str, module: Fusion, spatial: Stream, temporal: Stream) -> Stream:
+def open_gate(graph: GraphBuilder, path: str, module: OpenGate, spatial: Stream, temporal: Stream) -> Stream:
+    """The `attn` spikes `(C, H, W)` of both paths to the spikes of `gate` `(C, H, W)`."""
+    weight, bias = fold.norm_alone(module.mean.norm)
+    mean = _mean_over_space(graph, f"{path}.space.mean", spatial)
+    current = _one_by_one(graph, f"{path}.space.norm", weight, bias, mean, learned=True)
+    space = _lif(graph, f"{path}.space", module.space, current)
+    return _and(graph, f"{path}.gate", _over_space(graph, f"{path}.gate.spread", space, temporal.shape), temporal)
+
+
+def fixed_gate(graph: GraphBuilder, path: str, module: FixedGate, spatial: Stream, temporal: Stream) -> Stream:
     """The `attn` spikes `(C, H, W)` of both paths to the spikes of `gate` `(C, H, W)`."""
     mean = _mean_over_space(graph, f"{path}.space.mean", spatial)
     space = _lif(graph, f"{path}.space", module.space, _scale(graph, f"{path}.space.gain", module.gain_space, mean))
@@ -232,12 +244,18 @@ def _conv2d(graph: GraphBuilder, name: str, module: Projection, weight: Floats, 
     return graph.linear(name, node, source, shape, learned=True)
 
 
-def _wiring(graph: GraphBuilder, name: str, matrix: Floats, source: Stream, shape: Shape) -> Stream:
+def _one_by_one(
+    graph: GraphBuilder, name: str, weight: Floats, bias: Floats, source: Stream, *, learned: bool
+) -> Stream:
+    """The same `weight` `(channels out, channels in, 1, 1)` and `bias` at every position."""
+    node = nir.Conv2d(source.shape[1:], weight, stride=1, padding=0, dilation=1, groups=1, bias=bias)
+    return graph.linear(name, node, source, (len(bias), *source.shape[1:]), learned=learned)
+
+
+def _wiring(graph: GraphBuilder, name: str, matrix: Floats, source: Stream) -> Stream:
     """The same constant `matrix` `(channels out, channels in)` at every position."""
     weight = matrix.astype(np.float32)[:, :, None, None]
-    bias = np.zeros(shape[0], dtype=np.float32)
-    node = nir.Conv2d(source.shape[1:], weight, stride=1, padding=0, dilation=1, groups=1, bias=bias)
-    return graph.linear(name, node, source, shape)
+    return _one_by_one(graph, name, weight, np.zeros(len(matrix), dtype=np.float32), source, learned=False)
 
 
 def _members(heads: int, channels: int) -> Floats:
@@ -246,8 +264,7 @@ def _members(heads: int, channels: int) -> Floats:
 
 
 def _head_sum(graph: GraphBuilder, name: str, heads: int, source: Stream) -> Stream:
-    channels, height, width = source.shape
-    return _wiring(graph, name, _members(heads, channels), source, (heads, height, width))
+    return _wiring(graph, name, _members(heads, source.shape[0]), source)
 
 
 def _over_space(graph: GraphBuilder, name: str, source: Stream, shape: Shape) -> Stream:

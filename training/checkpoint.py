@@ -116,7 +116,17 @@ def _read(path: Path) -> tuple[dict[str, Any], Config]:
         raise UserError(lines)
     if lines := [f"{path}: {line}; {_MAKE_ANOTHER}" for line in _unsound(content)]:
         raise UserError(lines)
-    return content, configs.from_dict(content["config"], f"{path}: config")
+    return content, configs.from_dict(_dated(content["config"]), f"{path}: config")
+
+
+def _dated(config: Any) -> Any:
+    """The config; of a checkpoint from before there was a choice of fusions, with the fixed gate where it has one."""
+    model = config.get("model") if isinstance(config, dict) else None
+    if not isinstance(model, dict) or "fusion" in model:
+        return config
+    if (model.get("profile"), model.get("variant")) == ("loihi", "spatiotemporal"):
+        return {**config, "model": {**model, "fusion": "fixed_gate"}}
+    return {**config, "model": {name: value for name, value in model.items() if name not in configs.GAINS}}
 
 
 def _unsound(content: dict[str, Any]) -> Iterator[str]:

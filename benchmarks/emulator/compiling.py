@@ -59,9 +59,7 @@ def task(name: str) -> tuple[NirSource, Samples]:
     """A network and its calibration samples."""
     count = SAMPLES[name]
     if name == "grid":
-        model = network(
-            time_steps=6, image_size=48, base_dim=24, mlp_ratio=2, classes=10, gain_space=37.0, gain_time=1.9
-        )
+        model = network(time_steps=6, image_size=48, base_dim=24, mlp_ratio=2, classes=10)
         return from_graph(to_nir(model, {})), Samples(dict(pixels(count, model)))
     if name == "conv":
         net = conv()

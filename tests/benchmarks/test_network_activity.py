@@ -19,7 +19,7 @@ SAMPLES, BATCH = 3, 2
 
 def network(**options) -> SNNergy:
     torch.manual_seed(0)
-    return randomise(SNNergy(replace(TINY, image_size=32, base_dim=8, gain_space=9.7, gain_time=3.1, **options)))
+    return randomise(SNNergy(replace(TINY, image_size=32, base_dim=8, **options)))
 
 
 def samples() -> dict[str, np.ndarray]:

@@ -16,11 +16,15 @@ from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.ir import Conv2d, FloatNet, FloatPopulation, Operator
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
 from snnergy.neuromorphic.passes.fuse import Fuse
-from tests.export.networks import network, pixels
+from snnergy.neuromorphic.taps import synapse_count
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.model.network import SNNergy
+from tests.export.networks import SMALL, network, pixels
 
 SAMPLES = 52
 NETWORKS: list[dict[str, Any]] = [
-    {"variant": "spatiotemporal"},
+    {"fusion": "open_gate"},
+    {"fusion": "fixed_gate", "gain_space": 9.7},
     {"variant": "spatial"},
     {"variant": "temporal"},
     {"depths": (2, 1, 2), "seed": 1},
@@ -103,6 +107,20 @@ def test_lowering_keeps_labels_and_tells_wiring_from_weights() -> None:
         if population.name != "head":
             assert population.labels == model.labels()[population.name]
     wiring = {synapse.target.rpartition(".")[2] for synapse in net.synapses if not synapse.learned}
-    assert wiring == {"pool0", "pool1", "mask", "attn", "space", "time", "gate"}
+    assert wiring == {"pool0", "pool1", "mask", "attn", "gate"}
     masks = [s.operator for s in net.synapses if s.target.endswith(".mask")]
     assert all(isinstance(operator, Conv2d) and operator.groups == 2 for operator in masks)
+
+
+@pytest.mark.parametrize(("fusion", "synapses"), [("open_gate", 3), ("fixed_gate", 4)])
+def test_the_fusion_takes_a_fixed_number_of_synapses_a_channel_and_token(fusion: str, synapses: int) -> None:
+    """Whatever the number of tokens: here 64 and 256 in the first stage."""
+    for side in (32, 64):
+        model = SNNergy(ModelConfig(**{**SMALL, "image_size": side}, fusion=fusion)).eval()
+        net = DiscretiseTime()(Fuse()(from_graph(to_nir(model, {}))))
+        found = sum(synapse_count(synapse.operator) for synapse in net.synapses if ".fusion." in synapse.target)
+        entries = sum(population.size for population in net.populations if population.name.endswith("fusion.gate"))
+        assert found == synapses * entries
+        neurons = sum(population.size for population in net.populations if ".fusion." in population.name)
+        channels = 2 * (8 + 16 + 32)
+        assert neurons == (synapses - 2) * entries + channels

@@ -11,7 +11,7 @@ from torch import nn
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.model.network import SNNergy
 
-SMALL: dict[str, Any] = {"time_steps": 4, "image_size": 32, "classes": 10, "base_dim": 8, "heads": 2, "gain_space": 9.7}
+SMALL: dict[str, Any] = {"time_steps": 4, "image_size": 32, "classes": 10, "base_dim": 8, "heads": 2}
 
 
 def network(seed: int = 0, **changes: Any) -> SNNergy:

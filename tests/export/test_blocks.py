@@ -14,9 +14,10 @@ from snnergy.export.graph import GraphBuilder, Stream
 from snnergy.export.to_nir import (
     binary_ssa,
     direction,
-    fusion,
+    fixed_gate,
     head,
     mlp,
+    open_gate,
     or_pool,
     query_key_path,
     spds,
@@ -25,9 +26,11 @@ from snnergy.export.to_nir import (
 )
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
+from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.model import neurons
+from snnergy.training.model.attention import FixedGate
 from snnergy.training.model.network import SNNergy
-from tests.export.networks import network, pixels
+from tests.export.networks import SMALL, network, pixels
 
 SAMPLES, STEPS = 6, 5
 # Real-valued streams agree to float32 rounding; a spike that differs would be off by at least alpha or 1.
@@ -120,13 +123,26 @@ def test_the_mask_of_a_head_covers_its_own_channels(model: SNNergy) -> None:
     assert nodes[f"{path}.attn.spread"].weight[:, :, 0, 0].T.tolist() == members
 
 
-@pytest.mark.parametrize(("index", "channels", "side"), [(1, 8, 8), (3, 32, 2), (3, 32, 1)])
-def test_fusion(model: SNNergy, index: int, channels: int, side: int) -> None:
+SIDES = pytest.mark.parametrize(("index", "channels", "side"), [(1, 8, 8), (3, 32, 2), (3, 32, 1)])
+
+
+@SIDES
+def test_open_gate(model: SNNergy, index: int, channels: int, side: int) -> None:
     path = f"stage{index}.block0.video.fusion"
     spatial, temporal = _spikes(channels, side, 0, 0.2), _spikes(channels, side, 1, 0.8)
     expected = _torch(model, path, spatial, temporal)
+    assert 0 < expected.sum() < temporal.sum()
+    found = _run(lambda g, s: open_gate(g, path, model.get_submodule(path), *s), spatial, temporal)
+    _assert_agree(found, expected)
+
+
+@SIDES
+def test_fixed_gate(index: int, channels: int, side: int) -> None:
+    fixed = FixedGate(ModelConfig(**SMALL, fusion="fixed_gate", gain_space=9.7))
+    spatial, temporal = _spikes(channels, side, 0, 0.2), _spikes(channels, side, 1, 0.8)
+    expected = fixed(spatial, temporal)
     _assert_active(expected)
-    found = _run(lambda g, s: fusion(g, path, model.get_submodule(path), *s), spatial, temporal)
+    found = _run(lambda g, s: fixed_gate(g, "fusion", fixed, *s), spatial, temporal)
     assert torch.equal(found, expected)
 
 

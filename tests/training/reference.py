@@ -67,11 +67,26 @@ def query_key(path, asking, asked, heads, mask_threshold=0.6):
     return attn
 
 
-def fuse(fusion, spatial, temporal):
-    space = np.zeros((*spatial.shape[:3], 1, 1))
-    for t, b, c in np.ndindex(spatial.shape[:3]):
-        space[t, b, c] = fusion.gain_space * spatial[t, b, c].sum() / spatial[t, b, c].size
-    return np.logical_and(lif(space), lif(fusion.gain_time * temporal)).astype(float)
+def mean_over_space(spikes):
+    mean = np.zeros((*spikes.shape[:3], 1, 1))
+    for t, b, c in np.ndindex(spikes.shape[:3]):
+        mean[t, b, c] = spikes[t, b, c].sum() / spikes[t, b, c].size
+    return mean
+
+
+def open_gate(fusion, spatial, temporal):
+    norm = fusion.mean.norm
+    mean, variance, scale, shift = (
+        tensor.detach().double().numpy()[:, None, None]
+        for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    current = (mean_over_space(spatial) - mean) / np.sqrt(variance + norm.eps) * scale + shift
+    return np.logical_and(lif(current), temporal).astype(float)
+
+
+def fixed_gate(fusion, spatial, temporal):
+    space = lif(fusion.gain_space * mean_over_space(spatial))
+    return np.logical_and(space, lif(fusion.gain_time * temporal)).astype(float)
 
 
 def mlp(module, stream):

@@ -9,6 +9,7 @@ import torch
 
 from snnergy.artefacts.errors import UserError
 from snnergy.training import checkpoint, torch_archive
+from snnergy.training.config.experiment import to_dict
 from snnergy.training.model.network import SNNergy
 from snnergy.training.model.size import sample_bytes
 from tests.training.helpers import randomise, tiny_config
@@ -53,6 +54,27 @@ def test_round_trip(saved):
     inputs = [torch.rand(3, 2, 1, 16, 16, generator=torch.Generator().manual_seed(i)) for i in range(2)]
     with torch.no_grad():
         assert torch.equal(loaded.network(*inputs), network(*inputs))
+
+
+@pytest.mark.parametrize(
+    ("options", "fusion"),
+    [
+        ({"fusion": "fixed_gate"}, "fixed_gate"),
+        ({"variant": "spatial"}, "open_gate"),
+        ({"profile": "paper"}, "open_gate"),
+    ],
+)
+def test_one_from_before_the_choice_of_fusions_has_the_fixed_gate(tmp_path, options, fusion):
+    """Its config names no fusion, and has gains whether there is a gate or not."""
+    config, path = tiny_config(**options), tmp_path / "checkpoint.pt"
+    checkpoint.save(path, randomise(SNNergy(config.model)), config, {})
+    fields = to_dict(config)
+    del fields["model"]["fusion"]
+    fields["model"] |= {"gain_space": 41.0, "gain_time": 1.5}
+    change(path, config=fields)
+    loaded = checkpoint.load(path).config.model
+    assert loaded.fusion == fusion
+    assert (loaded.gain_space, loaded.gain_time) == ((41.0, 1.5) if fusion == "fixed_gate" else (None, None))
 
 
 def test_is_not_overwritten_unasked(saved):

@@ -74,7 +74,7 @@ def test_what_is_wrong_with_fields_is_said_without_a_file():
 
 
 def test_a_name_that_is_none_says_which_there_are(tmp_path):
-    with pytest.raises(UserError, match=r"nothing: cannot be read .* ave, crema_d, digits, grid, urbansound8k_av"):
+    with pytest.raises(UserError, match=r"nothing: cannot be read .* ave, crema_d, digits, digits-binding, digits-"):
         load_config("nothing")
 
 
@@ -107,7 +107,9 @@ def test_all_violations_at_once(tmp_path):
         ("model.stage3=sea", "model.stage3 = 'sea': Input should be 'cmqka' or 'ssa'"),
         ("model.temporal_kernel=4", "model.temporal_kernel = 4: looks further back than time_steps = 3"),
         ("model.image_size=40", "model.image_size = 40: Input should be a multiple of 16"),
-        ("model.classes=7", "model.classes = 7: data set 'digits' has 10"),
+        ("model.classes=7", "model.classes = 7: data set 'digits' has 10 in task 'recognition'"),
+        ("data.task=correspondence", "model.classes = 10: data set 'digits' has 2 in task 'correspondence'"),
+        ("data.task=matching", "data.task = 'matching': Input should be 'recognition', 'correspondence' or 'binding'"),
         ("data.name=mnist", "data.name = 'mnist': Input should be 'digits', 'grid'"),
         ("data={}", "data.name is missing"),
         ("data.audio.ceiling_db=-30", "data.audio.ceiling_db = -30.0: must be above floor_db = -20.0"),
@@ -118,8 +120,10 @@ def test_all_violations_at_once(tmp_path):
         ("seed=4294967296", "seed = 4294967296: Input should be less than 4294967296"),
         ("model.alpha_init=.nan", "model.alpha_init = nan: Input should be a finite number"),
         ("train.warmup_epochs=.inf", "train.warmup_epochs = inf: Input should be a finite number"),
-        ("model.gain_time=1.1", "model.gain_time = 1.1: no membrane of the fusion reaches the threshold within"),
-        ("model.gain_space=1.1", "model.gain_space = 1.1: no membrane of the fusion reaches the threshold within"),
+        (
+            "model.gain_time=1.9",
+            "model.gain_time = 1.9: there is no fixed gate to take it; leave it out, or set fusion=",
+        ),
     ],
 )
 def test_refusals(tmp_path, override, expected):
@@ -128,12 +132,21 @@ def test_refusals(tmp_path, override, expected):
     assert expected in lines[0]
 
 
-@pytest.mark.parametrize("changes", [{"profile": "paper"}, {"variant": "spatial"}, {"gain_time": 8 / 7 + 1e-6}])
-def test_a_gain_must_let_attention_pass_where_there_is_a_binary_fusion(changes):
+@pytest.mark.parametrize("name", ["gain_space", "gain_time"])
+def test_a_gain_must_let_attention_pass(name):
     """In three steps of tau = 2 a constant input of 1 brings a membrane to 1/2 + 1/4 + 1/8 of the gain."""
-    with pytest.raises(ValueError, match=r"take 1\.143 or more"):
-        replace(TINY, gain_time=1.14)
-    assert replace(TINY, **{"gain_time": 1.14} | changes)
+    with pytest.raises(ValueError, match=rf"{name} = 1\.14: no membrane of the fusion .* take 1\.143 or more"):
+        replace(TINY, fusion="fixed_gate", **{name: 1.14})
+    assert replace(TINY, fusion="fixed_gate", **{name: 8 / 7 + 1e-6})
+
+
+@pytest.mark.parametrize("changes", [{}, {"profile": "paper"}, {"variant": "spatial"}])
+def test_gains_without_a_fixed_gate_are_refused(changes):
+    fusion = "fixed_gate" if changes else "open_gate"
+    with pytest.raises(
+        ValueError, match=r"gain_space = 9\.0: there is no fixed gate(.|\n)*gain_time = 3\.0: there is no"
+    ):
+        replace(TINY, fusion=fusion, gain_space=9.0, gain_time=3.0, **changes)
 
 
 def test_missing_fields_and_files(tmp_path):

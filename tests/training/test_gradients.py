@@ -71,12 +71,16 @@ def query_key(path, asking, asked):
     return over_channels(mask, k.shape[2]) * k
 
 
-def fuse(fusion, profile, spatial, temporal):
+def fuse(fusion, config, spatial, temporal):
     positions = spatial.shape[3] * spatial.shape[4]
     mean = sum(spatial[..., i, j] for i in range(spatial.shape[3]) for j in range(spatial.shape[4])) / positions
-    if profile == "paper":
+    if config.profile == "paper":
         return mean[..., None, None] * (sum(temporal) / len(temporal))
-    return lif(fusion.gain_space * mean)[..., None, None] * lif(fusion.gain_time * temporal)
+    if config.fusion == "fixed_gate":
+        return lif(fusion.gain_space * mean)[..., None, None] * lif(fusion.gain_time * temporal)
+    norm = fusion.mean.norm
+    current = (mean - norm.running_mean) / torch.sqrt(norm.running_var + norm.eps) * norm.weight + norm.bias
+    return lif(current)[..., None, None] * temporal
 
 
 def self_attention(module, profile, asking, asked):
@@ -116,7 +120,7 @@ def or_pool(spikes):
 
 def cmqka(module, config, asking, asked):
     paths = [query_key(path, asking, asked) for path in (module.spatial, module.temporal)]
-    return residual(module, asking, fuse(module.fusion, config.profile, *paths))
+    return residual(module, asking, fuse(module.fusion, config, *paths))
 
 
 def ssa(module, config, asking, asked):
@@ -156,20 +160,27 @@ def spikes(channels, side, seed):
     return (torch.rand(STEPS, SAMPLES, channels, side, side, generator=generator) < 0.5).double()
 
 
-@pytest.mark.parametrize("profile", ["loihi", "paper"])
+FIXED = {"fusion": "fixed_gate", "gain_space": 5.3, "gain_time": 3.1}
+PAPER = {"profile": "paper"}
+
+
 @pytest.mark.parametrize(
     ("build", "reference", "options"),
     [
         (CMQKA, cmqka, {}),
+        (CMQKA, cmqka, FIXED),
+        (CMQKA, cmqka, PAPER),
         (CMQKA, cmqka, {"temporal_kernel": 3}),
+        (CMQKA, cmqka, {"temporal_kernel": 3} | PAPER),
         (CMQKA, one_path, {"variant": "spatial"}),
         (CMQKA, one_path, {"variant": "temporal"}),
         (CrossModalSSA, ssa, {}),
+        (CrossModalSSA, ssa, PAPER),
     ],
 )
-def test_direction(build, reference, options, profile):
+def test_direction(build, reference, options):
     torch.manual_seed(0)
-    config = replace(TINY, profile=profile, gain_space=5.3, gain_time=3.1, ssa_scale=1.3, **options)
+    config = replace(TINY, ssa_scale=1.3, **options)
     module = randomise(build(config, 4)).double()
     for name, parameter in module.named_parameters():
         if name.endswith("norm.bias"):

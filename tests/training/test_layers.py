@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from snnergy.training.model.attention import CMQKA, CrossModalBlock, Fusion, MeanFusion, QueryKeyPath
+from snnergy.training.model.attention import CMQKA, CrossModalBlock, FixedGate, MeanFusion, OpenGate, QueryKeyPath
 from snnergy.training.model.layers import And, CausalProjection, OrPool, Projection
 from snnergy.training.model.self_attention import SSA, BinarySSA, CrossModalSSA, scores_first, summary_first
 from snnergy.training.model.spds import SPDS, StemSPDS
@@ -117,27 +117,52 @@ def test_binary_self_attention(side):
     np.testing.assert_array_equal(out.numpy(), reference.binary_ssa(module, asking.numpy(), asked.numpy(), TINY.heads))
 
 
-def test_fusion():
-    fusion = Fusion(replace(TINY, gain_space=3.7, gain_time=1.5))
+def test_fixed_gate():
+    fusion = FixedGate(replace(TINY, fusion="fixed_gate", gain_space=3.7, gain_time=1.5))
     spatial, temporal = spikes(5, 2, 4, 3, 3, rate=0.3), spikes(5, 2, 4, 3, 3, rate=0.8, seed=1)
     gate = fusion(spatial, temporal)
     assert 0 < gate.mean() < 1
-    np.testing.assert_array_equal(gate.numpy(), reference.fuse(fusion, spatial.numpy(), temporal.numpy()))
+    np.testing.assert_array_equal(gate.numpy(), reference.fixed_gate(fusion, spatial.numpy(), temporal.numpy()))
 
 
-@pytest.mark.parametrize("variant", ["spatial", "temporal", "spatiotemporal"])
-def test_one_direction(variant):
+def test_open_gate():
+    fusion = randomise(OpenGate(TINY, 4)).double()
+    spatial, temporal = spikes(5, 2, 4, 3, 3, rate=0.3), spikes(5, 2, 4, 3, 3, rate=0.8, seed=1)
+    with torch.no_grad():
+        gate = fusion(spatial, temporal)
+    assert 0 < gate.mean() < temporal.mean()
+    np.testing.assert_array_equal(gate.numpy(), reference.open_gate(fusion, spatial.numpy(), temporal.numpy()))
+
+
+def test_an_open_gate_lets_most_through_before_it_has_learned():
+    spatial, temporal = spikes(5, 32, 4, 3, 3, rate=0.1), spikes(5, 32, 4, 3, 3, rate=0.3, seed=1)
+    passed = OpenGate(TINY, 4).double().train()(spatial, temporal)
+    assert passed.sum() > 0.5 * temporal.sum()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"variant": "spatial"},
+        {"variant": "temporal"},
+        {"fusion": "open_gate"},
+        {"fusion": "fixed_gate", "gain_space": 41.0, "gain_time": 3.0},
+    ],
+)
+def test_one_direction(options):
     torch.manual_seed(3)
-    module = randomise(CMQKA(replace(TINY, variant=variant, gain_space=41.0, gain_time=3.0), 6)).double()
+    module = randomise(CMQKA(replace(TINY, **options), 6)).double()
+    if options.get("fusion") == "open_gate":
+        torch.nn.init.constant_(module.fusion.mean.norm.bias, 2.0)  # as it starts
     asking, asked = spikes(5, 2, 6, 4, 4) + spikes(5, 2, 6, 4, 4, seed=2), spikes(5, 2, 6, 4, 4, seed=1)
     with torch.no_grad():
         out = module(asking, asked).numpy()
     x, y = asking.numpy(), asked.numpy()
-    if variant == "spatiotemporal":
-        spatial, temporal = (reference.query_key(p, x, y, TINY.heads) for p in (module.spatial, module.temporal))
-        attended = reference.fuse(module.fusion, spatial, temporal)
+    if "fusion" in options:
+        paths = (reference.query_key(p, x, y, TINY.heads) for p in (module.spatial, module.temporal))
+        attended = getattr(reference, options["fusion"])(module.fusion, *paths)
     else:
-        attended = reference.query_key(getattr(module, variant), x, y, TINY.heads)
+        attended = reference.query_key(getattr(module, options["variant"]), x, y, TINY.heads)
     assert attended.any()
     stream = x + 1.5 * attended
     np.testing.assert_allclose(out, stream + reference.mlp(module.mlp, stream), atol=1e-12)

@@ -43,7 +43,8 @@ def record(net, video, audio):
 
 
 HYBRID = {"stage3": "ssa", "ssa_scale": 1.3}
-WHOLE = [{"depths": (1, 2, 1)}, HYBRID, {"profile": "paper"}, {"profile": "paper"} | HYBRID]
+FIXED = {"fusion": "fixed_gate", "gain_space": 41.0, "gain_time": 3.0}
+WHOLE = [{"depths": (1, 2, 1)}, FIXED, HYBRID, {"profile": "paper"}, {"profile": "paper"} | HYBRID]
 
 
 @pytest.mark.parametrize("options", WHOLE)
@@ -74,16 +75,17 @@ def test_labels():
     for path, (stage, block, modality, role) in expected.items():
         assert labels[path] == Labels(role, stage, block, modality), path
     roles = {label.role for label in labels.values()}
-    assert roles == {"stem", "spds", "pool", "q", "k", "mask", "attn", "space", "time", "gate", "mlp1", "mlp2"}
+    assert roles == {"stem", "spds", "pool", "q", "k", "mask", "attn", "space", "gate", "mlp1", "mlp2"}
+    assert {label.role for label in network(fusion="fixed_gate").labels().values()} == roles | {"time"}
     assert "stage1.block0.video.mlp.hidden_proj" not in labels
 
 
 @pytest.mark.parametrize(
     ("options", "count", "digest"),
     [
-        ({}, 349, "73ebc13e12fae129"),
-        ({"depths": (1, 2, 1), "temporal_kernel": 3}, 423, "9d8e04fbac588bb7"),
-        ({"stage3": "ssa"}, 351, "c358811672ecd881"),
+        ({"fusion": "fixed_gate"}, 349, "73ebc13e12fae129"),
+        ({"depths": (1, 2, 1), "temporal_kernel": 3, "fusion": "fixed_gate"}, 423, "9d8e04fbac588bb7"),
+        ({"stage3": "ssa", "fusion": "fixed_gate"}, 351, "c358811672ecd881"),
         ({"stage3": "ssa", "profile": "paper"}, 351, "c358811672ecd881"),
         ({"variant": "temporal"}, 277, "92f82794172de4a6"),
     ],
@@ -161,10 +163,11 @@ def test_time_order_matters():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"temporal_kernel": 2}, HYBRID, {"profile": "paper"}, {"profile": "paper"} | HYBRID]
+    "options",
+    [{}, {"temporal_kernel": 2}, FIXED, FIXED | HYBRID, {"profile": "paper"}, {"profile": "paper"} | HYBRID],
 )
 def test_every_parameter_gets_a_gradient(options):
-    net = network(gain_space=41.0, gain_time=3.0, base_dim=8, image_size=32, **options).train()
+    net = network(base_dim=8, image_size=32, **options).train()
     net(*images(8, size=32)).square().sum().backward()
     silent = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
     assert silent == []
@@ -207,12 +210,12 @@ def test_heads_reach_every_attention():
 @pytest.mark.parametrize("positions", [1024, 256, 64, 144, 36, 16, 9, 4, 1])
 def test_gain_of_the_spatial_mean_never_ties_at_threshold(positions):
     """A membrane is gain · n / (positions · 2^k) for whole n, k: a tie at 1 needs n = positions · 2^k / gain whole."""
-    gain = Fraction(TINY.gain_space)
+    gain = Fraction(TINY.fixed_gains["gain_space"])
     assert all((positions * 2**k / gain).denominator > 1 for k in range(1, 17))
 
 
 def test_gain_of_the_temporal_path_asks_for_two_spikes_and_never_ties():
-    gain = Fraction(str(TINY.gain_time))
+    gain = Fraction(str(TINY.fixed_gains["gain_time"]))
     assert gain / 2 < 1
     for train in itertools.product((0, 1), repeat=10):
         v = Fraction(0)

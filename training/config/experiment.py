@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import DataConfig
+from snnergy.training.config.data import DataConfig, class_count
 from snnergy.training.config.packaged import packaged_experiments
 from snnergy.training.config.plain_yaml import LARGEST, parsed
 from snnergy.training.config.types import (
@@ -34,6 +34,8 @@ from snnergy.training.config.types import (
 
 Profile = Literal["loihi", "paper"]
 Depth = Annotated[int, Field(ge=1, le=16)]
+# Of the fixed gate, where the config says nothing.
+GAINS = {"gain_space": 37.0, "gain_time": 1.9}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -46,6 +48,7 @@ class ModelConfig:
         classes: of the readout.
         profile: `loihi` is binary and causal throughout; `paper` fuses by means, which are real-valued.
         variant: which paths of the attention exist.
+        fusion: of both paths in the `loihi` profile: a gate that is learned and starts open, or one of constants.
         stage3: attention of the third stage: query-key as in the others, or spiking self-attention.
         base_dim: D, channels of stage 1; stages 2 and 3 have 2D and 4D.
         depths: blocks of each stage.
@@ -54,11 +57,11 @@ class ModelConfig:
         tau: membrane time constant in steps.
         threshold, mask_threshold: of every LIF, and of the attention masks.
         alpha_init, alpha_learnable: weight of the attention in the residual stream.
-        gain_space: of the spatial mean, which is a few percent; 37 divides no number of positions that occurs, so no
-            membrane ties at a threshold of 1.
-        gain_time: of the temporal path; at 1.9 a neuron asks for a second spike within four steps of the first, and
-            never ties. From 2 on every spike passes at once, and the population repeats its input: the least that does
-            anything at a single time step.
+        gain_space: of the fixed gate's spatial mean, which is a few percent. None: 37, which divides no number of
+            positions that occurs, so that no membrane ties at a threshold of 1.
+        gain_time: of the fixed gate's temporal path. None: 1.9, at which a neuron asks for a second spike within four
+            steps of the first, and never ties. From 2 on every spike passes at once, and the population repeats its
+            input: the least that does anything at a single time step.
         temporal_kernel: steps that the temporal path looks at, this one and those before it.
         ssa_scale, ssa_scale_learnable: s of the self-attention. None: 1/8 in the `paper` profile, whose scores are
             integers; 1.1 in the `loihi` profile, which counts the matching channels of one head, a few at most.
@@ -73,6 +76,7 @@ class ModelConfig:
     base_dim: Annotated[int, Field(ge=2, le=65536, multiple_of=2)]
     profile: Profile = "loihi"
     variant: Literal["spatial", "temporal", "spatiotemporal"] = "spatiotemporal"
+    fusion: Literal["open_gate", "fixed_gate"] = "open_gate"
     stage3: Literal["cmqka", "ssa"] = "cmqka"
     depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
     heads: Positive = 8
@@ -82,8 +86,8 @@ class ModelConfig:
     mask_threshold: PositiveFloat = 0.6
     alpha_init: Annotated[float, Field(ge=-1e6, le=1e6)] = 1.5
     alpha_learnable: bool = True
-    gain_space: PositiveFloat = 37.0
-    gain_time: PositiveFloat = 1.9
+    gain_space: PositiveFloat | None = None
+    gain_time: PositiveFloat | None = None
     temporal_kernel: Positive = 1
     ssa_scale: PositiveFloat | None = None
     ssa_scale_learnable: bool = True
@@ -99,17 +103,34 @@ class ModelConfig:
             violations.append(
                 f"temporal_kernel = {self.temporal_kernel}: looks further back than time_steps = {self.time_steps}"
             )
-        if self.profile == "loihi" and self.variant == "spatiotemporal":
-            # Under a constant input of 1 the membrane comes this near to the gain by the last step.
-            least = self.threshold / (1 - (1 - 1 / self.tau) ** self.time_steps)
-            enough = math.ceil(1000 * least) / 1000
+        if self.profile == "loihi" and self.variant == "spatiotemporal" and self.fusion == "fixed_gate":
+            violations += self._closed()
+        else:
             violations += [
-                f"{name} = {gain}: no membrane of the fusion reaches the threshold within time_steps = "
-                f"{self.time_steps}, so no attention passes; take {enough} or more"
-                for name, gain in (("gain_space", self.gain_space), ("gain_time", self.gain_time))
-                if gain < least
+                f"{name} = {gain}: there is no fixed gate to take it; leave it out, or set fusion=fixed_gate in "
+                "profile=loihi with variant=spatiotemporal"
+                for name in GAINS
+                if (gain := getattr(self, name)) is not None
             ]
         refuse(violations)
+
+    @property
+    def fixed_gains(self) -> dict[str, float]:
+        """The gains of the fixed gate, by the names of their fields."""
+        given = {name: getattr(self, name) for name in GAINS}
+        return {name: default if given[name] is None else given[name] for name, default in GAINS.items()}
+
+    def _closed(self) -> list[str]:
+        """Gains at which the fixed gate never opens."""
+        # Under a constant input of 1 the membrane comes this near to the gain by the last step.
+        least = self.threshold / (1 - (1 - 1 / self.tau) ** self.time_steps)
+        enough = math.ceil(1000 * least) / 1000
+        return [
+            f"{name} = {gain}: no membrane of the fusion reaches the threshold within time_steps = "
+            f"{self.time_steps}, so no attention passes; take {enough} or more"
+            for name, gain in self.fixed_gains.items()
+            if gain < least
+        ]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -166,17 +187,17 @@ class Config:
     seed: Seed = 0
 
     def __post_init__(self) -> None:
-        data = self.data
-        refuse(
-            [
-                f"model.{field} = {value}: data set {data.name!r} has {wanted}"
-                for field, value, wanted in (
-                    ("classes", self.model.classes, data.CLASSES),
-                    ("video_channels", self.model.video_channels, data.VIDEO_CHANNELS),
-                )
-                if value != wanted
-            ]
-        )
+        data, model = self.data, self.model
+        violations = []
+        if model.classes != class_count(data):
+            violations.append(
+                f"model.classes = {model.classes}: data set {data.name!r} has {class_count(data)} in task {data.task!r}"
+            )
+        if model.video_channels != data.VIDEO_CHANNELS:
+            violations.append(
+                f"model.video_channels = {model.video_channels}: data set {data.name!r} has {data.VIDEO_CHANNELS}"
+            )
+        refuse(violations)
 
 
 _SCHEMA: TypeAdapter[Config] = TypeAdapter(Config)

@@ -3,13 +3,16 @@
 For the direction "x asks y", with spikes of x and y projected by weights of this direction:
 
     path:      q = LIF(x), k = LIF(y), mask = LIF_0.6(sum of q over a head's channels), attn = mask AND k
-    fusion:    `paper`  F = mean over space of S · mean over time of P
-               `loihi`  F = LIF(gain_space · mean over space of S) AND LIF(gain_time · P)
+    fusion:    `paper`       F = mean over space of S · mean over time of P
+               `open_gate`   F = LIF(BN(mean over space of S)) AND P
+               `fixed_gate`  F = LIF(gain_space · mean over space of S) AND LIF(gain_time · P)
     residual:  x' = x + alpha · F;   out = x' + MLP(x')
 
 S and P are `attn` of the spatial and of the temporal path. The temporal path may look back over `temporal_kernel`
 steps; where it looks at one, the two differ by their weights and by what the fusion does with them. The paper's F is
-real-valued and known only after the last step; the other one is binary and causal.
+real-valued and known only after the last step; the other two, of the `loihi` profile, are binary and causal, and their
+mean travels as the spikes of one neuron a channel. The open gate starts by letting nearly all of P through and learns
+what to hold back; the fixed one learns nothing, and lets next to nothing through.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from snnergy.training.config.experiment import ModelConfig
-from snnergy.training.model.layers import And, CausalProjection, Projection, fire
+from snnergy.training.model.layers import And, CausalProjection, Projection, SpatialMean, fire
 from snnergy.training.model.neurons import LIF
 
 
@@ -53,13 +56,31 @@ def _projection(channels: int, steps: int) -> Projection:
     return Projection(channels, channels) if steps == 1 else CausalProjection(channels, channels, steps)
 
 
-class Fusion(nn.Module):
+class OpenGate(nn.Module):
+    """Lets a channel of the temporal path through where its mean over space of the spatial path says so.
+
+    A gate is open in every step at first, and learns from both paths when to close.
+    """
+
+    def __init__(self, config: ModelConfig, channels: int) -> None:
+        super().__init__()
+        # From rest, a current of threshold · tau makes a LIF fire in each step; the mean varies around that by 1.
+        self.mean = SpatialMean(channels, shift=config.threshold * config.tau)
+        self.space = LIF(config.tau, config.threshold, "space")
+        self.gate = And("gate")
+
+    def forward(self, spatial: Tensor, temporal: Tensor) -> Tensor:
+        """Two binary `(T, B, C, H, W)` to a binary `(T, B, C, H, W)`."""
+        return self.gate(fire(self.mean, self.space, spatial), temporal)
+
+
+class FixedGate(nn.Module):
     """Lets a channel and position through if the channel is active in space and the position has been in time."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.gain_space = config.gain_space
-        self.gain_time = config.gain_time
+        self.gain_space = config.fixed_gains["gain_space"]
+        self.gain_time = config.fixed_gains["gain_time"]
         self.space = LIF(config.tau, config.threshold, "space")
         self.time = LIF(config.tau, config.threshold, "time")
         self.gate = And("gate")
@@ -77,6 +98,12 @@ class MeanFusion(nn.Module):
     def forward(self, spatial: Tensor, temporal: Tensor) -> Tensor:
         """Two binary `(T, B, C, H, W)` to a real `(T, B, C, H, W)`."""
         return spatial.mean(dim=(3, 4), keepdim=True) * temporal.mean(dim=0, keepdim=True)
+
+
+def _fusion(config: ModelConfig, channels: int) -> OpenGate | FixedGate | MeanFusion:
+    if config.profile == "paper":
+        return MeanFusion()
+    return OpenGate(config, channels) if config.fusion == "open_gate" else FixedGate(config)
 
 
 class MLP(nn.Module):
@@ -130,7 +157,7 @@ class CMQKA(Direction):
         if self.variant != "spatial":
             self.temporal = QueryKeyPath(config, channels, config.temporal_kernel)
         if self.variant == "spatiotemporal":
-            self.fusion = Fusion(config) if config.profile == "loihi" else MeanFusion()
+            self.fusion = _fusion(config, channels)
         self.alpha = residual_weight(config)
         self.mlp = MLP(config, channels)
 

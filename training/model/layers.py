@@ -17,7 +17,22 @@ from snnergy.training.model.neurons import LIF
 _INITIAL_SHIFT = 0.5
 
 
-class Projection(nn.Module):
+class NormalisedCurrent(nn.Module):
+    """What drives a population: a linear map without bias, then BatchNorm, which folds into weights and a bias."""
+
+    norm: BatchNorm2d
+
+    def linear(self, x: Tensor) -> Tensor:
+        """The current before its BatchNorm, of the shape that `forward` returns."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes or analog values `(T, B, inputs, H, W)` to a current `(T, B, outputs, H', W')`."""
+        current = self.linear(x)
+        return self.norm(current.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class Projection(NormalisedCurrent):
     """Convolution without bias, then BatchNorm: spikes or analog values in, a current out.
 
     Padding keeps the map's size at stride 1; a 1×1 convolution of stride s reads every s-th position.
@@ -37,17 +52,12 @@ class Projection(nn.Module):
         self.norm = BatchNorm2d(outputs)
         nn.init.constant_(self.norm.bias, _INITIAL_SHIFT)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(T, B, inputs, H, W)` to `(T, B, outputs, H', W')`."""
-        current = self.convolve(x)
-        return self.norm(current.flatten(0, 1)).unflatten(0, x.shape[:2])
-
     def presynaptic(self, x: Tensor) -> Tensor:
         """What the synapses of each step read, `(T, B, channels of the kernel, H, W)`: here the input of that step."""
         return x
 
-    def convolve(self, x: Tensor) -> Tensor:
-        """The current before its BatchNorm, of the shape that `forward` returns."""
+    def linear(self, x: Tensor) -> Tensor:
+        """The convolution alone."""
         frames = self.presynaptic(x).flatten(0, 1)
         if self.conv.kernel_size == (1, 1):
             # The positions that a strided kernel reads, read here: oneDNN of torch 2.3.1 writes beyond its memory in
@@ -77,14 +87,32 @@ class CausalProjection(Projection):
         return torch.cat([x, *past], dim=2)
 
 
-def fire(projection: Projection, population: LIF, x: Tensor) -> Tensor:
-    """Spikes of a population that one projection drives: `population(projection(x))`.
+class SpatialMean(NormalisedCurrent):
+    """Mean of each channel over space, then BatchNorm.
 
-    In training the population takes over the projection's BatchNorm, which it can join with its own pass over memory.
+    Args:
+        channels: in and out.
+        shift: initial, against a threshold of 1.
     """
-    if projection.training:
-        return population(projection.convolve(x), projection.norm)
-    return population(projection(x))
+
+    def __init__(self, channels: int, shift: float) -> None:
+        super().__init__()
+        self.norm = BatchNorm2d(channels)
+        nn.init.constant_(self.norm.bias, shift)
+
+    def linear(self, x: Tensor) -> Tensor:
+        """`(T, B, C, H, W)` to `(T, B, C, 1, 1)`."""
+        return x.mean(dim=(3, 4), keepdim=True)
+
+
+def fire(current: NormalisedCurrent, population: LIF, x: Tensor) -> Tensor:
+    """Spikes of a population that one current drives: `population(current(x))`.
+
+    In training the population takes over the current's BatchNorm, which it can join with its own pass over memory.
+    """
+    if current.training:
+        return population(current.linear(x), current.norm)
+    return population(current(x))
 
 
 class And(nn.Module):
