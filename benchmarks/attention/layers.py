@@ -115,7 +115,7 @@ def parts(channels: int, tokens: int) -> dict[str, Callable[[], object]]:
     """Attention alone, from the spikes of its projections, by name.
 
     Query-key attention: both paths, the mean over space of one and what a gate of channels lets through of the other.
-    Modules get the spikes with positions innermost in memory, which is what they are fastest with.
+    Modules of spikes get them with positions innermost in memory, softmax with channels: what each is fastest with.
     """
     q, k, q2, k2 = given = streams(channels, tokens, 4)
     settings = config(channels)
@@ -148,7 +148,7 @@ def parts(channels: int, tokens: int) -> dict[str, Callable[[], object]]:
         "CMQKA on words, packed and unpacked": from_tensors,
         "SSA, (Q Kᵀ) V": lambda: ordered(ssa.counts, self_attention.scores_first)(*flat[:3]),
         "SSA, Q (Kᵀ V)": lambda: ordered(ssa.counts, self_attention.summary_first)(*flat[:3]),
-        "softmax, fused": lambda: attend_softly(*flat[:3]),
+        "softmax, fused": lambda: attend_softly(q, k, q2),
     }
 
 

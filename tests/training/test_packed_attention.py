@@ -70,7 +70,9 @@ def test_more_tokens_than_a_byte_counts_and_more_neurons_than_a_block():
         assert torch.equal(packed.counts(attn), expected.sum(dim=(3, 4)).int())
 
 
-@pytest.mark.parametrize(("channels", "heads", "bits"), [(96, 8, 16), (192, 8, 32), (384, 8, 48), (768, 8, 96), (10, 2, 16)])
+@pytest.mark.parametrize(
+    ("channels", "heads", "bits"), [(96, 8, 16), (192, 8, 32), (384, 8, 48), (768, 8, 96), (10, 2, 16)]
+)
 def test_a_token_takes_a_word_a_head(channels, heads, bits):
     words = packed.pack(torch.zeros(6, 1, channels, 4, 4), heads).words
     assert words.nbytes == 6 * 16 * heads * bits // 8

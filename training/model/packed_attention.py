@@ -23,7 +23,7 @@ import torch
 from numba.extending import intrinsic
 from torch import Tensor
 
-from snnergy.training.model.attention import CMQKA, QueryKeyPath
+from snnergy.training.model.attention import CMQKA, OpenGate, QueryKeyPath
 from snnergy.training.model.lif_scan import Neuron
 
 # A head of the publication's network has 12 channels, or a multiple of that.
@@ -130,6 +130,16 @@ def _count(maps: Any, width: int, counts: Any) -> None:
 
 
 @_compiled
+def _gate(maps: Any, out: Any, passes: Any) -> None:
+    """out ← the words of maps `(S, N, M)` where those of passes `(S, M)` have a 1."""
+    samples, tokens, words = maps.shape
+    for s in range(samples):
+        for n in range(tokens):
+            for i in range(words):
+                out[s, n, i] = maps[s, n, i] & passes[s, i]
+
+
+@_compiled
 def _fire(current: Any, tau: Any, threshold: Any, out: Any) -> None:
     """out `(T, M, chunks)` ← spikes of a LIF; current `(T, M · channels of a head)`."""
     steps, neurons = current.shape
@@ -194,11 +204,17 @@ def _channels_last(x: Tensor) -> Any:
     return x.movedim(2, -1).contiguous().numpy()
 
 
+def _padded(rows: npt.NDArray[np.uint8], multiple: int) -> npt.NDArray[np.uint8]:
+    """Rows as long as the next multiple, with zeros."""
+    missing = -rows.shape[1] % multiple
+    return np.pad(rows, ((0, 0), (0, missing))) if missing else rows
+
+
 def pack(spikes: Tensor, heads: int) -> Words:
     """Words of binary activations `(T, B, C, H, W)`; heads: runs of channels that share a word."""
     packed = _empty(tuple(spikes.shape), heads)
-    bits = (_channels_last(spikes) != 0).view(np.uint8).reshape(-1)
-    _join(np.pad(bits, (0, -bits.size % 4)), packed.head, packed.words.reshape(-1, packed.words.shape[5]))
+    bits = _padded((_channels_last(spikes) != 0).view(np.uint8).reshape(1, -1), 4)[0]
+    _join(bits, packed.head, packed.words.reshape(-1, packed.words.shape[5]))
     return packed
 
 
@@ -237,23 +253,28 @@ def counts(packed: Words) -> Tensor:
     width = heads * chunks * _BITS // 8
     found = np.empty((steps * batch, width, 8), np.int32)
     maps = packed.words.view(np.uint8).reshape(steps * batch, -1)
-    _count(np.pad(maps, ((0, 0), (0, -maps.shape[1] % 8))).view(np.uint64), width, found)
+    _count(_padded(maps, 8).view(np.uint64), width, found)
     found = found.reshape(steps, batch, heads, -1)[..., : packed.head]
     return torch.from_numpy(found.reshape(steps, batch, packed.channels))
 
 
 def gate(packed: Words, spikes: Tensor) -> Words:
     """AND with spikes of each channel, binary `(T, B, C, 1, 1)`."""
-    return replace(packed, words=packed.words & pack(spikes, packed.words.shape[4]).words)
+    steps, batch, *_, heads, chunks = packed.words.shape
+    passes = pack(spikes, heads).words.reshape(steps * batch, heads * chunks)
+    gated = np.empty_like(packed.words)
+    _gate(*(words.reshape(steps * batch, -1, heads * chunks) for words in (packed.words, gated)), passes)
+    return replace(packed, words=gated)
 
 
 def attend(attention: CMQKA, asking: Tensor, asked: Tensor) -> Tensor:
-    """`attention.attend` of the `loihi` profile with both paths, in evaluation mode: the same F, bit for bit."""
+    """`attention.attend` with the open gate, in evaluation mode: the same F, bit for bit."""
     fusion = attention.fusion
+    assert isinstance(fusion, OpenGate)
     spatial, temporal = (_path(path, asking, asked) for path in (attention.spatial, attention.temporal))
-    mean = (counts(spatial) / asking[0, 0, 0].numel())[..., None, None]
-    lasting = fire(fusion.gain_time * unpack(temporal), fusion.time.constants, attention.temporal.heads)
-    return unpack(gate(lasting, fusion.space(fusion.gain_space * mean)))
+    mean = counts(spatial) / asking[0, 0, 0].numel()
+    # The mean of a map of one position is that position.
+    return unpack(gate(temporal, fusion.space(fusion.mean(mean[..., None, None]))))
 
 
 def _path(path: QueryKeyPath, asking: Tensor, asked: Tensor) -> Words:
