@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ STAGES = ((1024, 1), (256, 2), (64, 4))
 
 
 def sizes(quick: bool) -> list[tuple[int, int]]:
-    """Channels and tokens that are measured: each base width at each number of tokens, and the stages of the network."""
+    """Channels and tokens that are measured: each base width at each number of tokens, and all stages."""
     if quick:
         return [(96, 64), (96, 256)]
     of_stages = [(factor * width, tokens) for width in WIDTHS for tokens, factor in STAGES]
@@ -54,7 +54,7 @@ def measure(channels: int, tokens: int, rounds: int) -> Iterator[Row]:
         yield {**row, "channels": channels, "tokens": tokens}
 
 
-def _in_turns(kind: str, calls: dict[str, Callable[[], object]], rounds: int) -> Iterator[Row]:
+def _in_turns(kind: str, calls: Mapping[str, Callable[[], object]], rounds: int) -> Iterator[Row]:
     with torch.inference_mode():
         seconds = medians(in_turns({name: clocked(call) for name, call in calls.items()}, rounds))
     for name, call in calls.items():

@@ -19,7 +19,7 @@ from snnergy.training.model.layers import Projection
 from snnergy.training.model.neurons import LIF
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # torch's profiler else announces each of its stages
-_aten = torch.ops.aten
+_aten: Any = torch.ops.aten  # type: ignore[attr-defined]
 # torch's own counter does not know the kernel that it takes on a CPU.
 _FUSED = {_aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}
 # An addition for each entry that is summed, a multiplication (of bits: an AND) for each product.
@@ -113,8 +113,8 @@ def operations(module: nn.Module, call: Callable[[], object]) -> Operations:
 def peak_bytes(call: Callable[[], object]) -> int:
     """Most bytes of tensors and arrays that a run held at once, its result with them, its inputs not.
 
-    Tensors as torch's allocator reports them. Arrays of numpy are traced in a run of their own, and their peak is added:
-    a bound from above where both are used.
+    Tensors as torch's allocator reports them. Arrays of numpy are traced in a run of their own, and their peak is
+    added: a bound from above where both are used.
     """
     with torch.inference_mode():
         call()  # what is made once and kept is no part of a run

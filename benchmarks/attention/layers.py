@@ -1,4 +1,4 @@
-"""The layers that are compared, from two streams to what one of them is given, and the attention in the midst of them."""
+"""The layers that are compared, from two streams to what one of them is given, and the attention in their midst."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.nn import functional
 from snnergy.training.config.experiment import ModelConfig, Profile
 from snnergy.training.model import neurons, packed_attention, self_attention
 from snnergy.training.model.attention import CMQKA, MeanFusion, QueryKeyPath
+from snnergy.training.model.batch_norm import BatchNorm2d
 from snnergy.training.model.layers import And, Projection
 from snnergy.training.model.packed_attention import Words
 from snnergy.training.model.self_attention import SSA
@@ -96,10 +97,12 @@ def streams(channels: int, tokens: int, count: int) -> list[Tensor]:
 def layers(channels: int) -> dict[str, Layer]:
     """Every layer on streams of so many channels, by name."""
     torch.manual_seed(0)
-    binary, real = (CMQKA(config(channels, profile), channels).eval() for profile in ("loihi", "paper"))
-    ccssa = CCSSA(config(channels, "paper"), channels).eval()
-    ssa = SSA(config(channels, "paper"), channels).eval()
-    softmax = Softmax(channels).eval()
+    binary, real = CMQKA(config(channels), channels), CMQKA(config(channels, "paper"), channels)
+    ccssa = CCSSA(config(channels, "paper"), channels)
+    ssa = SSA(config(channels, "paper"), channels)
+    softmax = Softmax(channels)
+    for module, call in ((binary, binary.attend), (real, real.attend), (ccssa, ccssa), (ssa, ssa), (softmax, softmax)):
+        _settle(module, call, channels)
     return {
         "CMQKA": Layer(binary, cleared(binary, binary.attend)),
         "CMQKA on words": Layer(binary, cleared(binary, lambda *streams: packed_attention.attend(binary, *streams))),
@@ -109,6 +112,18 @@ def layers(channels: int) -> dict[str, Layer]:
         "SSA, Q (Kᵀ V)": Layer(ssa, cleared(ssa, ordered(ssa, self_attention.summary_first))),
         "softmax, fused": Layer(softmax, softmax),
     }
+
+
+def _settle(module: nn.Module, call: Callable[..., Tensor], channels: int) -> None:
+    """Let batch norms take the statistics of a batch, so that populations fire; evaluation mode."""
+    for part in module.modules():
+        if isinstance(part, BatchNorm2d):
+            part.momentum = 1.0
+    module.train()
+    with torch.no_grad():
+        call(*streams(channels, 64, 2))
+    neurons.reset(module)
+    module.eval()
 
 
 def parts(channels: int, tokens: int) -> dict[str, Callable[[], object]]:

@@ -26,7 +26,8 @@ PUBLISHED = {
 # Hybrid, all CMQKA, all SSA, by base width.
 PUBLISHED_TOTALS = {192: (78.5, 113.1, 229.6), 96: (20.4, 28.2, 114.9)}
 STAGES = {(width << stage, 1024 >> 2 * stage): (width, stage + 1) for width in (96, 192) for stage in range(3)}
-OURS, BITS, CHEAP, DEAR, QUADRATIC = "CMQKA", "CMQKA on words", "SSA, Q (Kᵀ V)", "SSA, (Q Kᵀ) V", "CCSSA"
+OURS, BITS, MOVED = "CMQKA", "CMQKA on words", "CMQKA on words, packed and unpacked"
+CHEAP, DEAR, QUADRATIC = "SSA, Q (Kᵀ V)", "SSA, (Q Kᵀ) V", "CCSSA"
 MEASURES: dict[str, tuple[str, Callable[[Row], float]]] = {
     "flops": ("floating-point operations, G", lambda row: row["flops"] / 1e9),
     "seconds": ("run time, ms", lambda row: 1e3 * row["seconds"]),
@@ -43,10 +44,11 @@ def write_page(results: Path, page: Path) -> None:
     plot_stages(rows, stages)
     text = [
         "# What attention costs",
-        f"Generated from `{results}` by `benchmarks/attention/page.py`; `make tables` measures anew. {given['machine']}; "
-        f"revision {given['git_revision']}. Table 5 and figures 4 to 7 of arXiv 2602.00701, with what they leave out. "
-        f"T = {given['time_steps']}, {given['heads']} heads, one sample, one direction, inference on one thread; a time "
-        f"is the median of {given['rounds']} runs in turns.",
+        f"Generated from `{results}` by `benchmarks/attention/page.py`; `make tables` measures anew. "
+        f"{given['machine']}; revision {given['git_revision']}. Table 5 and figures 4 to 7 of arXiv 2602.00701, with "
+        "what they leave out. "
+        f"T = {given['time_steps']}, {given['heads']} heads, one sample, one direction, inference on one thread; a "
+        f"time is the median of {given['rounds']} runs in turns.",
         counted(rows),
         f"## Growth with the tokens\n\n{_LAYERS}",
         f"![Operations, run time and memory over tokens]({scaling.name})",
@@ -64,12 +66,12 @@ def write_page(results: Path, page: Path) -> None:
 
 
 _LAYERS = (
-    "From both streams to what joins one of them: projections with BatchNorm, neurons, attention. `CMQKA` is the binary, "
-    "causal form, `CMQKA, means` that of the publication, real-valued; `CMQKA on words` is the first in the kernel "
-    "below. `CCSSA` multiplies self-attention over tokens with one over steps, as S-CMRL does; `softmax, fused` is "
-    "torch's `scaled_dot_product_attention` on real values. Floating-point operations are those of convolutions and "
-    "matrix products, as torch's `FlopCounterMode` counts them. Memory is what tensors take at most at once, inputs not "
-    "counted. The exponent is that of N in a power of N, fitted over all numbers of tokens."
+    "From both streams to what joins one of them: projections with BatchNorm, neurons, attention. `CMQKA` is the "
+    "binary, causal form, `CMQKA, means` that of the publication, real-valued; `CMQKA on words` is the first in the "
+    "kernel below. `CCSSA` multiplies self-attention over tokens with one over steps, as S-CMRL does; `softmax, fused` "
+    "is torch's `scaled_dot_product_attention` on real values. Floating-point operations are those of convolutions and "
+    "matrix products, as torch's `FlopCounterMode` counts them. Memory is what tensors take at most at once, inputs "
+    "not counted. The exponent is that of N in a power of N, fitted over all numbers of tokens."
 )
 
 
@@ -107,13 +109,13 @@ def counted(rows: Sequence[Row]) -> str:
             "of sums and means, and products of entries (ANDs of spikes). Updates of neurons come on top, at most "
             f"{max(row['neurons'] / row['tokens'] / row['channels'] for row in found.values()):.1f} an entry.",
             _markdown(head, body),
-            f"**What agrees.** {'Every' if agree else 'Not every'} published figure of a stage is its formula, rounded, "
-            f"and the totals (hybrid, all CMQKA, all SSA: {_totals()}) are sums of these.",
+            f"**What agrees.** {'Every' if agree else 'Not every'} published figure of a stage is its formula, "
+            f"rounded, and the totals (hybrid, all CMQKA, all SSA: {_totals()}) are sums of these.",
             f"**What does not.** The formulas are not what a layer does. N·C² is one projection; CMQKA has "
-            f"{_range(ratios)} of them, two for each of two paths, and what remains of its attention is linear in N and C. "
-            f"N²·C is one matrix product; self-attention has {_range(products)}, and beside them as many projections "
-            "as CMQKA, which the published figure leaves out. And the same result is to be had as Q (Kᵀ V), linear in "
-            "N too, which the publication does not count.",
+            f"{_range(ratios)} of them, two for each of two paths, and what remains of its attention is linear in N "
+            f"and in C. N²·C is one matrix product; self-attention has {_range(products)}, and beside them as many "
+            "projections as CMQKA, which the published figure leaves out. And the same result is to be had as "
+            "Q (Kᵀ V), linear in N too, which the publication does not count.",
         ]
     )
 
@@ -182,37 +184,37 @@ def by_stage(rows: Sequence[Row]) -> str:
 
 def cheap_order(rows: Sequence[Row]) -> list[str]:
     """Which stages it wins, by the publication's formulas, by counted operations and by the clock."""
-    formula = [_stage(size) for size in STAGES if size[1] < size[0]]
-    counts = {(row["channels"], row["tokens"], row["system"]): row for row in rows if row["kind"] == "operations"}
-    total = {key: sum(row[kind] for kind in ("projections", "products", "elementwise")) for key, row in counts.items()}
-    fewer = [_stage(size) for size in STAGES if min(total[(*size, CHEAP)], total[(*size, DEAR)]) < total[(*size, OURS)]]
-    more = max(total[(*size, CHEAP)] / total[(*size, OURS)] for size in STAGES) - 1
-    body = []
-    for size in STAGES:
-        layer, alone = (
-            {row["system"]: row for row in rows if (row["kind"], row["channels"], row["tokens"]) == (kind, *size)}
-            for kind in ("layer", "attention")
-        )
-        if layer:
-            figures = [1e3 * of[name]["seconds"] for of in (layer, alone) for name in (OURS, CHEAP, DEAR)]
-            fastest = [min(of, key=lambda name: of[name]["seconds"]) for of in _without_words(layer, alone)]
-            body.append([_stage(size), *map(_figure, figures), *fastest])
-    head = [
-        "", *(f"{what}: {name}, ms" for what in ("layer", "attention") for name in (OURS, CHEAP, DEAR)),
-        "fastest layer", "fastest attention",
-    ]  # fmt: skip
+    kinds = ("projections", "products", "elementwise")
+    total = {key: sum(row[kind] for kind in kinds) for key, row in _keyed(rows).items() if key[0] == "operations"}
+    timed = {key: 1e3 * row["seconds"] for key, row in _keyed(rows).items() if key[0] != "operations"}
+
+    def wins(kind: str, cost: dict[tuple[str, tuple[int, int], str], float]) -> str:
+        sizes = [size for size in STAGES if (kind, size, OURS) in cost]
+        either = {size: min(cost[kind, size, name] for name in (CHEAP, DEAR)) for size in sizes}
+        return _list([_stage(size) for size in sizes if either[size] < cost[kind, size, OURS]])
+
+    more = max(total["operations", size, CHEAP] / total["operations", size, OURS] for size in STAGES) - 1
+    columns = [(kind, name) for kind in ("layer", "attention") for name in (OURS, CHEAP, DEAR)]
+    body = [
+        [_stage(size), *(_figure(timed[kind, size, name]) for kind, name in columns)]
+        for size in STAGES
+        if ("layer", size, OURS) in timed
+    ]
     return [
-        f"- By the published formulas, N²·C against N·C², self-attention is cheaper where N < C: {_list(formula)}. With "
-        "its product in the cheap order, 2·N·C²/h, it is cheaper than N·C² in every stage.",
-        f"- By what the modules do, projections included, it takes fewer operations in {_list(fewer)}; in the cheap "
-        f"order it takes at most {more:.1%} more than CMQKA anywhere, since both are four projections and little else.",
-        "- By the clock:",
-        _markdown(head, body),
+        "- By the published formulas, N²·C against N·C², self-attention is cheaper where N < C: "
+        f"{_list([_stage(size) for size in STAGES if size[1] < size[0]])}. In the cheap order, 2·N·C²/h with h = 8 "
+        "heads, it is cheaper than N·C² in every stage.",
+        f"- By what the modules do, projections included, it takes fewer operations in {wins('operations', total)}; "
+        f"in the cheap order at most {more:.1%} more, since both are four projections and little else.",
+        f"- By the clock, in its faster order, it is the faster layer in {wins('layer', timed)}; from the spikes of "
+        f"its projections on, the faster attention in {wins('attention', timed)}.",
+        _markdown(["", *(f"{kind}: {name}, ms" for kind, name in columns)], body),
     ]
 
 
-def _without_words(*tables: dict[str, Row]) -> list[dict[str, Row]]:
-    return [{name: row for name, row in table.items() if name in (OURS, CHEAP, DEAR)} for table in tables]
+def _keyed(rows: Sequence[Row]) -> dict[tuple[str, tuple[int, int], str], Row]:
+    """By kind, (channels, tokens), and system."""
+    return {(row["kind"], (row["channels"], row["tokens"]), row["system"]): row for row in rows}
 
 
 def _stage(size: tuple[int, int]) -> str:
@@ -226,47 +228,41 @@ def _list(names: Sequence[str]) -> str:
 
 def words(rows: Sequence[Row]) -> str:
     """The kernel on words beside what it stands for."""
-    alone = {(row["channels"], row["tokens"], row["system"]): row for row in rows if row["kind"] == "attention"}
-    whole = {(row["channels"], row["tokens"], row["system"]): row for row in rows if row["kind"] == "layer"}
-    body = []
-    for channels, tokens, name in alone:
-        if name == BITS:
-            bits, moved, plain, cheap, dear = (
-                alone[channels, tokens, other] for other in (BITS, f"{BITS}, packed and unpacked", OURS, CHEAP, DEAR)
-            )
-            layer = whole[channels, tokens, OURS], whole[channels, tokens, BITS], whole[channels, tokens, DEAR]
-            body.append(
-                [
-                    str(channels), str(tokens), _figure(1e3 * bits["seconds"]), _figure(1e3 * moved["seconds"]),
-                    *(_times(other["seconds"], bits["seconds"]) for other in (plain, cheap, dear)),
-                    _times(plain["seconds"], moved["seconds"]), _times(cheap["seconds"], moved["seconds"]),
-                    *(_times(other["peak_bytes"], bits["peak_bytes"]) for other in (plain, cheap, dear)),
-                    _times(layer[0]["seconds"], layer[1]["seconds"]),
-                    *(_times(other["peak_bytes"], layer[1]["peak_bytes"]) for other in (layer[0], layer[2])),
-                ]
-            )  # fmt: skip
-    head = [
-        "C", "N", "ms", "ms, packed and unpacked", "time of CMQKA", f"of {CHEAP}", f"of {DEAR}",
-        "time of CMQKA, packing counted", f"of {CHEAP}, packing counted", "memory of CMQKA", f"of {CHEAP}", f"of {DEAR}",
-        "layer: time of CMQKA", "layer: memory of CMQKA", f"layer: memory of {DEAR}",
-    ]  # fmt: skip
+    found = _keyed(rows)
+    alone: list[list[str]] = []
+    whole: list[list[str]] = []
+    for size in [size for kind, size, name in found if (kind, name) == ("attention", BITS)]:
+        for kind, body in (("attention", alone), ("layer", whole)):
+            row = [*map(str, size), _figure(1e3 * found[kind, size, BITS]["seconds"])]
+            row += _times(found, kind, size, BITS, "seconds")
+            row += _times(found, kind, size, MOVED, "seconds") if kind == "attention" else []
+            body.append(row + _times(found, kind, size, BITS, "peak_bytes"))
+    time, packing, memory = (
+        [f"{what} {name}" for name in (OURS, CHEAP, DEAR)] for what in ("time:", "time, packing counted:", "memory:")
+    )
     return "\n\n".join(
         [
             "## Binary attention on words",
-            "`training/model/packed_attention.py` keeps the channels of a head in words of 16 bits: a mask is a LIF of a "
-            "popcount, attention an AND, the mean over space a count of bits. Its results are those of the modules, bit "
-            "for bit. The columns say how many times as much the others take, of the attention alone: from spikes to "
-            "the mean of one path and the gated spikes of the other, of self-attention from spikes to its integer "
-            "product. Words are given and left as words, as the layer has it, where neurons write them; `packed and "
-            "unpacked` makes them of tensors of spikes first, and a tensor of them last. A layer is mostly projections, "
-            "which no kernel of spikes makes cheaper.",
-            _markdown(head, body),
+            "`training/model/packed_attention.py` keeps the channels of a head in words of 16 bits: a mask is a LIF of "
+            "a popcount, attention an AND, the mean over space a count of bits. Its results are those of the modules, "
+            "bit for bit. The tables say how many times as much the others take.",
+            "Attention alone: from spikes to the mean over space of one path and the gated spikes of the other; of "
+            "self-attention, from spikes to its integer product. Words are given and left as words, as in the layer, "
+            "where neurons write them. Where packing is counted, they are made of tensors of spikes first, and a "
+            "tensor is made of them last.",
+            _markdown(["C", "N", "ms", *time, *packing, *memory], alone),
+            "The whole layer, which is mostly projections:",
+            _markdown(["C", "N", "ms", *time, *memory], whole),
         ]
     )
 
 
-def _times(of: float, than: float) -> str:
-    return f"{of / than:.1f}×"
+def _times(
+    found: dict[tuple[str, tuple[int, int], str], Row], kind: str, size: tuple[int, int], than: str, what: str
+) -> list[str]:
+    """How many times as much of `what` CMQKA and self-attention in both orders take."""
+    least = found[kind, size, than][what]
+    return [f"{found[kind, size, name][what] / least:.1f}×" for name in (OURS, CHEAP, DEAR)]
 
 
 def _figure(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Query-key attention on words of spikes, for inference: bit for bit what `attention.QueryKeyPath` makes of its q and k.
+"""Query-key attention on words of spikes, for inference: bit for bit what the modules of `attention` compute.
 
     words     of a token's channels of one head, 16 to a word, lowest channel first
     mask      LIF of the number of bits in a token's words of q: popcount instead of a sum over a head's channels
@@ -62,10 +62,12 @@ class Words:
         return self.words.reshape(len(self.words), -1, self.words.shape[5])
 
 
-@intrinsic  # type: ignore[misc]
-def _popcount(_: Any, word: Any) -> Any:
+def _ctpop(_: Any, word: Any) -> Any:
     """Number of bits that are 1, in the word's own type."""
     return word(word), lambda context, builder, signature, arguments: builder.ctpop(arguments[0])
+
+
+_popcount: Any = intrinsic(_ctpop)
 
 
 @_compiled
@@ -263,7 +265,8 @@ def gate(packed: Words, spikes: Tensor) -> Words:
     steps, batch, *_, heads, chunks = packed.words.shape
     passes = pack(spikes, heads).words.reshape(steps * batch, heads * chunks)
     gated = np.empty_like(packed.words)
-    _gate(*(words.reshape(steps * batch, -1, heads * chunks) for words in (packed.words, gated)), passes)
+    shape = steps * batch, -1, heads * chunks
+    _gate(packed.words.reshape(shape), gated.reshape(shape), passes)
     return replace(packed, words=gated)
 
 
