@@ -113,21 +113,17 @@ def operations(module: nn.Module, call: Callable[[], object]) -> Operations:
 def peak_bytes(call: Callable[[], object]) -> int:
     """Most bytes of tensors and arrays that a run held at once, its result with them, its inputs not.
 
-    Tensors as torch's allocator reports them. Arrays of numpy are traced in a run of their own, and their peak is
-    added: a bound from above where both are used.
+    Tensors as torch's allocator reports them. Arrays of numpy are traced beside them, and their peak is added: a bound
+    from above where both are used. What is made once and kept is no part of a run: run it before.
     """
-    with torch.inference_mode():
-        call()  # what is made once and kept is no part of a run
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-            result = call()
-        del result
-        held = most = 0
-        for event in profiled.profiler.kineto_results.events():
-            if event.name() == "[memory]":
-                held += event.nbytes()
-                most = max(most, held)
+    with torch.inference_mode(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         tracemalloc.start()
         call()
         arrays = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
+    held = most = 0
+    for event in profiled.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            most = max(most, held)
     return most + arrays
