@@ -66,6 +66,11 @@ class LIF(neuron.LIFNode):
         super().__init__(**{name: value for name, value in arguments.items() if name in _SUPPORTED})
         self.role = role
 
+    @property
+    def constants(self) -> Neuron:
+        """What its kernels compute with."""
+        return Neuron(self.tau, self.v_threshold, _SURROGATE_SLOPE)
+
     def multi_step_forward(self, x_seq: Tensor, norm: BatchNorm2d | None = None) -> Tensor:
         """SpikingJelly's step for each time step of `(T, ...)`, which goes through `norm` first if there is one.
 
@@ -73,8 +78,7 @@ class LIF(neuron.LIFNode):
         has one gradient for all. Where `scans` says so, `lif_scan.py` does the same in one pass, and a BatchNorm that
         is training with it.
         """
-        constants = Neuron(self.tau, self.v_threshold, _SURROGATE_SLOPE)
-        scans = self.scans(x_seq)
+        constants, scans = self.constants, self.scans(x_seq)
         if norm is not None and scans and norm.training and not shared():
             spikes, self.v, mean, variance = norm_lif_scan(x_seq, norm, constants)
             track(norm, mean, variance, x_seq.numel() // len(mean))
