@@ -14,7 +14,7 @@ A network that was fine-tuned for its rounding says what each population was rou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -44,6 +44,9 @@ _STOCK_GAIN = 0.5
 _COARSE = 8
 # Nor are several spikes a step more than these.
 _UNCALIBRATED_SPIKES = 8.0
+
+# Called with the number of populations that were rounded since the last call, and of all.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,13 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
     calibration: float activity that scales are chosen on; None makes them safe for the worst case.
     bits: that a weight has, one of `WEIGHT_BITS`.
     held: what populations are rounded to, of which then nothing is chosen.
+    progress: called with the number of populations that were rounded since the last call, and of all.
     """
 
     calibration: Calibration | None = None
     bits: int = 8
     held: HeldScales = field(default_factory=lambda: HeldScales(8, {}))
+    progress: Progress | None = None
     name = "quantize"
     requires = (SORTED, FITTING, SPIKES_ONLY, BALANCED, ON_GRID)
     ensures = (
@@ -103,13 +108,16 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
         tasks = tasks_of(replace(ir, inputs=ports), self.bits)
         held = self._settings(tasks)
         searched = [task for name, task in tasks.items() if name not in held]
+        told = self.progress or (lambda finished, of: None)
+        told(0, len(tasks))
         peaks = {} if self.calibration is None else _peaks(searched, self.calibration)
-        done = {
-            name: _quantize_population(task, peaks.get(name), payload, self.calibration, stock)
-            if name not in held
-            else _as_held(task, held[name], self.calibration)
-            for name, task in tasks.items()
-        }
+        done: dict[str, Quantized] = {}
+        for name, task in tasks.items():
+            if name in held:
+                done[name] = _as_held(task, held[name], self.calibration)
+            else:
+                done[name] = _quantize_population(task, peaks.get(name), payload, self.calibration, stock)
+            told(1, len(tasks))
         quantized = QuantNet(
             ports,
             tuple(q.population for q in done.values()),

@@ -11,4 +11,4 @@ _ENDING = ".yaml"
 
 def packaged_experiments() -> dict[str, Path]:
     """File of each packaged experiment by its name, sorted."""
-    return {path.stem: path for path in sorted(_FOLDER.glob(f"*{_ENDING}"))}
+    return dict(sorted((path.stem, path) for path in _FOLDER.glob(f"*{_ENDING}")))
