@@ -76,6 +76,7 @@ class Rounded:
         self._shifts: dict[str, Shift] = {}
         self._sent: dict[str, Tensor] = {}
         network.register_forward_pre_hook(self._begin)
+        network.register_forward_hook(self._end)
         populations = network.populations()
         for name, module in populations.items():
             if isinstance(module, LIF):
@@ -97,12 +98,22 @@ class Rounded:
 
     def _begin(self, network: SNNergy, images: tuple[Tensor, Tensor]) -> None:
         state = list(network.state_dict().values())
-        if len(self._known) != len(state) or not all(map(torch.equal, self._known, state)):
+        if not self._is_known(state):
             tasks = self._lowered.tasks(network)
             device = images[0].device
             self._shifts = {n: _shift(tasks[n], self._quantized(tasks[n]), device) for n in self._scales.populations}
             self._known = [tensor.clone() for tensor in state]
         self._sent = dict(zip(MODALITIES, images, strict=True))
+
+    def _is_known(self, state: list[Tensor]) -> bool:
+        """Whether the shifts are those of `state`, on its device."""
+        return bool(self._known) and all(
+            known.device == now.device and torch.equal(known, now)
+            for known, now in zip(self._known, state, strict=True)
+        )
+
+    def _end(self, network: SNNergy, images: tuple[Tensor, Tensor], logits: Tensor) -> None:
+        self._sent = {}
 
     def record(self, name: str, spikes: Tensor) -> None:
         """Keep what a population sends for those that it drives."""
@@ -135,7 +146,7 @@ class _Drive:
         shape = current.shape
         # The membrane takes 1 / tau of the current.
         if shift.bias.any():
-            bias = torch.from_numpy(shift.bias * shift.tau).to(current)
+            bias = torch.from_numpy(shift.bias * shift.tau).to(current.device, torch.float32)
             current = current + (bias if bias.numel() == 1 else bias.reshape(shape[2:]))
         for drive in self.rounded.drive(shift):
             current = current + shift.tau * drive.view(shape)

@@ -194,6 +194,19 @@ def test_activity_that_is_none(refused, tmp_path):
     assert all(str(path) in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--finetune", 5), "bits = 5: weights have 8, 6, 4 bits"),
+        (("--finetune", 8, "model.tau=3"), "change 'model.tau=3': fine-tuning keeps the data and the model"),
+        (("--finetune", 8, "--seed", 0, "--seed", 1), "--finetune 8: goes with one --seed, not 2"),
+    ],
+)
+def test_fine_tuning_that_cannot_be(refused, tiny, tmp_path, arguments, said):
+    (line,) = refused("train", tiny.checkpoint, *arguments, "-o", tmp_path / "runs")
+    assert said in line
+
+
 @pytest.mark.parametrize("command", ["train", "samples", "export", "compile", "simulate", "energy"])
 def test_output_below_a_file(refused, tiny, tmp_path, command):
     (tmp_path / "file").write_text("in the way")
