@@ -213,6 +213,7 @@ def qkformer(graph: GraphBuilder, network: QKFormer) -> Stream:
             stream = pooled_cbl(graph, f"{path}.stem", module.stem, stream)
         stream = downsampling(graph, f"{path}.down", module.down, stream)
         for b, block in enumerate(module.blocks):
+            assert isinstance(block.attention, QueryKeyAttention), "self-attention is refused beforehand"
             stream += query_key_attention(graph, f"{path}.block{b}.attention", block.attention, stream)
             stream += mlp(graph, f"{path}.block{b}.mlp", block.mlp, stream)
     return plain_head(graph, network.head, stream, network.config.time_steps)
@@ -269,6 +270,7 @@ def cbl(graph: GraphBuilder, path: str, module: CBL, stream: Stream) -> Stream:
 
 def token_linear(graph: GraphBuilder, name: str, module: TokenLinear, stream: Stream) -> Stream:
     """`(inputs, H, W)` to a current `(C, H, W)`."""
+    assert module.conv.bias is not None
     weight, bias = (p.detach().cpu().numpy() for p in (module.conv.weight, module.conv.bias))
     return _conv2d(graph, name, module.conv, weight, bias, stream)
 

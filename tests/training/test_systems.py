@@ -17,8 +17,8 @@ from snnergy.training.config import systems as configs
 from snnergy.training.config.experiment import from_dict, load_config, to_dict, to_yaml
 from snnergy.training.config.packaged import packaged_experiments
 from snnergy.training.loop.train import train
+from snnergy.training.model import neurons
 from snnergy.training.model.layers import POPULATIONS
-from snnergy.training.model.neurons import LIF
 from snnergy.training.model.self_attention import scores_first, summary_first
 from snnergy.training.systems import balance, misnet, pmr, qkformer, s_cmrl, sca, taaf
 from snnergy.training.systems.attention import SSA
@@ -30,17 +30,18 @@ from tests.training.helpers import TINY, randomise, tiny_config
 
 SHARED: dict[str, Any] = {"time_steps": 3, "image_size": 32, "classes": 4, "base_dim": 8}
 SMALL = SHARED | {"base_dim": 4}
+TOKENS = SHARED | {"base_dim": 32}
 SYSTEMS = {
     "snnergy": replace(TINY, classes=4, image_size=32),
     "qkformer-token": configs.QKFormerConfig(**SHARED, modality="video", depths=(1, 1, 1)),
     "qkformer-channel": configs.QKFormerConfig(
         **SHARED, modality="audio", attention="channel", stage3="query_key", pool="spikes", depths=(1, 1, 1)
     ),
-    "spikformer": configs.SpikformerConfig(**SHARED, modality="audio", heads=4),
-    "s_cmrl": configs.SCmrlConfig(**SHARED, heads=4),
-    "weight_attention": configs.WeightAttentionConfig(**SHARED),
-    "sca": configs.ScaConfig(**SHARED, heads=4),
-    "cmci": configs.CmciConfig(**SHARED),
+    "spikformer": configs.SpikformerConfig(**TOKENS, modality="audio", heads=4),
+    "s_cmrl": configs.SCmrlConfig(**TOKENS, heads=4),
+    "weight_attention": configs.WeightAttentionConfig(**TOKENS),
+    "sca": configs.ScaConfig(**TOKENS, heads=4),
+    "cmci": configs.CmciConfig(**TOKENS),
     "misnet-L": configs.MisnetConfig(**SMALL, input_size=16),
     "misnet-XL-split": configs.MisnetConfig(**SMALL, size="XL", firing="split", input_size=16),
     "taaf-concat": configs.TaafConfig(**SMALL),
@@ -144,7 +145,7 @@ def test_a_group_of_an_encoder_is_reached_from_its_own_modality_alone(name):
 
 @each
 def test_memory_is_estimated_from_above(name):
-    net = network(name)
+    net = network(name).eval()
     made = []
     kinds = (*POPULATIONS, misnet.CLIF, torch.nn.ReLU)
     hooks = [
@@ -220,6 +221,7 @@ def test_complementary_attention_of_s_cmrl():
     torch.nn.init.uniform_(module.linear.conv.weight, 0, 1)
     asking, asked = spikes(3, 2, 8, 2, 2), spikes(3, 2, 8, 2, 2, seed=1)
     space, time = (part(asking, asked).detach().numpy() for part in (module.spatial, module.temporal))
+    neurons.reset(module)
     weight = module.linear.conv.weight.detach().numpy()[:, :, 0, 0]
     current = np.zeros_like(space)
     for t, b, o, i, j in np.ndindex(space.shape):
@@ -228,7 +230,7 @@ def test_complementary_attention_of_s_cmrl():
     expected = reference.lif(current + 0.8)
     np.testing.assert_array_equal(module(asking, asked).detach().numpy(), expected)
     assert 0 < expected.mean() < 1
-    assert all(lif.v_threshold == 1.0 for lif in module.modules() if isinstance(lif, LIF))
+    assert all(lif.v_threshold == 1.0 for lif in module.modules() if isinstance(lif, neurons.LIF))
 
 
 def test_alignment_loss():
@@ -450,7 +452,8 @@ def test_pmr_pulls_the_slower_modality():
 
 
 def parameters(config):
-    return sum(p.numel() for p in outline(config, "x").parameters())
+    with torch.device("meta"):
+        return sum(p.numel() for p in build(config).parameters())
 
 
 PUBLISHED: dict[str, Any] = {"time_steps": 4, "image_size": 224, "classes": 1000, "video_channels": 3}
