@@ -11,6 +11,14 @@ from typing import Protocol
 LINE_EVERY_S = 30.0
 
 
+class Advance(Protocol):
+    """Follows some work."""
+
+    def __call__(self, finished: int, total: int | None = None) -> None:
+        """Count parts that were finished since the last call; `total` where it is known by now."""
+        ...
+
+
 class Stop(Protocol):
     """The part of `threading.Event` that is needed here."""
 
@@ -39,9 +47,10 @@ class ProgressLines:
         self._begun = clock()
         self._finished = 0
 
-    def advance(self, finished: int) -> None:
-        """Count parts that were finished since the last call."""
+    def advance(self, finished: int, total: int | None = None) -> None:
+        """Count parts that were finished since the last call; `total` where it is known by now."""
         self._finished += finished
+        self._total = self._total if total is None else total
 
     def follow(self, stop: Stop) -> None:
         """Write a line every half minute until the work has ended: nothing for work that is short."""

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from snnergy.artefacts.display import printable
-from snnergy.progress_lines import ProgressLines, followed
+from snnergy.progress_lines import Advance, ProgressLines, followed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,30 +99,33 @@ class Terminal:
         self._text.print(table, soft_wrap=False)
 
     @contextmanager
-    def progress(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    def progress(self, title: str, total: int | None = None, *, counted: bool = False) -> Iterator[Advance]:
         """Show that `title` is being done; yields a function that is told how many of `total` were finished.
 
         A person sees a bar; a log gets a line every half minute; beside a JSON object there is nothing.
+
+        Args:
+            counted: there will be a total.
         """
         if self.shows_progress:
-            with self._bar(title, total) as advance:
+            with self._bar(title, total, counted or total is not None) as advance:
                 yield advance
         elif self.as_json:
-            yield lambda finished: None
+            yield lambda finished, total=None: None
         else:
             lines = ProgressLines(title, total, self._note)
             with followed(lines):
                 yield lines.advance
 
     @contextmanager
-    def _bar(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    def _bar(self, title: str, total: int | None, counted: bool) -> Iterator[Advance]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
-        columns += [] if total is None else [BarColumn(), MofNCompleteColumn()]
+        columns += [BarColumn(), MofNCompleteColumn()] if counted else []
         with Progress(*columns, TimeElapsedColumn(), console=self._progress, transient=True) as bar:
             task = bar.add_task(printable(title, _CELL), total=total)
-            yield lambda finished: bar.advance(task, finished)
+            yield lambda finished, total=None: bar.update(task, advance=finished, total=total)
 
     def result(self, fields: Mapping[str, Any]) -> None:
         """Print the JSON object, if that was asked for; paths become strings."""

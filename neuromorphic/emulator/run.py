@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from typing import Literal
 
 import torch
-from joblib import Parallel, delayed
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.records import Gathered, Records
@@ -74,9 +74,8 @@ def run(
         batch = {name: array[first : first + together] for name, array in stream.items()}
         return gathered.put(first, simulated(batch, record_state=record_state, record=record))
 
-    with _one_thread_each(threads):
-        shared = Parallel(threads, prefer="threads", return_as="generator")
-        for finished in shared(delayed(handle)(first) for first in range(0, count, together)):
+    with _one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
+        for finished in pool.map(handle, range(0, count, together)):
             if progress is not None:
                 progress(finished)
     return unfolded(net, gathered.whole(), samples)

@@ -7,13 +7,14 @@ metadata do; otherwise the samples show it, and what was taken is noted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from snnergy.artefacts.array_files import Array
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.sample_file import SampleFile
 from snnergy.artefacts.samples import Samples
 from snnergy.artefacts.types import Shape
 from snnergy.neuromorphic.graph.source import NirSource
@@ -62,7 +63,7 @@ def declared_port(name: str, shape: Shape, metadata: Mapping[str, Any], kind: In
     return InputPort(name, shape, "real", float(metadata.get("scale", 0.0)), bits, signed)
 
 
-def with_inputs(source: NirSource, samples: Samples | None) -> NirSource:
+def with_inputs(source: NirSource, samples: Samples | SampleFile | None) -> NirSource:
     """`source` with every input's kind and width settled by samples, where they are not declared.
 
     Raises:
@@ -71,58 +72,78 @@ def with_inputs(source: NirSource, samples: Samples | None) -> NirSource:
     ports: list[InputPort] = []
     notes: list[str] = []
     violations: list[str] = []
+    seen = {} if samples is None else _values(samples)
     for port in source.inputs:
-        array = None if samples is None else samples.arrays[port.name]
+        values = seen.get(port.name)
         if port.name not in source.declared_inputs:
-            port, note = _assumed(port, array)
+            port, note = _assumed(port, values)
             notes.append(note)
-        if array is not None:
-            port = _wide_enough(port, array, source.nodes[port.name].metadata)
-            violations += [f"{source.name}: input {port.name!r}: {line}" for line in _unlike(port, array)]
+        if values is not None:
+            port = _wide_enough(port, values, source.nodes[port.name].metadata)
+            violations += [f"{source.name}: input {port.name!r}: {line}" for line in _unlike(port, values)]
         ports.append(port)
     if violations:
         raise UserError(violations)
     return replace(source, inputs=tuple(ports), notes=(*source.notes, *notes))
 
 
-def _assumed(port: InputPort, array: Array | None) -> tuple[InputPort, str]:
+@dataclass(frozen=True)
+class _Values:
+    """What an input has been seen to send. binary: nothing but 0 and 1. whole: whole numbers only."""
+
+    low: float
+    high: float
+    binary: bool
+    whole: bool
+
+    @classmethod
+    def of(cls, sample: Array) -> _Values:
+        binary = bool(((sample == 0) | (sample == 1)).all())
+        return cls(float(sample.min()), float(sample.max()), binary, binary or bool((sample == np.rint(sample)).all()))
+
+    def __or__(self, other: _Values) -> _Values:
+        low, high = min(self.low, other.low), max(self.high, other.high)
+        return _Values(low, high, self.binary and other.binary, self.whole and other.whole)
+
+
+def _values(samples: Samples | SampleFile) -> dict[str, _Values]:
+    found: dict[str, _Values] = {}
+    for batch in samples.batches():
+        for name, array in batch.arrays.items():
+            for sample in array:  # one by one: no mask of all of them
+                values = _Values.of(sample)
+                found[name] = found.get(name, values) | values
+    return found
+
+
+def _assumed(port: InputPort, values: _Values | None) -> tuple[InputPort, str]:
     """What an input without a declaration sends, and how that is told."""
     spikes = InputPort(port.name, port.shape, "binary")
     remedy = "give the kind of this input if it sends something else"
-    if array is None:
+    if values is None:
         return spikes, f"input {port.name!r} is taken for spikes, as nothing says what it sends; {remedy}"
-    if _all(array, lambda part: (part == 0) | (part == 1)):
+    if values.binary:
         return spikes, f"input {port.name!r} is taken for spikes, as all its calibration values are 0 or 1; {remedy}"
-    whole = " and are whole; as event counts they would be graded" if _all(array, _whole) else ""
-    low, high = float(array.min()), float(array.max())
-    note = f"input {port.name!r} is taken for analog, as its calibration values are {low:g}..{high:g}{whole}; {remedy}"
-    return port, note
+    whole = " and are whole; as event counts they would be graded" if values.whole else ""
+    extent = f"{values.low:g}..{values.high:g}"
+    return port, f"input {port.name!r} is taken for analog, as its calibration values are {extent}{whole}; {remedy}"
 
 
-def _wide_enough(port: InputPort, array: Array, metadata: Mapping[str, Any]) -> InputPort:
+def _wide_enough(port: InputPort, values: _Values, metadata: Mapping[str, Any]) -> InputPort:
     """A graded port with room for its samples, unless its width is declared."""
     if port.value_class != "integer" or "bits" in metadata:
         return port
-    low, high = float(array.min()), float(array.max())
-    signed = port.signed or low < 0
-    magnitude = int(min(max(high, -low), float(1 << GRADED_BITS_MAX)))
+    signed = port.signed or values.low < 0
+    magnitude = int(min(max(values.high, -values.low), float(1 << GRADED_BITS_MAX)))
     bits = min(max(_DEFAULT_BITS, magnitude.bit_length() + signed), GRADED_BITS_MAX)
     return replace(port, bits=bits, signed=signed)
 
 
-def _unlike(port: InputPort, array: Array) -> list[str]:
+def _unlike(port: InputPort, values: _Values) -> list[str]:
     """Why samples are not what a port of spikes or whole numbers sends; its range is looked at with all others."""
-    if port.value_class == "binary" and not _all(array, lambda part: (part == 0) | (part == 1)):
-        low, high = float(array.min()), float(array.max())
-        return [f"declared to send spikes, but its calibration values are {low:g}..{high:g} and not all 0 or 1"]
-    if port.value_class == "integer" and not _all(array, _whole):
+    if port.value_class == "binary" and not values.binary:
+        extent = f"{values.low:g}..{values.high:g}"
+        return [f"declared to send spikes, but its calibration values are {extent} and not all 0 or 1"]
+    if port.value_class == "integer" and not values.whole:
         return ["declared to send whole numbers, but its calibration values are not; declare it analog"]
     return []
-
-
-def _whole(part: Array) -> Any:
-    return part == np.rint(part)
-
-
-def _all(array: Array, holds: Any) -> bool:
-    return all(bool(holds(sample).all()) for sample in array)  # sample by sample: no mask of all of them

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from snnergy.artefacts.budget import VARIABLE, memory, size_text
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.sample_file import SampleFile
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic.graph.interpret import emissions
 from snnergy.neuromorphic.graph.source import NirSource
@@ -31,7 +32,7 @@ _VALUE, _AT_HAND = 4, 32
 class FloatActivity:
     """What `source` does on `samples`; a `Calibration`."""
 
-    def __init__(self, source: NirSource, samples: Samples, net: FloatNet) -> None:
+    def __init__(self, source: NirSource, samples: Samples | SampleFile, net: FloatNet) -> None:
         """Keep room.
 
         Args:
@@ -47,20 +48,15 @@ class FloatActivity:
         sizes = {port.name: math.prod(port.shape) for port in net.inputs} | {p.name: p.size for p in net.populations}
         self._row = sum(size * (1 if name in self._spikes else _VALUE) for name, size in sizes.items())  # bytes a step
         self._unfed = [population.name for population in net.populations if population.name not in fed]
-        with np.errstate(over="ignore"):
-            self.extents = {
-                name: (float(np.float32(array.min())), float(np.float32(array.max())))
-                for name, array in samples.arrays.items()
-            }
+        self.extents = _extents(samples)
         for name, ends in self.extents.items():
             self._require_finite(name, all(map(math.isfinite, ends)))
         self._kept: list[Activity] = []
         self._at_once, self._keeping = self._planned()
 
-    def chosen(self) -> Iterator[slice]:
-        """Which samples each batch has."""
-        count = len(self.samples)
-        return (slice(first, min(first + self._at_once, count)) for first in range(0, count, self._at_once))
+    def given(self) -> Iterator[Samples]:
+        """The samples of each batch."""
+        return self.samples.batches(self._at_once)
 
     def batches(self) -> Iterator[Activity]:
         """See `Calibration`.
@@ -68,12 +64,15 @@ class FloatActivity:
         Raises:
             UserError: a value leaves single precision.
         """
-        for index, chosen in enumerate(self.chosen()):
-            if index < len(self._kept):
-                yield self._kept[index]
+        yield from self._kept
+        done = len(self._kept)
+        if done * self._at_once >= len(self.samples):
+            return
+        for index, given in enumerate(self.given()):
+            if index < done:
                 continue
-            batch = self._interpreted(chosen)
-            if chosen.stop <= self._keeping:
+            batch = self._interpreted(given)
+            if index == len(self._kept) and index * self._at_once + len(given) <= self._keeping:
                 self._kept.append(batch)
             yield batch
 
@@ -87,8 +86,8 @@ class FloatActivity:
                 break
         return torch.cat(parts)[:SEARCHED]
 
-    def _interpreted(self, chosen: slice) -> Activity:
-        arrays = {name: np.asarray(array[chosen], np.float32) for name, array in self.samples.arrays.items()}
+    def _interpreted(self, given: Samples) -> Activity:
+        arrays = {name: np.asarray(array, np.float32) for name, array in given.arrays.items()}
         found: dict[str, Tensor] = {}
         for name, value, _ in emissions(self.source, arrays, membranes=False):
             if name in self._names:
@@ -112,7 +111,7 @@ class FloatActivity:
 
     def _planned(self) -> tuple[int, int]:
         """How many samples are run at once, and how many are kept."""
-        steps = next(iter(self.samples.arrays.values())).shape[1]
+        steps = self.samples.steps
         sizes = [math.prod(self.source.shapes[name]) for name in self.source.order]
         at_once = max(1, min(_BATCH, len(self.samples), _STRETCH // (steps * _VALUE * max(sizes))))
         work = at_once * steps * (_VALUE * sum(sizes) + _AT_HAND * max(sizes))
@@ -126,3 +125,14 @@ class FloatActivity:
                 f"{VARIABLE} to {size_text(fewest * kept + work, up=True)} or more"
             )
         return at_once, (allowed - work) // kept
+
+
+def _extents(samples: Samples | SampleFile) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value of each input."""
+    found: dict[str, tuple[float, float]] = {}
+    with np.errstate(over="ignore"):
+        for batch in samples.batches():
+            for name, array in batch.arrays.items():
+                low, high = found.get(name, (math.inf, -math.inf))
+                found[name] = min(low, float(np.float32(array.min()))), max(high, float(np.float32(array.max())))
+    return found

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import nir
 
-from snnergy.artefacts.samples import SampleSource, as_samples
+from snnergy.artefacts.sample_file import sample_source
+from snnergy.artefacts.samples import SampleSource
 from snnergy.neuromorphic.graph.conventions import Gains, Integrations, Resets, SpikesBy
 from snnergy.neuromorphic.graph.input_kinds import with_inputs
 from snnergy.neuromorphic.graph.read_nir import InputKinds, from_graph, read_nir
@@ -15,6 +16,7 @@ from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.lowering.reference import ReferenceSource
 from snnergy.neuromorphic.passes.fit_chip import Chip
+from snnergy.neuromorphic.passes.quantize import Progress
 
 
 def compile(
@@ -31,13 +33,14 @@ def compile(
     readout: str | None = None,
     chip: Chip = "loihi2",
     allow_approximate: bool = False,
+    progress: Progress | None = None,
 ) -> Compiled:
     """Quantize a NIR graph to the integers of the chip.
 
     Args:
         graph: a graph, or the path of a `.nir` file.
         calibration: samples, in any form that `simulate` takes, that scales are chosen and the result is measured on;
-            without them scales rest on worst cases and nothing is measured.
+            without them scales rest on worst cases and nothing is measured. Those of a file are read a few at a time.
         reference: what the framework itself emits on the calibration samples, `(samples, T, classes)`: an array, arrays
             by name (`out`, or the name of the output), or the path of an `.npz` or `.npy`; it shows what the exporter
             lost.
@@ -57,6 +60,7 @@ def compile(
         readout: the output that predictions are taken from; None for the first.
         chip: `loihi2`, or `loihi1`, which has neither soft reset nor graded spikes.
         allow_approximate: let neurons that `chip` has not be its own, reset to 0 after one spike a step.
+        progress: called with the number of populations that were rounded since the last call, and of all.
 
     Raises:
         UserError: the graph is unsound or holds something that the chip cannot do, or does not tell its time step.
@@ -69,6 +73,9 @@ def compile(
         source = read_nir(
             Path(graph), dt, reset=reset, spikes=spikes, integration=integration, gain=gain, input_kind=input_kind
         )
-    samples = None if calibration is None else as_samples(calibration, shapes_of(source.inputs))
+    samples = None if calibration is None else sample_source(calibration, shapes_of(source.inputs))
     source = with_inputs(source, samples)
-    return lower(source, samples, reference=reference, readout=readout, chip=chip, allow_approximate=allow_approximate)
+    return lower(
+        source, samples, reference=reference, readout=readout, chip=chip, allow_approximate=allow_approximate,
+        progress=progress,
+    )  # fmt: skip

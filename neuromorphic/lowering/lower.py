@@ -10,6 +10,7 @@ from torch import Tensor
 
 from snnergy.artefacts.activity import WARNINGS, warning_text
 from snnergy.artefacts.files import versions
+from snnergy.artefacts.sample_file import SampleFile
 from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.source import NirSource
@@ -26,7 +27,7 @@ from snnergy.neuromorphic.passes.check import Check
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
 from snnergy.neuromorphic.passes.fit_chip import Chip, FitChip
 from snnergy.neuromorphic.passes.fuse import Fuse
-from snnergy.neuromorphic.passes.quantize import Quantize, QuantizeResult
+from snnergy.neuromorphic.passes.quantize import Progress, Quantize, QuantizeResult
 from snnergy.neuromorphic.passes.relay_delays import RelayDelays
 from snnergy.neuromorphic.passes.round_decays import RoundDecays
 from snnergy.neuromorphic.simulation import decode
@@ -34,12 +35,13 @@ from snnergy.neuromorphic.simulation import decode
 
 def lower(
     source: NirSource,
-    samples: Samples | None = None,
+    samples: Samples | SampleFile | None = None,
     *,
     reference: ReferenceSource | None = None,
     readout: str | None = None,
     chip: Chip = "loihi2",
     allow_approximate: bool = False,
+    progress: Progress | None = None,
 ) -> Compiled:
     """Lower a graph that has been read; `snnergy.neuromorphic.lowering.compile` describes the arguments."""
     fused = Fuse()(source)
@@ -51,7 +53,7 @@ def lower(
     rounded = RoundDecays()(balanced)
     compared = None if reference is None else as_reference(reference, source, chosen, samples)
     activity = None if samples is None else FloatActivity(source, samples, rounded)
-    quantized = Quantize(activity)(rounded)
+    quantized = Quantize(activity, progress)(rounded)
     net = RelayDelays()(replace(quantized.net, provenance=_provenance(source, samples) | {"chip": chip}))
     net = Check()(net)
     report = fidelity.uncalibrated(quantized, source, chosen)
@@ -69,8 +71,8 @@ def _measured(
     source, samples, outputs = activity.source, activity.samples, []
     measured, output = fidelity.Measured(quantized, chosen), net.population(chosen)
     simulator = emulator.prepared(net)
-    for rows, batch in zip(activity.chosen(), activity.batches(), strict=True):
-        records = emulator.run(net, to_integers(samples.rows(rows), net.inputs), simulator=simulator)
+    for given, batch in zip(activity.given(), activity.batches(), strict=True):
+        records = emulator.run(net, to_integers(given, net.inputs), simulator=simulator)
         measured.add(records, batch)
         if reference is not None:
             outputs.append((batch[chosen], fidelity.emitted(output, records)))
@@ -82,7 +84,7 @@ def _measured(
     return replace(report, reference=compared)
 
 
-def _provenance(source: NirSource, samples: Samples | None) -> dict[str, str]:
+def _provenance(source: NirSource, samples: Samples | SampleFile | None) -> dict[str, str]:
     found = {f"version {package}": version for package, version in versions().items()}
     found |= {"source": source.name, "source sha256": source.sha256, "dt": f"{source.dt:g} ({source.dt_reason})"}
     found["conventions"] = source.read_as

@@ -22,6 +22,7 @@ from torch import Tensor
 from snnergy.artefacts.array_files import KINDS, WIDEST, read_arrays
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.kinds import SAMPLES, require
+from snnergy.artefacts.sample_file import SampleFile
 from snnergy.artefacts.samples import Samples
 from snnergy.artefacts.types import FloatArray, IntArray
 from snnergy.neuromorphic.graph.conventions import CHOICES, Conventions
@@ -64,7 +65,9 @@ class ReferenceFidelity:
     lost: str
 
 
-def as_reference(reference: ReferenceSource, source: NirSource, output: str, samples: Samples | None) -> Tensor:
+def as_reference(
+    reference: ReferenceSource, source: NirSource, output: str, samples: Samples | SampleFile | None
+) -> Tensor:
     """What the framework emitted on `samples`, `(N, T, neurons)` float32.
 
     Args:
@@ -76,7 +79,7 @@ def as_reference(reference: ReferenceSource, source: NirSource, output: str, sam
     """
     if samples is None:
         raise UserError("reference: is compared on the calibration samples; give these too")
-    shape = (*next(iter(samples.arrays.values())).shape[:2], *source.shapes[output])
+    shape = (len(samples), samples.steps, *source.shapes[output])
     names = (output, *(n for n in source.of_kind("output") if output in source.preds[n]), _NAME)
     where, found = "reference", reference
     if isinstance(reference, Path | str):
@@ -108,7 +111,7 @@ def as_reference(reference: ReferenceSource, source: NirSource, output: str, sam
 
 def compare(
     source: NirSource,
-    samples: Samples,
+    samples: Samples | SampleFile,
     output: str,
     reference: Tensor,
     floating: Tensor,
@@ -157,12 +160,12 @@ def _classes(value: Tensor, spiking: bool) -> Tensor:
 
 
 def _what_is_lost(
-    source: NirSource, samples: Samples, output: str, reference: Tensor, likeness: float, spiking: bool
+    source: NirSource, samples: Samples | SampleFile, output: str, reference: Tensor, likeness: float, spiking: bool
 ) -> str:
     unit = "spike overlap" if spiking else "likeness of membranes"
     lost = f"the float network is not the reference: {unit} {likeness:.2f}"
     few = telling(reference.numpy(), source)
-    inputs = {name: np.asarray(array[few], np.float32) for name, array in samples.arrays.items()}
+    inputs = _chosen(samples, few)
 
     def under(other: NirSource) -> tuple[float, int]:
         found = interpret(other, inputs, keep=frozenset({output})).values[output].flatten(2)
@@ -175,6 +178,18 @@ def _what_is_lost(
         said = f"{unit} {fits:.2f}{where}" if later else "the exporter lost something, or the samples are others"
         return f"{lost}; {said}, and no option of ours fits better"
     return f"{lost}; it fits better with {options(source, found)}: {unit} {fits:.2f} against {now:.2f}{where}"
+
+
+def _chosen(samples: Samples | SampleFile, few: IntArray) -> dict[str, FloatArray]:
+    """The inputs of the samples whose numbers `few` are, in rising order, as single precision."""
+    parts: dict[str, list[FloatArray]] = {}
+    first = 0
+    for batch in samples.batches():
+        here = few[(few >= first) & (few < first + len(batch))] - first
+        for name, array in batch.arrays.items():
+            parts.setdefault(name, []).append(np.asarray(array[here], np.float32))
+        first += len(batch)
+    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def _later(found: Tensor, reference: Tensor, spiking: bool) -> tuple[float, int]:

@@ -12,7 +12,7 @@ far below the threshold, or below the bias, would round to nothing where these f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -41,6 +41,9 @@ _STOCK_GAIN = 0.5
 _COARSE = 8
 # Nor are several spikes a step more than these.
 _UNCALIBRATED_SPIKES = 8.0
+
+# Called with the number of populations that were rounded since the last call, and of all.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,11 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
     """Rounds every population to integers.
 
     calibration: float activity that scales are chosen on; None makes them safe for the worst case.
+    progress: called with the number of populations that were rounded since the last call, and of all.
     """
 
     calibration: Calibration | None = None
+    progress: Progress | None = None
     name = "quantize"
     requires = (SORTED, FITTING, SPIKES_ONLY, BALANCED, ON_GRID)
     ensures = (
@@ -95,13 +100,14 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
         for synapse in ir.synapses:
             incoming[synapse.target].append(synapse)
         tasks = [Task.of(p, tuple(incoming[p.name]), ports) for p in ir.populations]
+        told = self.progress or (lambda finished, of: None)
+        told(0, len(tasks))
         peaks = {} if self.calibration is None else _peaks(tasks, self.calibration)
-        done = {
-            task.population.name: _quantize_population(
-                task, peaks.get(task.population.name), payload, self.calibration, stock
-            )
-            for task in tasks
-        }
+        done: dict[str, Quantized] = {}
+        for task in tasks:
+            name = task.population.name
+            done[name] = _quantize_population(task, peaks.get(name), payload, self.calibration, stock)
+            told(1, len(tasks))
         quantized = QuantNet(
             ports,
             tuple(q.population for q in done.values()),

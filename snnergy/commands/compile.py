@@ -72,7 +72,7 @@ def command(
     inputs = [model, *filter(None, (calibration, reference))]
     refuse_overwrite(target, force, inputs=inputs)
     refuse_overwrite(target.with_suffix(".fidelity.json"), force, inputs=inputs)
-    with terminal.progress(f"compiling {model}"):
+    with terminal.progress(f"compiling {model}", counted=True) as advance:
         from snnergy.neuromorphic.lowering.compile import compile
 
         compiled = compile(
@@ -88,6 +88,7 @@ def command(
             readout=readout,
             chip=chip,
             allow_approximate=allow_approximate,
+            progress=advance,
         )
     report_path = compiled.save(target, force=force)
     net, report = compiled.net, compiled.fidelity

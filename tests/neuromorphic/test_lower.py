@@ -36,6 +36,13 @@ def test_compiled_network_agrees_with_the_oracle_on_unseen_samples() -> None:
     assert same.mean() >= 0.95
 
 
+def test_progress_ends_where_every_population_is_rounded() -> None:
+    told: list[tuple[int, int]] = []
+    compiled = compile(graphs.branched(), progress=lambda finished, of: told.append((finished, of)))
+    count = len(compiled.fidelity.nodes)
+    assert told == [(0, count), *[(1, count)] * count]
+
+
 def test_report_has_a_row_for_every_population_and_survives_json(tmp_path: Path) -> None:
     compiled = lower(from_graph(graphs.branched()), graphs.samples(16))
     report = compiled.fidelity

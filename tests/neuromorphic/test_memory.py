@@ -12,13 +12,15 @@ import pytest
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.sample_file import sample_source
-from snnergy.artefacts.samples import Samples
+from snnergy.artefacts.samples import Samples, read_samples
 from snnergy.neuromorphic.cost import products, recorded_bytes
 from snnergy.neuromorphic.emulator import needed
 from snnergy.neuromorphic.emulator.on_torch.memory import at_work
 from snnergy.neuromorphic.graph.read_nir import from_graph
 from snnergy.neuromorphic.ir import Conv2d, Dense, InputPort, QuantNet, QuantPopulation, QuantSynapse
 from snnergy.neuromorphic.lowering.calibrate import FloatActivity
+from snnergy.neuromorphic.lowering.compile import compile
+from snnergy.neuromorphic.lowering.compiled import Compiled
 from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.passes.balance_delays import BalanceDelays
 from snnergy.neuromorphic.passes.discretise_time import DiscretiseTime
@@ -149,10 +151,26 @@ def test_calibration_samples_beyond_those_of_the_trials_cost_no_memory(
     source, samples = from_graph(graphs.branched()), graphs.samples(60)
     whole = lower(source, samples)
     monkeypatch.setenv("SNNERGY_MEMORY", "2MiB")
-    streamed = lower(source, samples)
-    assert streamed.fidelity == whole.fidelity
-    for one, other in zip(streamed.net.synapses, whole.net.synapses, strict=True):
-        np.testing.assert_array_equal(one.operator.weight, other.operator.weight)
+    assert_same(lower(source, samples), whole)
+
+
+def assert_same(one: Compiled, other: Compiled) -> None:
+    assert one.fidelity == other.fidelity
+    for mine, theirs in zip(one.net.synapses, other.net.synapses, strict=True):
+        np.testing.assert_array_equal(mine.operator.weight, theirs.operator.weight)
+
+
+def test_calibration_samples_in_a_file_may_be_more_than_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, samples = graphs.branched(), graphs.samples(900)
+    whole = compile(graph, calibration=samples)
+    np.savez(tmp_path / "x.npz", label=samples.labels, **samples.arrays)
+    monkeypatch.setenv("SNNERGY_MEMORY", "2MiB")
+    assert samples.arrays["image"].nbytes > 2 * MIB
+    with pytest.raises(UserError, match="are allowed"):
+        read_samples(tmp_path / "x.npz", {"image": graphs.SHAPE})
+    assert_same(compile(graph, calibration=tmp_path / "x.npz"), whole)
 
 
 MEASURE = """

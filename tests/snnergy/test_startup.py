@@ -39,7 +39,7 @@ def test_help_is_light(arguments, tmp_path):
 
 MISTAKES = [
     (["train", "nothing.yaml"], "nothing.yaml: cannot be read"),
-    (["train", "nothing"], "or the name of a packaged one: ave, crema_d, digits, grid, urbansound8k_av"),
+    (["train", "nothing"], "or the name of a packaged one: ave, crema_d, digits, digits-binding, digits-"),
     (["train", "digits", "model.speed=9"], "digits: model.speed is not a field"),
     (["train", "digits", "--seed", "-1", "--seed", "2"], "seed = -1"),
     (["train", "grid", "data.root=nowhere"], "data set 'grid' is not there"),

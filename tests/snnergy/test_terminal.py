@@ -44,6 +44,16 @@ def test_work_of_unknown_length_says_for_how_long():
     assert said == ["compiling model.nir: 30 s"]
 
 
+def test_the_length_of_work_may_be_known_later():
+    said = []
+    clock = Clock(2 * LINE_EVERY_S, work=lambda: None)
+    lines = ProgressLines("compiling model.nir", None, said.append, clock)
+    lines.advance(0, 101)
+    lines.advance(3)
+    lines.follow(clock)
+    assert said == ["compiling model.nir: 3 of 101, 30 s"]
+
+
 def test_off_a_terminal_short_work_says_nothing_and_long_work_a_line(monkeypatch, capsys):
     terminal = Terminal()
     with terminal.progress("short", total=2) as advance:

@@ -74,7 +74,7 @@ def test_what_is_wrong_with_fields_is_said_without_a_file():
 
 
 def test_a_name_that_is_none_says_which_there_are(tmp_path):
-    with pytest.raises(UserError, match=r"nothing: cannot be read .* ave, crema_d, digits, grid, urbansound8k_av"):
+    with pytest.raises(UserError, match=r"nothing: cannot be read .* ave, crema_d, digits, digits-binding, digits-"):
         load_config("nothing")
 
 
@@ -107,7 +107,9 @@ def test_all_violations_at_once(tmp_path):
         ("model.stage3=sea", "model.stage3 = 'sea': Input should be 'cmqka' or 'ssa'"),
         ("model.temporal_kernel=4", "model.temporal_kernel = 4: looks further back than time_steps = 3"),
         ("model.image_size=40", "model.image_size = 40: Input should be a multiple of 16"),
-        ("model.classes=7", "model.classes = 7: data set 'digits' has 10"),
+        ("model.classes=7", "model.classes = 7: data set 'digits' has 10 in task 'recognition'"),
+        ("data.task=correspondence", "model.classes = 10: data set 'digits' has 2 in task 'correspondence'"),
+        ("data.task=matching", "data.task = 'matching': Input should be 'recognition', 'correspondence' or 'binding'"),
         ("data.name=mnist", "data.name = 'mnist': Input should be 'digits', 'grid'"),
         ("data={}", "data.name is missing"),
         ("data.audio.ceiling_db=-30", "data.audio.ceiling_db = -30.0: must be above floor_db = -20.0"),

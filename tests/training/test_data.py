@@ -119,13 +119,16 @@ def test_samples():
 
 
 def test_the_digit_moves_and_is_degraded():
-    still = DigitClips(digits(drift_px=0.0), TINY, "val").sample(0, np.random.default_rng(0), augment=False)[0]
+    def drawn(**fields):
+        return DigitClips(digits(**fields), TINY, "val").sample(0, 0, np.random.default_rng(0), augment=False)[0]
+
+    still = drawn(drift_px=0.0)
     assert np.array_equal(still[0], still[2])
-    moved = DigitClips(digits(drift_px=3.0), TINY, "val").sample(0, np.random.default_rng(0), augment=False)[0]
+    moved = drawn(drift_px=3.0)
     assert not np.array_equal(moved[0], moved[2])
-    hidden = DigitClips(digits(drift_px=0.0, occlusion=0.9), TINY, "val").sample(0, np.random.default_rng(0), False)[0]
+    hidden = drawn(drift_px=0.0, occlusion=0.9)
     assert hidden.sum() < 0.5 * still.sum()
-    faint = DigitClips(digits(drift_px=0.0, contrast=0.4), TINY, "val").sample(0, np.random.default_rng(0), False)[0]
+    faint = drawn(drift_px=0.0, contrast=0.4)
     assert faint.max() <= 0.4 * 255 + 1
 
 

@@ -140,7 +140,7 @@ def test_noise_comes_first_and_then_silence_outside_the_word(clips):
 @needs_grid
 def test_clips_are_not_changed_by_drawing_from_them(clips):
     before = clips.audio.copy(), clips.video.copy()
-    clips.sample(0, np.random.default_rng(0), augment=True)
+    clips.sample(0, 0, np.random.default_rng(0), augment=True)
     assert np.array_equal(before[0], clips.audio)
     assert np.array_equal(before[1], clips.video)
 
@@ -172,7 +172,7 @@ def test_augmentation_treats_all_frames_alike_and_evaluation_has_none(clips):
     seen = [clips._augment_video(still, np.random.default_rng(seed)) for seed in range(8)]
     assert all(np.array_equal(video[0], video[2]) for video in seen)
     assert sum(not np.array_equal(video, still) for video in seen) >= 7
-    plain, _ = clips.sample(3, np.random.default_rng(0), augment=False)
+    plain, _ = clips.sample(3, 3, np.random.default_rng(0), augment=False)
     assert np.array_equal(plain[:, 0], clips.video[3])
 
 

@@ -339,7 +339,10 @@ def test_no_usable_clip_is_an_error(tmp_path, pairs):
 
 def test_samples_keep_the_order_of_time(tmp_path, pairs):
     source = media_clips(tmp_path, pairs)
-    video, audio = source.sample(0, np.random.default_rng(0), augment=False)
+    video, audio = source.sample(0, 0, np.random.default_rng(0), augment=False)
+    crossed = source.sample(0, 1, np.random.default_rng(0), augment=False)
+    assert np.array_equal(crossed[0], video)
+    assert np.array_equal(crossed[1], source.sample(1, 1, np.random.default_rng(0), augment=False)[1])
     assert video.shape == (3, 3, 16, 16)
     assert audio.shape == (3, 1, 16, 16)
     assert video.dtype == audio.dtype == np.uint8
@@ -347,16 +350,16 @@ def test_samples_keep_the_order_of_time(tmp_path, pairs):
     levels = 20 + 200 * np.array([0.5, 1.5, 2.5]) / 3 * 0.5 / 0.6
     assert video.mean(axis=(1, 2, 3)) == pytest.approx(levels, abs=12)
     for seed in range(5):
-        video, _ = source.sample(0, np.random.default_rng(seed), augment=True)
+        video, _ = source.sample(0, 0, np.random.default_rng(seed), augment=True)
         assert np.all(np.diff(video.mean(axis=(1, 2, 3))) > 0)
 
 
 def test_augmentation_draws_frames_colours_and_times(tmp_path, pairs):
     still = media_clips(tmp_path, pairs, flip=0.0, colour=0.0, shift=0.0)
-    plain, sound = still.sample(0, np.random.default_rng(0), augment=False)
-    drawn = [still.sample(0, np.random.default_rng(seed), augment=True) for seed in range(8)]
+    plain, sound = still.sample(0, 0, np.random.default_rng(0), augment=False)
+    drawn = [still.sample(0, 0, np.random.default_rng(seed), augment=True) for seed in range(8)]
     assert len({video.mean(axis=(1, 2, 3)).round().tobytes() for video, _ in drawn}) > 4
     assert all(np.array_equal(audio, sound) for _, audio in drawn)
     moved = media_clips(tmp_path, pairs, shift=0.2)
-    assert not np.array_equal(moved.sample(0, np.random.default_rng(0), augment=True)[1], sound)
-    assert np.array_equal(moved.sample(0, np.random.default_rng(1), augment=False)[0], plain)
+    assert not np.array_equal(moved.sample(0, 0, np.random.default_rng(0), augment=True)[1], sound)
+    assert np.array_equal(moved.sample(0, 0, np.random.default_rng(1), augment=False)[0], plain)

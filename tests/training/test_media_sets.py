@@ -46,6 +46,7 @@ def test_shipped_experiments_are_the_full_size(name):
         ("ave", "data.protocol=dirty", "data.protocol = 'dirty': Input should be 'official' or 'clean'"),
         ("crema_d", "model.video_channels=1", "model.video_channels = 1: data set 'crema_d' has 3"),
         ("crema_d", "data.fold=1", "data.fold is not a field"),
+        ("crema_d", "data.task=correspondence", "data.task is not a field"),
     ],
 )
 def test_refused_experiments(name, override, expected):

@@ -25,6 +25,8 @@ CACHE = Path("runs/cache")
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
+Task = Literal["recognition", "correspondence", "binding"]
+
 
 @dataclass(frozen=True, config=STRICT)
 class AudioConfig:
@@ -55,24 +57,37 @@ class AudioConfig:
         refuse(violations)
 
 
-@dataclass(frozen=True, config=STRICT)
-class DigitsConfig:
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class PairedDigitsConfig:
+    """What the data sets of digits that are seen and heard have in common; see `snnergy.training.data.pairing`.
+
+    Attributes:
+        audio: of the digits' sound.
+        task: `recognition` of the digit that is seen and heard; `correspondence`, whether the two are the same;
+            `binding`, the sum of the two modulo ten, of which either alone says nothing.
+    """
+
+    CLASSES: ClassVar[int] = 10
+    VIDEO_CHANNELS: ClassVar[int] = 1
+
+    name: str
+    audio: AudioConfig
+    task: Task = "recognition"
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class DigitsConfig(PairedDigitsConfig):
     """Handwritten digits that move, with the key's DTMF tones in noise; see `snnergy.training.data.digits`.
 
     Attributes:
-        audio: of the tone pair.
-        split_seed: of the split, and of the noise and motion of validation and test samples.
+        split_seed: of the split, and of the noise, motion and pairs of validation and test samples.
         drift_px: largest distance from the centre, in pixels of the image.
         contrast: pixel range of the digit, 0..1.
         noise: standard deviation of the pixel noise, where the digit's full range is 1.
         occlusion: share of the image's height and width that a blank square hides.
     """
 
-    CLASSES: ClassVar[int] = 10
-    VIDEO_CHANNELS: ClassVar[int] = 1
-
     name: Literal["digits"]
-    audio: AudioConfig
     split_seed: Seed = 0
     drift_px: Annotated[float, Field(ge=0, le=1024)] = 4.0
     contrast: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -80,27 +95,22 @@ class DigitsConfig:
     occlusion: Probability = 0.0
 
 
-@dataclass(frozen=True, config=STRICT)
-class GridConfig:
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class GridConfig(PairedDigitsConfig):
     """Spoken digits of GRID speaker s1; see `snnergy.training.data.grid`.
 
     Attributes:
-        audio: of the speech.
         root: folder that holds `grid_s1_digits.h5`, or the recordings that it is made from, relative to the working
             directory.
         cache: folder of what is decoded from recordings; `grid_s1_digits.h5` needs none.
-        evaluation_seed: of the noise of validation and test samples.
+        evaluation_seed: of the noise and pairs of validation and test samples.
         shift_px: augmentation, largest shift of the mouth, in pixels of the image; one shift a clip.
         flip: augmentation, probability of a mirrored mouth.
         brightness: augmentation, largest relative change of a clip's brightness and contrast.
         shift_s: augmentation, largest shift of the audio.
     """
 
-    CLASSES: ClassVar[int] = 10
-    VIDEO_CHANNELS: ClassVar[int] = 1
-
     name: Literal["grid"]
-    audio: AudioConfig
     root: Folder = Path("../shared/data")
     cache: Folder = CACHE
     evaluation_seed: Seed = 0
@@ -126,7 +136,9 @@ class MediaConfig:
         shift: augmentation, largest shift of the sound, as a share of `WINDOW_S`.
     """
 
+    CLASSES: ClassVar[int]
     VIDEO_CHANNELS: ClassVar[int] = 3
+    task: ClassVar[Task] = "recognition"
     WINDOW_S: ClassVar[float]
     MIN_S: ClassVar[float]
 
@@ -191,6 +203,11 @@ class UrbanSound8kAvConfig(MediaConfig):
     protocol: Literal["folds", "stratified", "grouped"] = "folds"
     fold: Annotated[int, Field(ge=1, le=10)] = 1
     split_seed: Seed = 0
+
+
+def class_count(data: DataConfig) -> int:
+    """Classes of the data set's samples in its task."""
+    return 2 if data.task == "correspondence" else data.CLASSES
 
 
 def with_default_cache(data: DataConfig) -> DataConfig:

@@ -16,7 +16,7 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.config.data import DataConfig
+from snnergy.training.config.data import DataConfig, class_count
 from snnergy.training.config.packaged import experiment_names, packaged_experiments
 from snnergy.training.config.plain_yaml import LARGEST, parsed
 from snnergy.training.config.systems import (
@@ -206,17 +206,17 @@ class Config:
     seed: Seed = 0
 
     def __post_init__(self) -> None:
-        data = self.data
-        refuse(
-            [
-                f"model.{field} = {value}: data set {data.name!r} has {wanted}"
-                for field, value, wanted in (
-                    ("classes", self.model.classes, data.CLASSES),
-                    ("video_channels", self.model.video_channels, data.VIDEO_CHANNELS),
-                )
-                if value != wanted
-            ]
-        )
+        data, model = self.data, self.model
+        violations = []
+        if model.classes != class_count(data):
+            violations.append(
+                f"model.classes = {model.classes}: data set {data.name!r} has {class_count(data)} in task {data.task!r}"
+            )
+        if model.video_channels != data.VIDEO_CHANNELS:
+            violations.append(
+                f"model.video_channels = {model.video_channels}: data set {data.name!r} has {data.VIDEO_CHANNELS}"
+            )
+        refuse(violations)
 
 
 _SCHEMA: TypeAdapter[Config] = TypeAdapter(Config)

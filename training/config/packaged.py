@@ -11,13 +11,13 @@ _ENDING = ".yaml"
 
 def packaged_experiments() -> dict[str, Path]:
     """File of each packaged experiment by its name, sorted."""
-    files = sorted(_FOLDER.rglob(f"*{_ENDING}"))
-    return {path.relative_to(_FOLDER).with_suffix("").as_posix(): path for path in files}
+    files = _FOLDER.rglob(f"*{_ENDING}")
+    return dict(sorted((path.relative_to(_FOLDER).with_suffix("").as_posix(), path) for path in files))
 
 
 def experiment_names(wanted: str = "") -> str:
     """The names in a message: those of a folder only where it begins the name that was `wanted`."""
-    names, folder = sorted(packaged_experiments()), wanted.rpartition("/")[0]
+    names, folder = list(packaged_experiments()), wanted.rpartition("/")[0]
     inside = [name for name in names if folder and name.startswith(f"{folder}/")]
     if inside:
         return ", ".join(inside)

@@ -39,15 +39,17 @@ def build_dataset(
         dropout: probability that a training sample loses one of its modalities.
 
     Raises:
-        UserError: the data set is not there, or none of its clips can be used, or the packages that read it are not
-            installed.
+        UserError: the data set is not there, or none of its clips can be used, or they cannot be paired, or the
+            packages that read it are not installed.
     """
     refuse_missing(data)
     require(f"data set {data.name!r}", "train", "torch", "librosa", "sklearn", "av")
     from snnergy.training.data.dataset import AudioVisualDataset
 
     source, evaluation_seed = _source(data, model, split)
-    return AudioVisualDataset(source, split, seed if split == "train" else evaluation_seed, model.blank, dropout)
+    return AudioVisualDataset(
+        source, data.task, split, seed if split == "train" else evaluation_seed, model.blank, dropout
+    )
 
 
 def arrays(config: Config, split: Split, limit: int | None = None) -> dict[str, npt.NDArray[Any]]:

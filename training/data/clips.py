@@ -117,18 +117,22 @@ class MediaClips:
         self.excluded = listing.excluded + tuple(entry for entry in outcomes if isinstance(entry, Excluded))
         report_excluded(f"{config.name} {split}", self.excluded, len(self.clips))
 
-    def sample(self, index: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
-        """Video `(T, 3, S, S)` and audio `(T, 1, S, S)` of clip `index`; nothing is drawn where not augmented."""
-        clip = self.clips[index]
-        arrays = self.cache.load(self.entries[index], (clip.picture, clip.sound))
-        frames, choices, mel = arrays["frames"], arrays["choices"], arrays["mel"]
+    def sample(self, seen: int, heard: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
+        """Video `(T, 3, S, S)` of clip `seen`, audio `(T, 1, S, S)` of clip `heard`; draws only where augmented."""
+        shown = self._load(seen)
+        sounding = shown if heard == seen else self._load(heard)
+        frames, choices, mel = shown["frames"], shown["choices"], sounding["mel"]
         if augment:
             steps = np.arange(len(choices))
             video = self._augment_video(frames[choices[steps, rng.integers(_CHOICES, size=len(steps))]], rng)
             mel = spectrogram.shifted(mel, round(self.config.shift * mel.shape[1] * rng.uniform(-1, 1)))
         else:
             video = frames[choices[:, _CHOICES // 2]]
-        return video, spectrogram.encode(mel, int(arrays["filled"]), self.model)
+        return video, spectrogram.encode(mel, int(sounding["filled"]), self.model)
+
+    def _load(self, index: int) -> Arrays:
+        clip = self.clips[index]
+        return self.cache.load(self.entries[index], (clip.picture, clip.sound))
 
     def _augment_video(self, video: Pixels, rng: np.random.Generator) -> Pixels:
         video = augment.mirror_and_move(video, self.config.flip, self.config.shift_px, rng)

@@ -1,7 +1,7 @@
 """What every data set is: a source of clips, and a `Dataset` that fixes each sample's randomness by its seed.
 
-A sample is a function of (seed, split, epoch, index) alone: training noise is fresh in every epoch, evaluation noise
-never changes, and neither depends on the batch, the workers or an interrupted run.
+A sample is a function of (seed, split, epoch, index) alone: training noise and pairs are fresh in every epoch, those of
+evaluation never change, and neither depends on the batch, the workers or an interrupted run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy.typing as npt
 from torch.utils.data import Dataset
 
 from snnergy.artefacts.samples import MODALITIES
-from snnergy.training.config.data import SPLITS, Split
+from snnergy.training.config.data import SPLITS, Split, Task
+from snnergy.training.data.pairing import Pairs, draw_pairs
 
 Pixels = npt.NDArray[np.uint8]
 Sample = dict[str, Pixels | int]
@@ -28,13 +29,13 @@ class Excluded(NamedTuple):
 
 
 class ClipSource(Protocol):
-    """The clips of one split, and those of it that cannot be used."""
+    """The clips of one split with their classes, and those of it that cannot be used."""
 
     labels: npt.NDArray[np.int64]
     excluded: tuple[Excluded, ...]
 
-    def sample(self, index: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
-        """Draw video `(T, C, H, W)` and audio `(T, 1, H, W)` of clip `index`, with fresh noise from `rng`."""
+    def sample(self, seen: int, heard: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
+        """Draw video `(T, C, H, W)` of clip `seen` and audio `(T, 1, H, W)` of clip `heard`, with noise from `rng`."""
         ...
 
 
@@ -43,14 +44,18 @@ class AudioVisualDataset(Dataset[Sample]):
 
     Args:
         source: the clips.
-        split: `train` is augmented, and its noise depends on `epoch`.
-        seed: of noise, motion and augmentation.
+        task: which clip is heard with each clip that is seen, and what is asked of the two.
+        split: `train` is augmented, and its noise and pairs depend on `epoch`.
+        seed: of noise, motion, augmentation and pairs.
         blank: modality that is replaced by zeros, or `none`.
         dropout: probability that a training sample loses one of its modalities; none where one is blank already.
     """
 
-    def __init__(self, source: ClipSource, split: Split, seed: int, blank: str, dropout: float) -> None:
+    pairs: Pairs
+
+    def __init__(self, source: ClipSource, task: Task, split: Split, seed: int, blank: str, dropout: float) -> None:
         self.source = source
+        self.task: Task = task
         self.split = split
         self.seed = seed
         self.blank = blank
@@ -61,15 +66,29 @@ class AudioVisualDataset(Dataset[Sample]):
         return len(self.source.labels)
 
     @property
+    def epoch(self) -> int:
+        """From which the samples are; setting it draws the pairs."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        # The number behind the last sample's, whose draws are those of no sample.
+        self.pairs = draw_pairs(self.task, self.source.labels, self._generator(len(self)))
+
+    @property
     def excluded(self) -> tuple[Excluded, ...]:
         """Clips of this split that cannot be used, and why."""
         return self.source.excluded
 
     def __getitem__(self, index: int) -> Sample:
-        rng = np.random.default_rng([self.seed, SPLITS.index(self.split), self.epoch, index])
-        video, audio = self.source.sample(index, rng, augment=self.split == "train")
-        sample: Sample = {"video": video, "audio": audio, "label": int(self.source.labels[index])}
+        rng = self._generator(index)
+        video, audio = self.source.sample(index, int(self.pairs.heard[index]), rng, augment=self.split == "train")
+        sample: Sample = {"video": video, "audio": audio, "label": int(self.pairs.labels[index])}
         absent = MODALITIES[rng.integers(2)] if rng.random() < self.dropout else self.blank
         if absent != "none":
             sample[absent] = np.zeros_like(sample[absent])
         return sample
+
+    def _generator(self, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, SPLITS.index(self.split), self.epoch, index])

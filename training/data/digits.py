@@ -61,11 +61,11 @@ class DigitClips:
         refuse_excess(f"model.image_size = {model.image_size}: {len(rows)} digits", _BYTES * len(rows) * side**2)
         self.images = _enlarge(digits.images[rows] / 16, side)
 
-    def sample(self, index: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
+    def sample(self, seen: int, heard: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
         """Video `(T, 1, S, S)` and audio `(T, 1, S, S)`; both are drawn afresh from `rng`, augmented or not."""
-        tones = audio.add_white_noise(self._tones(int(self.labels[index]), rng), self.config.audio.snr_db, rng)
+        tones = audio.add_white_noise(self._tones(int(self.labels[heard]), rng), self.config.audio.snr_db, rng)
         sound = audio.encode(tones, _RATE, self.config.audio, self.model)
-        return self._move(self.images[index], rng)[:, None], sound
+        return self._move(self.images[seen], rng)[:, None], sound
 
     def _tones(self, key: int, rng: np.random.Generator) -> audio.Floats:
         """The key's tone pair over the window, random phases, mean square 1."""

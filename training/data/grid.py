@@ -39,10 +39,10 @@ class GridClips:
         self.word_span = fields["word_span"].astype(int)
         self.labels = fields["label"].astype(np.int64)
 
-    def sample(self, index: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
-        """Video `(T, 1, S, S)` and audio `(T, 1, S, S)` of clip `index`, with fresh noise from `rng`."""
-        video = self.video[index]
-        waveform = self.noisy_word(index, rng)
+    def sample(self, seen: int, heard: int, rng: np.random.Generator, augment: bool) -> tuple[Pixels, Pixels]:
+        """Video `(T, 1, S, S)` of clip `seen`; audio `(T, 1, S, S)` of clip `heard`, with fresh noise from `rng`."""
+        video = self.video[seen]
+        waveform = self.noisy_word(heard, rng)
         if augment:
             video = self._augment_video(video, rng)
             shift = round(self.config.shift_s * _RATE * rng.uniform(-1, 1))
