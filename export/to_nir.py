@@ -250,9 +250,11 @@ def cmci(graph: GraphBuilder, network: CMCI) -> Stream:
 
 
 def tokens(graph: GraphBuilder, path: str, module: Tokens, image: Stream) -> Stream:
-    """`(inputs, H, W)` to the sum of two populations `(D, H / 16, W / 16)`."""
+    """`(inputs, H, W)` to the sum of two populations `(D, H / patch, W / patch)`."""
     for index, (layer, pool) in enumerate(module.layers):
-        image = or_pool(graph, f"{path}.pool{index}", pool, cbl(graph, f"{path}.layer{index}", layer, image))
+        image = cbl(graph, f"{path}.layer{index}", layer, image)
+        if pool is not None:
+            image = or_pool(graph, f"{path}.pool{index}", pool, image)
     return image + cbl(graph, f"{path}.position", module.position, image)
 
 

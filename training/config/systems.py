@@ -138,21 +138,26 @@ class QKFormerConfig(TransformerConfig):
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class TokenConfig(TransformerConfig):
-    """Transformers whose tokeniser makes tokens of base_dim channels, one of each 16 × 16 pixels."""
+    """Transformers whose tokeniser makes tokens of base_dim channels.
+
+    Attributes:
+        patch: side of what a token is made of, in pixels. 16 as published, for images of 128 pixels: 64 tokens.
+    """
 
     STREAMS: ClassVar[int] = 2
 
     base_dim: Annotated[int, Field(ge=8, le=65536, multiple_of=8)]
+    patch: Literal[8, 16] = 16
 
     @property
     def tokens(self) -> int:
         """N."""
-        return (self.image_size // 16) ** 2
+        return (self.image_size // self.patch) ** 2
 
     @property
     def activations(self) -> int:
         """Values of all neurons of tokenisers, one attention and one MLP a stream."""
-        stream = self.base_dim * (self.image_size**2 // 3 + self.tokens * (14 + self.mlp_ratio))
+        stream = self.base_dim * (6 * self.image_size**2 // self.patch + self.tokens * (14 + self.mlp_ratio))
         return self.STREAMS * stream
 
 

@@ -8,7 +8,8 @@ The neurons have two variables, and a gradient of 1 within half a unit of the th
 
     CLIF    u = v (1 - 1/τ) + x;   s = [u ≥ 1];   m ← m σ(u / τ) + s;   v ← u - s - s σ(m)
     MLIF    h_m = u_m (1 - 1/τ) + p_m;   u_m ← h_m - s_m
-            joint: s_v = s_a = [½ h_v + ½ h_a ≥ 1]   split: s_m = [½ h_m ≥ 1]
+            joint: s_v = s_a = [½ h_v + ½ h_a ≥ 1]
+            split: s_m = [½ h_m ≥ 1], and p_m = b_m: spikes of one step after the other would leave h_m below 2
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ class Cell(nn.Module):
         super().__init__()
         self.video = nn.Sequential(_cbl(channels, channels, 3), _cbl(channels, channels, 3))
         self.audio = nn.Sequential(_cbl(channels, channels, 3), _cbl(channels, channels, 3))
-        self.video_proj = _cbl(channels, channels, 1)
-        self.audio_proj = _cbl(channels, channels, 1)
+        self.video_proj = _cbl(channels, channels, 1) if joint else nn.Identity()
+        self.audio_proj = _cbl(channels, channels, 1) if joint else nn.Identity()
         self.mlif = MLIF(joint)
 
     def forward(self, video: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:

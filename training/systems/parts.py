@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from snnergy.training.config.systems import TransformerConfig
+from snnergy.training.config.systems import TokenConfig, TransformerConfig
 from snnergy.training.model.layers import OrPool, Projection, fire
 from snnergy.training.model.neurons import LIF
 
@@ -34,29 +34,32 @@ class CBL(nn.Module):
 class Tokens(nn.Module):
     """Tokeniser of Spikformer: four times a 3×3 CBL and a pool, then the map and the spikes of a 3×3 CBL of it.
 
-    Widths are D/8, D/4, D/2 and D; each pool (3×3, stride 2) is an OR of spikes.
+    Widths are D/8, D/4, D/2 and D; each pool (3×3, stride 2) is an OR of spikes. For tokens of 8 × 8 pixels the first
+    layer has none.
     """
 
     LAYERS = 4
 
-    def __init__(self, config: TransformerConfig, inputs: int) -> None:
+    def __init__(self, config: TokenConfig, inputs: int) -> None:
         super().__init__()
         for layer in range(self.LAYERS):
             outputs = config.base_dim >> (self.LAYERS - 1 - layer)
             self.add_module(f"layer{layer}", CBL(config, inputs, outputs, "stem", kernel=3))
-            self.add_module(f"pool{layer}", OrPool(3, stride=2, padding=1))
+            if layer or config.patch == 16:
+                self.add_module(f"pool{layer}", OrPool(3, stride=2, padding=1))
             inputs = outputs
         self.position = CBL(config, inputs, inputs, "stem", kernel=3)
 
     @property
-    def layers(self) -> list[tuple[CBL, OrPool]]:
-        """First to last."""
-        return [(getattr(self, f"layer{i}"), getattr(self, f"pool{i}")) for i in range(self.LAYERS)]
+    def layers(self) -> list[tuple[CBL, OrPool | None]]:
+        """First to last, each with its pool."""
+        return [(getattr(self, f"layer{i}"), getattr(self, f"pool{i}", None)) for i in range(self.LAYERS)]
 
     def forward(self, image: Tensor) -> Tensor:
-        """`(T, B, inputs, H, W)` to tokens `(T, B, D, H / 16, W / 16)` of 0, 1 or 2."""
+        """`(T, B, inputs, H, W)` to tokens `(T, B, D, H / patch, W / patch)` of 0, 1 or 2."""
         for layer, pool in self.layers:
-            image = pool(layer(image))
+            spikes = layer(image)
+            image = spikes if pool is None else pool(spikes)
         return image + self.position(image)
 
 

@@ -55,7 +55,7 @@ class BinaryMapAttention(nn.Module):
         self.q = CBL(config, channels, channels, "q")
         self.k = CBL(config, channels, channels, "k")
         self.v = CBL(config, channels, channels, "v")
-        self.position = RelativePosition(config.image_size // 16)
+        self.position = RelativePosition(config.image_size // config.patch)
         self.map = LIF(config.tau, config.threshold, "mask")
         self.attn = LIF(config.tau, config.threshold, "attn")
         self.out = CBL(config, channels, channels, "proj")
