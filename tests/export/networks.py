@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from torch import nn
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.model.network import SNNergy
 from snnergy.training.model.system import System
+
+_System = TypeVar("_System", bound=System)
 
 SMALL: dict[str, Any] = {"time_steps": 4, "image_size": 32, "classes": 10, "base_dim": 8, "heads": 2, "gain_space": 9.7}
 
@@ -22,7 +24,7 @@ def network(seed: int = 0, **changes: Any) -> SNNergy:
     return active(SNNergy(config))
 
 
-def active(model: System) -> Any:
+def active(model: _System) -> _System:
     """The network with BatchNorm statistics of its own activity, and every population active."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
