@@ -5,6 +5,9 @@
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-any-cpu check format docs wheel-check audit tables fuzz conformance bench-emulator clean
 
+# Hundreds of processes import torch: compiled once, not in each, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 UV := .tools/uv/bin/uv
 VENV := .venv
 SYNCED := $(VENV)/.synced
@@ -47,6 +50,7 @@ docs: $(SYNCED) ## Build the documentation, tutorials run, every warning an erro
 # wheel alone.
 PYTHONS := 3.10
 ARCHIVES := whl tar.gz
+wheel-check: export OMP_NUM_THREADS = 1
 wheel-check: $(filter .tools/%,$(UV)) ## Build wheel and source archive, install each elsewhere, and use them there
 	UV="$(UV)" ARCHIVES="$(ARCHIVES)" ./.ci/wheel-check $(PYTHONS)
 

@@ -67,6 +67,11 @@ class GraphBuilder:
         node.metadata = {"role": "output"}
         self._add(name, node, source.sources, source.shape)
 
+    @property
+    def nodes(self) -> dict[str, nir.NIRNode]:
+        """What there is of it, by name."""
+        return self._nodes
+
     def build(self, metadata: Metadata) -> nir.NIRGraph:
         """The graph, which nir has type-checked."""
         return nir.NIRGraph(dict(self._nodes), list(self._edges), metadata={**metadata, "dt": DT})

@@ -59,13 +59,22 @@ def to_nir(network: System, metadata: Metadata) -> nir.NIRGraph:
     """
     refuse_inexpressible(network)
     config = network.config
+    about: Metadata = {"time_steps": config.time_steps, "classes": config.classes}
+    kind = {"profile": config.profile} if isinstance(config, ModelConfig) else {"system": config.system}
+    return _walked(network).build({**metadata, **about, **kind})
+
+
+def nodes_of(network: System) -> dict[str, nir.NIRNode]:
+    """The nodes of `to_nir`, of a network that it takes."""
+    return _walked(network).nodes
+
+
+def _walked(network: System) -> GraphBuilder:
     of_head = {f"head.{modality}": Labels("head", modality=modality) for modality in MODALITIES}
     labels = {**network.labels(), **of_head, "head": Labels("head")}
     graph = GraphBuilder(labels.__getitem__)
     graph.output(OUTPUT, _WALKS[type(network)](graph, network))
-    about: Metadata = {"time_steps": config.time_steps, "classes": config.classes}
-    kind = {"profile": config.profile} if isinstance(config, ModelConfig) else {"system": config.system}
-    return graph.build({**metadata, **about, **kind})
+    return graph
 
 
 def snnergy(graph: GraphBuilder, network: SNNergy) -> Stream:

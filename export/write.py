@@ -9,9 +9,11 @@ from pathlib import Path
 import h5py
 import nir
 
-from snnergy.artefacts.errors import CheckFailed
+from snnergy.artefacts.display import listed
+from snnergy.artefacts.errors import CheckFailed, UserError
 from snnergy.artefacts.files import git_revision, sha256_of, versions, written_whole
 from snnergy.artefacts.hdf5 import CHECKED, copy_with_checksums
+from snnergy.artefacts.held_scales import BITS, HeldScales
 from snnergy.artefacts.late_errors import LateErrors
 from snnergy.artefacts.samples import SampleSource
 from snnergy.export.graph import Metadata
@@ -33,6 +35,8 @@ def write_graph(checkpoint: Path, output: Path, samples: int | SampleSource | No
     if inputs is not None:
         refuse_misfits(loaded.network, inputs)
     graph = to_nir(loaded.network, _provenance(checkpoint, loaded))
+    if loaded.scales is not None:
+        hold(graph, loaded.scales, str(checkpoint))
     with written_whole(output, force=force) as scratch:
         _write(graph, scratch)
         nir.read(scratch)  # other tools read with the type check on
@@ -42,6 +46,15 @@ def write_graph(checkpoint: Path, output: Path, samples: int | SampleSource | No
             raise CheckFailed(_account(output, found))
     populations = len(loaded.network.populations())
     return ExportResult(output, found, origin, len(graph.nodes), len(graph.edges), populations, source.sha256)
+
+
+def hold(graph: nir.NIRGraph, scales: HeldScales, checkpoint: str) -> None:
+    """Let the graph say what its populations were rounded to in fine-tuning."""
+    if strangers := sorted(scales.populations.keys() - graph.nodes.keys()):
+        raise UserError(f"{checkpoint}: scales of {listed(strangers)}, which the network has not; fine-tune it again")
+    graph.metadata[BITS] = scales.bits
+    for name, held in scales.populations.items():
+        graph.nodes[name].metadata |= held.metadata()
 
 
 def _write(graph: nir.NIRGraph, path: Path) -> None:

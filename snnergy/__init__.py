@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snnergy.energy.account import EnergyReport, energy
     from snnergy.export.artefact import export
     from snnergy.export.result import ExportResult
+    from snnergy.finetuning.finetune import finetune
     from snnergy.neuromorphic.lowering.compile import compile
     from snnergy.neuromorphic.lowering.compiled import Compiled
     from snnergy.neuromorphic.lowering.inspect import Inspection, inspect
@@ -53,6 +54,7 @@ __all__ = [
     "compile",
     "energy",
     "export",
+    "finetune",
     "inspect",
     "load",
     "simulate",
@@ -65,6 +67,7 @@ _HOMES = {
     "snnergy.artefacts.errors": ("BackendFailed", "CheckFailed", "SnnergyError", "UserError"),
     "snnergy.energy.account": ("EnergyReport",),
     "snnergy.export.result": ("ExportResult",),
+    "snnergy.finetuning.finetune": ("finetune",),
     "snnergy.neuromorphic.simulation.backends": ("BACKENDS", "Backend", "Emulator", "Lava"),
     "snnergy.neuromorphic.lowering.compile": ("compile",),
     "snnergy.neuromorphic.lowering.compiled": ("Compiled",),

@@ -37,9 +37,9 @@ def _show_measured(terminal: Terminal, report: FidelityReport) -> None:
     if report.accuracy_float is not None and report.accuracy_quantized is not None:
         terminal.say(
             f"accuracy on {report.samples} calibration samples: {report.accuracy_float:.2%} in float, "
-            f"{report.accuracy_quantized:.2%} in 8 bits"
+            f"{report.accuracy_quantized:.2%} in {report.bits} bits"
         )
-    terminal.say(f"same prediction in float and in 8 bits: {report.same_prediction:.2%} of samples")
+    terminal.say(f"same prediction in float and in {report.bits} bits: {report.same_prediction:.2%} of samples")
     worst = sorted(report.nodes, key=_loss, reverse=True)[:_WORST_SHOWN]
     terminal.table(
         f"Nodes that quantization changed most, of {len(report.nodes)}",
@@ -57,7 +57,7 @@ def _show_measured(terminal: Terminal, report: FidelityReport) -> None:
         ],
     )
     if report.reference is not None:
-        _show_reference(terminal, report.reference)
+        _show_reference(terminal, report.reference, report.bits)
 
 
 def _loss(node: NodeFidelity) -> float:
@@ -66,16 +66,16 @@ def _loss(node: NodeFidelity) -> float:
     return 1.0 - (kept or 0.0)
 
 
-def _show_reference(terminal: Terminal, reference: ReferenceFidelity) -> None:
+def _show_reference(terminal: Terminal, reference: ReferenceFidelity, bits: int) -> None:
     accuracy = "" if reference.accuracy is None else f", accuracy {reference.accuracy:.2%} in the framework"
     counts = ""
     if reference.spikes_reference is not None:
         counts = (
             f"; spikes {reference.spikes_reference} in the framework, {reference.spikes_float} in float, "
-            f"{reference.spikes_chip} in 8 bits"
+            f"{reference.spikes_chip} in {bits} bits"
         )
     terminal.say(
         f"against the framework's own output {reference.output!r}: likeness {reference.likeness_float:.2%} in float, "
-        f"{reference.likeness_chip:.2%} in 8 bits; same prediction {reference.same_prediction_float:.2%} and "
+        f"{reference.likeness_chip:.2%} in {bits} bits; same prediction {reference.same_prediction_float:.2%} and "
         f"{reference.same_prediction_chip:.2%}{counts}{accuracy}"
     )

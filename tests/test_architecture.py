@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("training", "export", "neuromorphic", "energy", "artefacts", "snnergy")
+PACKAGES = ("training", "export", "finetuning", "neuromorphic", "energy", "artefacts", "snnergy")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MAX_LINES = 400
 

@@ -1,8 +1,9 @@
 """checkpoint.pt: a trained network as a dict of plain types and tensors, as `torch.save` packs it.
 
-Keys: format_version, config, state_dict, metrics (numbers and text by name), seed, git_revision, versions. A file can
-come from anyone: it is read by `snnergy.training.torch_archive`, which runs nothing of it, and all of it is checked
-before a network of that size is made.
+Keys: format_version, config, state_dict, metrics (numbers and text by name), seed, git_revision, versions; of a
+fine-tuned network also scales (how each population is rounded, `artefacts.held_scales`). A file can come from anyone:
+it is read by `snnergy.training.torch_archive`, which runs nothing of it, and all of it is checked before a network of
+that size is made.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from snnergy.artefacts import kinds
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.files import git_revision, versions
+from snnergy.artefacts.held_scales import WEIGHT_BITS, HeldScale, HeldScales
 from snnergy.training import torch_archive
 from snnergy.training.config import experiment as configs
 from snnergy.training.config.data import with_default_cache
@@ -32,11 +34,12 @@ _KEYS = frozenset({"format_version", "config", "state_dict", "metrics", "seed", 
 _MAKE_ANOTHER = "train again to make a new one"
 _LONGEST_TEXT = 200
 _MOST_ENTRIES = 1000
+_LARGEST = 1 << 53  # of a number of the scales, whatever it is
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What `load` returns; `network` is in evaluation mode, on the CPU."""
+    """What `load` returns; `network` is in evaluation mode, on the CPU. scales: None unless it was fine-tuned."""
 
     config: Config
     network: System
@@ -44,13 +47,23 @@ class Checkpoint:
     seed: int
     git_revision: str
     versions: dict[str, str]
+    scales: HeldScales | None = None
 
 
-def save(path: Path, network: System, config: Config, metrics: dict[str, Any], *, force: bool = False) -> None:
+def save(
+    path: Path,
+    network: System,
+    config: Config,
+    metrics: dict[str, Any],
+    *,
+    scales: HeldScales | None = None,
+    force: bool = False,
+) -> None:
     """Write a checkpoint whole or not at all.
 
     Args:
         metrics: numbers and text by name.
+        scales: of a network that was fine-tuned for them.
 
     Raises:
         UserError: `path` exists and `force` is false, or it cannot be written.
@@ -64,6 +77,9 @@ def save(path: Path, network: System, config: Config, metrics: dict[str, Any], *
         "git_revision": git_revision(),
         "versions": versions(),
     }
+    if scales is not None:
+        held = {name: (one.scale, one.threshold, list(one.exponents)) for name, one in scales.populations.items()}
+        content["scales"] = {"bits": scales.bits, "populations": held}
     torch_archive.write(path, content, force=force)
 
 
@@ -81,7 +97,7 @@ def load(path: Path) -> Checkpoint:
     network = build(config.model)
     network.load_state_dict(weights)
     rest = {key: content[key] for key in ("metrics", "seed", "git_revision", "versions")}
-    return Checkpoint(config, network.eval(), **rest)
+    return Checkpoint(config, network.eval(), **rest, scales=_scales(content.get("scales")))
 
 
 def load_config(path: Path) -> Config:
@@ -111,9 +127,9 @@ def _read(path: Path) -> tuple[dict[str, Any], Config]:
         raise UserError(
             f"{path}: format_version is {shown(version)}, this release reads {FORMAT_VERSION}; {_MAKE_ANOTHER}"
         )
-    if content.keys() != _KEYS:
-        lines = [f"{path}: lacks {key!r}; {_MAKE_ANOTHER}" for key in sorted(_KEYS - content.keys())]
-        lines += [f"{path}: {shown(key)} is not part of a checkpoint" for key in content.keys() - _KEYS]
+    lines = [f"{path}: lacks {key!r}; {_MAKE_ANOTHER}" for key in sorted(_KEYS - content.keys())]
+    lines += [f"{path}: {shown(key)} is not part of a checkpoint" for key in content.keys() - _KEYS - {"scales"}]
+    if lines:
         raise UserError(lines)
     if lines := [f"{path}: {line}; {_MAKE_ANOTHER}" for line in _unsound(content)]:
         raise UserError(lines)
@@ -134,6 +150,38 @@ def _unsound(content: dict[str, Any]) -> Iterator[str]:
         for key, value in table.items():
             if not _is_text(key) or not may_be(value):
                 yield f"{name}[{shown(key)}] = {shown(value)}: must be {_WORDS[name]}"
+
+    if "scales" in content and not _are_scales(content["scales"]):
+        yield f"scales = {shown(content['scales'])}: must be bits, and scale, threshold and exponents by population"
+
+
+def _are_scales(value: Any) -> bool:
+    if not isinstance(value, dict) or value.keys() != {"bits", "populations"} or value["bits"] not in WEIGHT_BITS:
+        return False
+    held = value["populations"]
+    return isinstance(held, dict) and len(held) <= _MOST_ENTRIES and all(map(_is_scale, held, held.values()))
+
+
+def _is_scale(name: Any, held: Any) -> bool:
+    if not (_is_text(name) and isinstance(held, tuple) and len(held) == 3 and isinstance(held[2], list)):
+        return False
+    scale, threshold, exponents = held
+    whole = [threshold, *exponents]
+    return (
+        isinstance(scale, float)
+        and 0 < scale < _LARGEST
+        and len(exponents) <= _MOST_ENTRIES
+        and all(type(number) is int and -_LARGEST < number < _LARGEST for number in whole)
+    )
+
+
+def _scales(stored: Any) -> HeldScales | None:
+    if stored is None:
+        return None
+    held = {
+        name: HeldScale(scale, threshold, tuple(e)) for name, (scale, threshold, e) in stored["populations"].items()
+    }
+    return HeldScales(stored["bits"], held)
 
 
 _WORDS = {"versions": "one short line of text", "metrics": "a finite number, or one short line of text"}

@@ -1,8 +1,9 @@
 """What this toolchain reads of a graph's metadata, each value of one type and within one range.
 
-    graph    dt
+    graph    dt, held_bits
     Input    value_class, scale, bits, signed
     any      role, modality, stage, block, learned
+    neuron   held_scale, held_threshold, held_exponents
 
 Everything else that a framework leaves there is for others.
 """
@@ -16,12 +17,20 @@ from typing import Any
 
 import numpy as np
 
+from snnergy.artefacts import held_scales
+from snnergy.artefacts.held_scales import WEIGHT_BITS, HeldScale, HeldScales
 from snnergy.artefacts.types import VALUE_CLASSES
 from snnergy.neuromorphic.graph.nodes import rule_of
-from snnergy.neuromorphic.limits import GRADED_BITS_MAX
+from snnergy.neuromorphic.limits import (
+    GRADED_BITS_MAX,
+    THRESHOLD_MAX,
+    WEIGHT_EXPONENT_MAX,
+    WEIGHT_EXPONENT_MIN,
+)
 
 _TEXT_MAX = 300  # characters of a role or a modality, which stand in tables and plots
 _LABEL_MAX = 1 << 20
+_EXPONENTS_MAX = 2000  # of the synapses of one population
 SMALLEST, LARGEST = 1e-15, 1e15  # of a time step or a scale, so that products with parameters stay finite
 
 
@@ -56,10 +65,15 @@ def read_metadata(
     notes += [f"metadata {line}; ignored" for line in ignored]
     own, wrong = _sound(own, {} if dt_given else {"dt": _positive})
     violations += [f"metadata {line}; or give dt" for line in wrong]
+    own, wrong = _sound(own, {held_scales.BITS: _one_of(WEIGHT_BITS)})
+    violations += [f"metadata {line}" for line in wrong]
     found: dict[str, dict[str, Any]] = {}
     for name, node in nodes.items():
         found[name], ignored = _sound(node.metadata, _LABELS)
         notes += [f"node {name!r}: metadata {line}; ignored" for line in ignored]
+        if held_scales.BITS in own:
+            found[name], wrong = _sound(found[name], _HELD)
+            violations += [f"node {name!r}: metadata {line}" for line in wrong]
         if rule_of(node).kind == "input":
             found[name], wrong = _sound(found[name], _OF_INPUT)
             if name in kinds_given:
@@ -67,6 +81,22 @@ def read_metadata(
             else:
                 violations += [f"node {name!r}: metadata {line}; or give the kind of this input" for line in wrong]
     return Metadata(own, found, tuple(violations), tuple(notes))
+
+
+def held_in(metadata: Metadata) -> HeldScales:
+    """What the neurons of a fine-tuned network are rounded to; nothing of any other graph."""
+    if held_scales.BITS not in metadata.graph:
+        return HeldScales(8, {})
+    populations = {
+        name: HeldScale(
+            float(own[held_scales.SCALE]),
+            int(own[held_scales.THRESHOLD]),
+            tuple(map(int, own[held_scales.EXPONENTS].split())),
+        )
+        for name, own in metadata.nodes.items()
+        if own.keys() >= _HELD.keys()
+    }
+    return HeldScales(int(metadata.graph[held_scales.BITS]), populations)
 
 
 def _sound(metadata: Any, checks: Mapping[str, Callable[[Any], str]]) -> tuple[dict[str, Any], list[str]]:
@@ -112,6 +142,21 @@ def _whole(low: int, high: int) -> Callable[[Any], str]:
     return check
 
 
+def _one_of(allowed: tuple[int, ...]) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        return "" if _number(value) in allowed else f"one of {', '.join(map(str, allowed))}"
+
+    return check
+
+
+def _exponents(value: Any) -> str:
+    low, high = WEIGHT_EXPONENT_MIN, WEIGHT_EXPONENT_MAX
+    words = value[: 4 * _EXPONENTS_MAX].split() if isinstance(value, str) else []
+    known = {str(e) for e in range(low, high + 1)}
+    fits = 0 < len(words) <= _EXPONENTS_MAX and len(value) <= 4 * _EXPONENTS_MAX and known.issuperset(words)
+    return "" if fits else f"whole numbers within {low}..{high} with blanks between, {_EXPONENTS_MAX} at most"
+
+
 def _text(value: Any) -> str:
     return "" if isinstance(value, str) and len(value) <= _TEXT_MAX else f"a text of at most {_TEXT_MAX} characters"
 
@@ -126,6 +171,11 @@ _LABELS: dict[str, Callable[[Any], str]] = {
     "stage": _whole(0, _LABEL_MAX),
     "block": _whole(0, _LABEL_MAX),
     "learned": _whole(0, 1),
+}
+_HELD: dict[str, Callable[[Any], str]] = {
+    held_scales.SCALE: _positive,
+    held_scales.THRESHOLD: _whole(0, THRESHOLD_MAX),
+    held_scales.EXPONENTS: _exponents,
 }
 _OF_INPUT: dict[str, Callable[[Any], str]] = {
     "value_class": _value_class,

@@ -24,7 +24,7 @@ from snnergy.neuromorphic.graph.conventions import Gains, Integrations, Resets, 
 from snnergy.neuromorphic.graph.drive import silent
 from snnergy.neuromorphic.graph.input_kinds import DECLARING, InputKind, declared_port, kinds_by_name
 from snnergy.neuromorphic.graph.layout import laid_out
-from snnergy.neuromorphic.graph.metadata import SMALLEST, read_metadata
+from snnergy.neuromorphic.graph.metadata import SMALLEST, held_in, read_metadata
 from snnergy.neuromorphic.graph.nested import flattened
 from snnergy.neuromorphic.graph.nir_file import Stored, load
 from snnergy.neuromorphic.graph.nodes import rule_of
@@ -152,6 +152,7 @@ def from_stored(stored: Stored, asked: Asked, name: str, sha256: str) -> NirSour
             *(() if asked.integration or asked.gain else hints(layout.nodes)),
             *(f"node {node!r}: {text}" for node, text in roundings.items() if text),
         ),
+        held=held_in(metadata),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from snnergy.artefacts.held_scales import HeldScales
 from snnergy.artefacts.types import Labels, Shape
 from snnergy.neuromorphic.graph.conventions import Conventions
 from snnergy.neuromorphic.graph.nodes import rule_of
@@ -22,7 +23,8 @@ class NirSource:
     preds: predecessors of each node. shapes: what each node emits. dt_reason, reset_reason: where the time step and
     what a spike does to the membrane came from. other_dts: what else the parameters could mean. inputs: what each input
     sends; an analog one has scale 0 until it is calibrated. declared_inputs: names of those of which that is known.
-    notes: what was assumed, or read otherwise than written.
+    notes: what was assumed, or read otherwise than written. held: what neurons were rounded to in fine-tuning, and to
+    how many bits; 8, and none, of a network that was not fine-tuned.
     """
 
     nodes: dict[str, Any]
@@ -39,6 +41,7 @@ class NirSource:
     reset_reason: str = ""
     other_dts: tuple[Candidate, ...] = ()
     notes: tuple[str, ...] = ()
+    held: HeldScales = field(default_factory=lambda: HeldScales(8, {}))
 
     @property
     def dt(self) -> float:

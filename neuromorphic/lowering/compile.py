@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nir
 
+from snnergy.artefacts.held_scales import require_weight_bits
 from snnergy.artefacts.sample_file import sample_source
 from snnergy.artefacts.samples import SampleSource
 from snnergy.neuromorphic.graph.conventions import Gains, Integrations, Resets, SpikesBy
@@ -32,6 +33,7 @@ def compile(
     input_kind: InputKinds | None = None,
     readout: str | None = None,
     chip: Chip = "loihi2",
+    bits: int | None = None,
     allow_approximate: bool = False,
     progress: Progress | None = None,
 ) -> Compiled:
@@ -59,12 +61,16 @@ def compile(
             `{name: kind}`; None leaves it to the graph's metadata, then to the calibration samples.
         readout: the output that predictions are taken from; None for the first.
         chip: `loihi2`, or `loihi1`, which has neither soft reset nor graded spikes.
+        bits: that a weight has: 8, or 6 or 4, which are the upper bits of 8; None takes those that the network was
+            fine-tuned for, else 8. A network at the bits of its fine-tuning keeps the scales of that.
         allow_approximate: let neurons that `chip` has not be its own, reset to 0 after one spike a step.
         progress: called with the number of populations that were rounded since the last call, and of all.
 
     Raises:
-        UserError: the graph is unsound or holds something that the chip cannot do, or does not tell its time step.
+        UserError: the graph is unsound or holds something that the chip cannot do, or does not tell its time step; or
+            weights have no such width.
     """
+    require_weight_bits(8 if bits is None else bits)
     if isinstance(graph, nir.NIRGraph):
         source = from_graph(
             graph, dt, reset=reset, spikes=spikes, integration=integration, gain=gain, input_kind=input_kind
@@ -76,6 +82,12 @@ def compile(
     samples = None if calibration is None else sample_source(calibration, shapes_of(source.inputs))
     source = with_inputs(source, samples)
     return lower(
-        source, samples, reference=reference, readout=readout, chip=chip, allow_approximate=allow_approximate,
+        source,
+        samples,
+        reference=reference,
+        readout=readout,
+        chip=chip,
+        bits=bits,
+        allow_approximate=allow_approximate,
         progress=progress,
-    )  # fmt: skip
+    )

@@ -62,7 +62,9 @@ class Compiled:
             measured = f"{display.percent(report.same_prediction)} same predictions on {report.samples} samples"
         if report.accuracy_float is not None:
             accuracies = map(display.percent, (report.accuracy_float, report.accuracy_quantized))
-            measured = "accuracy {} in float, {} in 8 bits on {} samples".format(*accuracies, report.samples)
+            measured = "accuracy {} in float, {} in {} bits on {} samples".format(
+                *accuracies, report.bits, report.samples
+            )
         size = f"{len(self.net.populations)} populations, {len(self.net.synapses)} synapses"
         warned = f", {len(report.warnings)} warnings" if report.warnings else ""
         return f"Compiled({name}: {size}, {measured}{warned})"

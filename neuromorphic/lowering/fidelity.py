@@ -37,7 +37,7 @@ Verdict = Literal["faithful", "approximate", "silent", "unmeasured"]
 class NodeFidelity:
     """One population.
 
-    scale: chip units for one model unit. weight_max: largest |mantissa|. saturated: weights clipped to 8 bits.
+    scale: chip units for one model unit. weight_max: largest |mantissa|. saturated: weights and biases clipped.
     vanished: weights other than zero that rounded to 0.
     own_error: fraction of calibration spikes that differ when the node is fed the float model's spikes (a readout:
         relative RMS error). agreement: fraction of equal spikes end to end, everything before it quantized as well
@@ -69,7 +69,7 @@ class NodeFidelity:
 @dataclass(frozen=True)
 class FidelityReport:
     """dt_reason: where the time step came from. readout: the output that predictions are taken from. conventions: what
-    a spike does, how many a step has, how time is stepped and inputs are weighed.
+    a spike does, how many a step has, how time is stepped and inputs are weighed. bits: that a weight has.
 
     warnings: what must be known wherever a result of this network is shown, a line each.
     stock_obstacles: why stock netx cannot read the network as it is; empty where it can.
@@ -86,6 +86,7 @@ class FidelityReport:
     accuracy_quantized: float | None
     readout: str
     conventions: str
+    bits: int = 8
     warnings: tuple[str, ...] = ()
     stock_obstacles: tuple[str, ...] = ()
     reference: ReferenceFidelity | None = None
@@ -98,8 +99,8 @@ class FidelityReport:
 
 def uncalibrated(result: QuantizeResult, source: NirSource, readout: str) -> FidelityReport:
     """The report of a network that was compiled without calibration samples."""
-    nodes = tuple(_node(quantized, _Seen()) for quantized in result.populations.values())
-    return FidelityReport(nodes, source.dt, source.dt_reason, 0, None, None, None, readout, source.read_as)
+    nodes = tuple(_node(quantized, _Seen(), result.bits) for quantized in result.populations.values())
+    return FidelityReport(nodes, source.dt, source.dt_reason, 0, None, None, None, readout, source.read_as, result.bits)
 
 
 class Measured:
@@ -124,9 +125,10 @@ class Measured:
     def report(self, labels: IntArray | None, source: NirSource) -> FidelityReport:
         """Of all samples, which have these labels."""
         floating, quantized = np.concatenate(self._floating), np.concatenate(self._quantized)
+        bits, populations = self._result.bits, self._result.populations
         same = float((decode.predictions(quantized) == decode.predictions(floating)).mean())
         return FidelityReport(
-            tuple(_node(q, self._alike[name].seen(q.population)) for name, q in self._result.populations.items()),
+            tuple(_node(q, self._alike[name].seen(q.population), bits) for name, q in populations.items()),
             source.dt,
             source.dt_reason,
             len(floating),
@@ -135,6 +137,7 @@ class Measured:
             None if labels is None else decode.accuracy(quantized, labels),
             self._readout,
             source.read_as,
+            bits,
         )
 
 
@@ -197,10 +200,10 @@ class _Alike:
         )
 
 
-def _node(quantized: Quantized, seen: _Seen) -> NodeFidelity:
+def _node(quantized: Quantized, seen: _Seen, bits: int) -> NodeFidelity:
     population = quantized.population
     own_error = None if np.isnan(quantized.error) else quantized.error
-    verdict, reason = _verdict(quantized, own_error, seen)
+    verdict, reason = _verdict(quantized, own_error, seen, bits)
     return NodeFidelity(
         population.name,
         verdict,
@@ -215,15 +218,15 @@ def _node(quantized: Quantized, seen: _Seen) -> NodeFidelity:
     )
 
 
-def _verdict(quantized: Quantized, own_error: float | None, seen: _Seen) -> tuple[Verdict, str]:
+def _verdict(quantized: Quantized, own_error: float | None, seen: _Seen, bits: int) -> tuple[Verdict, str]:
     if own_error is None:
-        return "unmeasured", "rounded to 8 bits; no calibration samples were given"
+        return "unmeasured", f"rounded to {bits} bits; no calibration samples were given"
     if seen.spikes_float == seen.spikes_chip == 0:
         return "silent", "never fires on the calibration samples, in float or on the chip: nothing to compare"
     if seen.spikes_float and not seen.spikes_chip:
         return "approximate", f"never fires on the chip, {seen.spikes_float} times in float"
     clipped = f", {quantized.saturated} weights clipped" if quantized.saturated else ""
-    own = f"rounded to 8 bits{clipped}: {own_error:.2%} off on the float node's own input"
+    own = f"rounded to {bits} bits{clipped}: {own_error:.2%} off on the float node's own input"
     if not quantized.population.spiking:
         same = own_error == 0.0 and seen.agreement == 1.0
         return ("faithful", "the membrane of the float node") if same else ("approximate", own)

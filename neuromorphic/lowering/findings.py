@@ -79,7 +79,7 @@ def _measured(report: FidelityReport, classes: int) -> Iterator[str]:
     yield from _line(wrapped, "u wraps around at 24 bits on the calibration samples, what follows is meaningless: {}")
     clipped = [f"{n.node} ({n.clipped} times)" for n in report.nodes if n.clipped]
     yield from _line(clipped, "v is clipped to 24 bits on the calibration samples: {}")
-    for accuracy, where in ((report.accuracy_float, "in float"), (report.accuracy_quantized, "in 8 bits")):
+    for accuracy, where in ((report.accuracy_float, "in float"), (report.accuracy_quantized, f"in {report.bits} bits")):
         if accuracy is not None and (p := by_guessing(accuracy, report.samples, classes)) > _SIGNIFICANT:
             yield (
                 f"accuracy {accuracy:.2%} {where} on {report.samples} samples is no evidence of more than guessing "

@@ -15,7 +15,7 @@ from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.source import NirSource
 from snnergy.neuromorphic.inputs import to_integers
-from snnergy.neuromorphic.ir import QuantNet
+from snnergy.neuromorphic.ir import FloatNet, QuantNet
 from snnergy.neuromorphic.lowering import fidelity, findings
 from snnergy.neuromorphic.lowering.calibrate import FloatActivity
 from snnergy.neuromorphic.lowering.compiled import Compiled
@@ -40,21 +40,22 @@ def lower(
     reference: ReferenceSource | None = None,
     readout: str | None = None,
     chip: Chip = "loihi2",
+    bits: int | None = None,
     allow_approximate: bool = False,
     progress: Progress | None = None,
 ) -> Compiled:
     """Lower a graph that has been read; `snnergy.neuromorphic.lowering.compile` describes the arguments."""
-    fused = Fuse()(source)
-    chosen = decode.readout_of(fused.outputs, readout)
+    bits = source.held.bits if bits is None else bits
+    balanced = balanced_net(source, chip, allow_approximate)
+    chosen = decode.readout_of(balanced.outputs, readout)
     if samples is not None:
         decode.check_labels(samples.labels, math.prod(source.shapes[chosen]), chosen)
-    floating = FitChip(chip, allow_approximate)(DiscretiseTime()(fused))
-    balanced = BalanceDelays()(floating)
     rounded = RoundDecays()(balanced)
     compared = None if reference is None else as_reference(reference, source, chosen, samples)
     activity = None if samples is None else FloatActivity(source, samples, rounded)
-    quantized = Quantize(activity, progress)(rounded)
-    net = RelayDelays()(replace(quantized.net, provenance=_provenance(source, samples) | {"chip": chip}))
+    quantized = Quantize(activity, bits, source.held, progress)(rounded)
+    provenance = _provenance(source, samples) | {"chip": chip, "weight bits": str(bits)}
+    net = RelayDelays()(replace(quantized.net, provenance=provenance))
     net = Check()(net)
     report = fidelity.uncalibrated(quantized, source, chosen)
     if activity is not None:
@@ -62,6 +63,11 @@ def lower(
     warnings = (*source.notes, *findings.found(balanced, quantized, report))
     report = replace(report, warnings=warnings, stock_obstacles=stock_obstacles(net))
     return Compiled(replace(net, provenance=net.provenance | {WARNINGS: warning_text(warnings)}), report)
+
+
+def balanced_net(source: NirSource, chip: Chip = "loihi2", allow_approximate: bool = False) -> FloatNet:
+    """The network of a graph in model units, with balanced delays; what is left to do is rounding."""
+    return BalanceDelays()(FitChip(chip, allow_approximate)(DiscretiseTime()(Fuse()(source))))
 
 
 def _measured(

@@ -8,17 +8,20 @@ reproduces the float spikes best.
 
 A sequential network can load in stock netx, which has no exponents: there e is 0, unless that costs accuracy: weights
 far below the threshold, or below the bias, would round to nothing where these fill their registers.
+
+A network that was fine-tuned for its rounding says what each population was rounded to, and nothing is searched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.held_scales import HeldScale, HeldScales
 from snnergy.neuromorphic.ir import FloatNet, FloatSynapse, InputPort, QuantNet, Sparse
 from snnergy.neuromorphic.limits import (
     BIAS_MANTISSA_MAX,
@@ -48,10 +51,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class QuantizeResult:
-    """The integer network and, for each population, how it came about."""
+    """The integer network and, for each population, how it came about. bits: that a weight has."""
 
     net: QuantNet
     populations: dict[str, Quantized]
+    bits: int = 8
 
 
 def _wide_numbers(result: QuantizeResult) -> Iterator[str]:
@@ -74,10 +78,14 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
     """Rounds every population to integers.
 
     calibration: float activity that scales are chosen on; None makes them safe for the worst case.
+    bits: that a weight has, one of `WEIGHT_BITS`.
+    held: what populations are rounded to, of which then nothing is chosen.
     progress: called with the number of populations that were rounded since the last call, and of all.
     """
 
     calibration: Calibration | None = None
+    bits: int = 8
+    held: HeldScales = field(default_factory=lambda: HeldScales(8, {}))
     progress: Progress | None = None
     name = "quantize"
     requires = (SORTED, FITTING, SPIKES_ONLY, BALANCED, ON_GRID)
@@ -90,23 +98,25 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
         """The integer network of `ir`, with an account of each population.
 
         Raises:
-            UserError: an analog input has no declared scale and there is no calibration data to take it from.
+            UserError: an analog input has no declared scale and there is no calibration data to take it from; or what a
+                population is to be rounded to was not made for it.
         """
         ports = tuple(_port(port, self.calibration) for port in ir.inputs)
         payload = {port.name: float((1 << port.bits) - 1) for port in ports}
         payload |= {p.name: _UNCALIBRATED_SPIKES for p in ir.populations if p.spikes == "many"}
         stock = _is_sequential(ir)
-        incoming: dict[str, list[FloatSynapse]] = {population.name: [] for population in ir.populations}
-        for synapse in ir.synapses:
-            incoming[synapse.target].append(synapse)
-        tasks = [Task.of(p, tuple(incoming[p.name]), ports) for p in ir.populations]
+        tasks = tasks_of(replace(ir, inputs=ports), self.bits)
+        held = self._settings(tasks)
+        searched = [task for name, task in tasks.items() if name not in held]
         told = self.progress or (lambda finished, of: None)
         told(0, len(tasks))
-        peaks = {} if self.calibration is None else _peaks(tasks, self.calibration)
+        peaks = {} if self.calibration is None else _peaks(searched, self.calibration)
         done: dict[str, Quantized] = {}
-        for task in tasks:
-            name = task.population.name
-            done[name] = _quantize_population(task, peaks.get(name), payload, self.calibration, stock)
+        for name, task in tasks.items():
+            if name in held:
+                done[name] = _as_held(task, held[name], self.calibration)
+            else:
+                done[name] = _quantize_population(task, peaks.get(name), payload, self.calibration, stock)
             told(1, len(tasks))
         quantized = QuantNet(
             ports,
@@ -114,7 +124,41 @@ class Quantize(Pass[FloatNet, QuantizeResult]):
             tuple(s for q in done.values() for s in q.synapses),
             ir.outputs,
         )
-        return QuantizeResult(quantized, done)
+        return QuantizeResult(quantized, done, self.bits)
+
+    def _settings(self, tasks: dict[str, Task]) -> dict[str, Setting]:
+        """Of the populations that are held to one."""
+        if self.held.bits != self.bits:
+            return {}
+        found = {name: scale for name, scale in self.held.populations.items() if name in tasks and tasks[name].synapses}
+        if violations := [line for name, scale in found.items() for line in _misfits(tasks[name], scale)]:
+            raise UserError(violations)
+        return {name: Setting(held.scale, held.exponents, held.threshold) for name, held in found.items()}
+
+
+def tasks_of(net: FloatNet, bits: int = 8) -> dict[str, Task]:
+    """Every population with all that leads to it, as what is to be rounded; each input has its scale."""
+    incoming: dict[str, list[FloatSynapse]] = {population.name: [] for population in net.populations}
+    for synapse in net.synapses:
+        incoming[synapse.target].append(synapse)
+    return {p.name: Task.of(p, tuple(incoming[p.name]), net.inputs, bits) for p in net.populations}
+
+
+def _misfits(task: Task, held: HeldScale) -> Iterator[str]:
+    """Why a population cannot be rounded to what it is held to."""
+    name, advice = task.population.name, "fine-tune the network again, or give it other bits"
+    if len(held.exponents) != len(task.synapses):
+        yield (
+            f"{name}: {len(task.synapses)} synapses lead to it, and {len(held.exponents)} exponents are held; {advice}"
+        )
+    elif any(e < 0 for e, s in zip(held.exponents, task.synapses, strict=True) if s.operator.delays is not None):
+        yield f"{name}: an exponent below 0 is held for delays of single synapses; {advice}"
+
+
+def _as_held(task: Task, setting: Setting, calibration: Calibration | None) -> Quantized:
+    if calibration is None:
+        return rounded(task, setting)[0]
+    return Contest(task, calibration, [[setting]]).winners()[0]
 
 
 def _port(port: InputPort, calibration: Calibration | None) -> InputPort:

@@ -54,6 +54,10 @@ def command(
     chip: Annotated[
         Literal["loihi2", "loihi1"], typer.Option(help="Loihi 1 has neither soft reset nor graded spikes.")
     ] = "loihi2",
+    bits: Annotated[
+        int | None,
+        typer.Option(help="Of a weight: 8, 6 or 4.", show_default="those of its fine-tuning, else 8"),
+    ] = None,
     allow_approximate: Annotated[
         bool, typer.Option("--allow-approximate", help="Put the chip's own neurons in place of those that it has not.")
     ] = False,
@@ -87,6 +91,7 @@ def command(
             input_kind=by_name("input kind", input_kind),
             readout=readout,
             chip=chip,
+            bits=bits,
             allow_approximate=allow_approximate,
             progress=advance,
         )
@@ -101,6 +106,7 @@ def command(
             "populations": len(net.populations),
             "synapses": len(net.synapses),
             "dt": report.dt,
+            "bits": report.bits,
             "readout": report.readout,
             "calibration_samples": report.samples,
             "same_prediction": report.same_prediction,

@@ -23,7 +23,11 @@ _EXPERIMENTS = experiment_names()
 def command(
     context: typer.Context,
     config: Annotated[
-        str, typer.Argument(help=f"Experiment: a YAML file, or one of {_EXPERIMENTS}.", show_default=False)
+        str,
+        typer.Argument(
+            help=f"Experiment: a YAML file, or one of {_EXPERIMENTS}; with --finetune also a checkpoint.",
+            show_default=False,
+        ),
     ],
     changes: Annotated[
         list[str] | None, typer.Argument(metavar="[SECTION.FIELD=VALUE]...", help="Fields to change.")
@@ -38,6 +42,14 @@ def command(
     devices: Annotated[
         int, typer.Option(min=1, help="GPUs, or processes where there is none, that share each batch.")
     ] = 1,
+    finetune: Annotated[
+        int | None,
+        typer.Option(
+            metavar="8|6|4",
+            help="Go on from a checkpoint, rounded to weights of so many bits as compile rounds them.",
+            show_default=False,
+        ),
+    ] = None,
     force: Force = False,
     _json: Json = False,
     _debug: Debug = False,
@@ -45,8 +57,10 @@ def command(
 ) -> None:
     """Train a network: OUTPUT/NAME/checkpoint.pt, metrics, logs. A killed run goes on where it was.
 
-    Several seeds make OUTPUT/NAME-seed0, …; runs that have ended are kept.
+    Several seeds make OUTPUT/NAME-seed0, …; runs that have ended are kept. With --finetune BITS a trained network
+    (OUTPUT/NAME/checkpoint.pt, or the checkpoint that is given) is trained on, into OUTPUT/NAME-BITSbit.
     """
+    from snnergy.finetuning.finetune import finetune as tune
     from snnergy.training.loop.seeds import spread, train_seeds
     from snnergy.training.loop.train import train
 
@@ -54,16 +68,17 @@ def command(
     seeds, fields = seed or [], changes or []
     if len(seeds) > 1 and devices > 1:
         raise UserError(f"--devices {devices}: goes with one --seed, not {len(seeds)}; give one at a time")
+    if len(seeds) > 1 and finetune is not None:
+        raise UserError(f"--finetune {finetune}: goes with one --seed, not {len(seeds)}; give one at a time")
 
     def begin(run: Config) -> None:
         terminal.say(f"training {run.name} (seed {run.seed}, {run.train.epochs} epochs)")
 
     follow = terminal.follow
     if len(seeds) < 2:
-        first = seeds[0] if seeds else None
-        result = train(
-            config, *fields, output=output, seed=first, force=force, progress=follow, begin=begin, devices=devices
-        )
+        settings: dict[str, Any] = {"output": output, "seed": seeds[0] if seeds else None, "force": force}
+        settings |= {"progress": follow, "begin": begin, "devices": devices}
+        result = train(config, *fields, **settings) if finetune is None else tune(config, finetune, *fields, **settings)
         terminal.result(_end(terminal, result))
         return
     results = train_seeds(config, seeds, *fields, output=output, force=force, progress=follow, begin=begin)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from snnergy.artefacts.errors import UserError
+from snnergy.artefacts.samples import Samples
 from snnergy.neuromorphic import emulator
 from snnergy.neuromorphic.graph.interpret import interpret
 from snnergy.neuromorphic.graph.read_nir import from_graph
@@ -103,3 +104,49 @@ def test_a_large_flat_layer_compiles_without_a_matrix(varying: bool, tmp_path: P
     oracle = interpret(from_graph(graph, 1.0), {"n0": x.astype(np.float32)}).values
     for name in ("n1", "n3"):
         assert oracle[name].any() and (records.values[name] == oracle[name].numpy()).mean() > 0.97
+
+
+@pytest.mark.parametrize(("bits", "grid", "largest"), [(8, 1, 127), (6, 4, 124), (4, 16, 112)])
+def test_narrow_weights_have_the_upper_bits_of_wide_ones(bits: int, grid: int, largest: int) -> None:
+    compiled = compile(graphs.branched(), calibration=graphs.samples(8), bits=bits)
+    weights = [synapse.operator.weight for synapse in compiled.net.synapses]
+    assert all((weight % grid == 0).all() for weight in weights)
+    assert max(int(np.abs(weight).max()) for weight in weights) == largest
+    assert (compiled.fidelity.bits, compiled.net.provenance["weight bits"]) == (bits, str(bits))
+    assert f"in {bits} bits" in repr(compiled)
+
+
+def test_a_width_that_no_weight_has_is_refused() -> None:
+    with pytest.raises(UserError, match="bits = 5: weights have 8, 6, 4 bits; take one of these"):
+        compile(graphs.branched(), bits=5)
+
+
+def held(metadata: dict[str, object]) -> nir.NIRGraph:
+    """A graph whose population `out` is to be rounded in a certain way."""
+    graph = graphs.branched()
+    graph.metadata["held_bits"] = 6
+    graph.nodes["out"].metadata |= {"held_scale": 300.0, "held_threshold": 290, "held_exponents": "2 -1"} | metadata
+    return graph
+
+
+@pytest.mark.parametrize("samples", [None, graphs.samples(4)])
+def test_a_population_keeps_the_scale_that_it_was_tuned_for(samples: Samples | None) -> None:
+    net = compile(held({}), calibration=samples).net
+    found = net.population("out")
+    assert (found.scale, found.vth, [s.exponent for s in net.incoming("out")]) == (300.0, 290, [2, -1])
+    assert compile(held({}), calibration=samples, bits=8).net.population("out").scale != 300.0
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"held_scale": -1.0}, "held_scale is -1.0; must be a number above 0"),
+        ({"held_threshold": 1 << 20}, "held_threshold is 1048576; must be a whole number within 0..131071"),
+        ({"held_exponents": "2 9"}, "held_exponents is '2 9'; must be whole numbers within -8..7"),
+        ({"held_exponents": ""}, "held_exponents is ''; must be whole numbers"),
+        ({"held_exponents": "1"}, "out: 2 synapses lead to it, and 1 exponents are held"),
+    ],
+)
+def test_scales_that_are_none_are_refused(metadata: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        compile(held(metadata))

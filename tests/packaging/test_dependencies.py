@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Where the modules stand that an extra is for; everything else is the core.
-EXTRAS = {"train": ("training/", "export/", "snnergy/commands/train.py"), "lava": ("neuromorphic/lava/",),
-          "dask": ("neuromorphic/simulation/cluster.py",)}  # fmt: skip
+EXTRAS = {"train": ("training/", "export/", "finetuning/", "snnergy/commands/train.py"),
+          "lava": ("neuromorphic/lava/",), "dask": ("neuromorphic/simulation/cluster.py",)}  # fmt: skip
 # Declared, but reached otherwise than by an import statement of ours.
 NOT_IMPORTED = {
     "train": {"tensorboard"},  # Lightning's logger imports it
@@ -42,7 +42,7 @@ def part_of(path: Path) -> str | None:
 def imported(extra: str | None) -> set[str]:
     """Distributions whose packages the modules of one part import, lazily or not."""
     names: set[str] = set()
-    for folder in ("artefacts", "energy", "export", "neuromorphic", "training", "snnergy"):
+    for folder in ("artefacts", "energy", "export", "finetuning", "neuromorphic", "training", "snnergy"):
         for path in (ROOT / folder).rglob("*.py"):
             if part_of(path) != extra:
                 continue

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LINKED = ("artefacts", "configs", "energy", "export", "neuromorphic", "training")
+LINKED = ("artefacts", "configs", "energy", "export", "finetuning", "neuromorphic", "training")
 
 
 def build(source: Path, target: str, folder: Path) -> Path:

@@ -49,6 +49,7 @@ from snnergy.training.config.types import (
 )
 
 Profile = Literal["loihi", "paper"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -190,6 +191,21 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class FineTuning:
+    """What a network was fine-tuned from, and for what.
+
+    Attributes:
+        bits: that a weight has on the chip.
+        source: name of the experiment whose network it started from.
+        sha256: of that network's checkpoint.
+    """
+
+    bits: Literal[8, 6, 4]
+    source: Name
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """One experiment.
 
@@ -197,13 +213,16 @@ class Config:
         name: of the folder under the output root.
         data, model, train: sections; of the model one for each system.
         seed: of initialisation, order and noise of the training samples.
+        finetune: None of a network that is trained from the start. It is not written by hand: fine-tuning a checkpoint
+            fills it in.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    name: Name
     data: DataConfig
     model: AnySystem
     train: TrainConfig
     seed: Seed = 0
+    finetune: FineTuning | None = None
 
     def __post_init__(self) -> None:
         data, model = self.data, self.model
@@ -256,8 +275,9 @@ def from_dict(fields: Any, origin: str) -> Config:
 
 
 def to_dict(config: Config) -> dict[str, Any]:
-    """Plain types only: what `from_dict` reads."""
-    return _SCHEMA.dump_python(config, mode="json")
+    """Plain types only: what `from_dict` reads. `finetune` is there where it says something."""
+    fields: dict[str, Any] = _SCHEMA.dump_python(config, mode="json")
+    return fields if config.finetune else {key: value for key, value in fields.items() if key != "finetune"}
 
 
 def to_yaml(config: Config) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import torch
 from lightning import LightningModule
@@ -14,6 +15,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 from torchmetrics import MeanMetric
 
+from snnergy.artefacts.held_scales import HeldScales
 from snnergy.training.config.experiment import Config
 from snnergy.training.data.dataset import Sample
 from snnergy.training.loop.evaluation import to_input
@@ -49,7 +51,14 @@ class _Batches:
 
 
 class Learner(LightningModule):
-    """Trains `network`; logs train_loss, val_loss, val_accuracy, and val_score by which the best epoch is chosen."""
+    """Trains `network`; logs train_loss, val_loss, val_accuracy, and val_score by which the best epoch is chosen.
+
+    about: what the metrics say of a run besides its figures. scales: those that the network is trained to be rounded
+    to, None where it is not.
+    """
+
+    about: Mapping[str, str | int] = MappingProxyType({})
+    scales: HeldScales | None = None
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -41,10 +41,12 @@ from snnergy.training.loop.resume_state import BEST, LAST, StateRefused, refusal
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Advice of Lightning and torch on matters that are decided here: samples are cheap to make, so there are no workers;
-# the training loader is renewed each epoch on purpose. The last is for Lightning's authors, who are behind torch.
+# the training loader is renewed each epoch on purpose; a network that is fine-tuned is in evaluation mode on purpose.
+# The last is for Lightning's authors, who are behind torch.
 _ADVICE = (
     ".*does not have many workers.*",
     ".*Checkpoint directory .* exists.*",
+    r".*module\(s\) in eval mode.*",
     r".*isinstance\(treespec, LeafSpec\). is deprecated.*",
 )
 
@@ -58,8 +60,13 @@ def run(
     begin: Callable[[Config], None] | None,
     threads: int | None,
     devices: int,
+    learner_of: Callable[[Config], Learner] = Learner,
 ) -> TrainResult:
-    """Train `config` in `folder`; arguments and errors are those of `train`, which checks what can be checked first."""
+    """Train `config` in `folder`; arguments and errors are those of `train`, which checks what can be checked first.
+
+    Args:
+        learner_of: makes what is trained.
+    """
     data = AudioVisualModule(config, devices)  # first: where it is missing, no folder is left behind
     refuse_overwrite(folder / "checkpoint.pt", force)
     with _alone(folder), _settings(threads), _room(folder):
@@ -71,12 +78,12 @@ def run(
         if begin is not None and _rank() == 0:
             begin(config)
         try:
-            learner, seconds, best_epoch = _fit(config, folder, data, start_from, progress, devices)
+            learner, seconds, best_epoch = _fit(config, folder, data, start_from, progress, devices, learner_of)
         except StateRefused:
             if start_from is None or not force:
                 raise
             start_from = _prepare(folder, config, force, resume=False)
-            learner, seconds, best_epoch = _fit(config, folder, data, start_from, progress, devices)
+            learner, seconds, best_epoch = _fit(config, folder, data, start_from, progress, devices, learner_of)
         learner.to("cuda" if torch.cuda.is_available() else "cpu")  # Lightning has taken it back to the CPU
         metrics = _measure(config, learner) | {
             "best_epoch": best_epoch,
@@ -84,8 +91,10 @@ def run(
             "train_seconds": round(seconds, 2),
             "train_samples_per_second": round(config.train.epochs * len(data.train) / seconds, 2),
             "peak_memory_bytes": _peak_memory_bytes(),
+            **learner.about,
         }
-        checkpoint.save(folder / "checkpoint.pt", learner.network, config, metrics, force=force)
+        path = folder / "checkpoint.pt"
+        checkpoint.save(path, learner.network, config, metrics, scales=learner.scales, force=force)
         with written_whole(folder / "metrics.json", force=True) as scratch:
             scratch.write_text(json.dumps(metrics, indent=2) + "\n")
         shutil.rmtree(folder / "resume")
@@ -138,6 +147,7 @@ def _fit(
     start_from: Path | None,
     progress: Progress,
     devices: int,
+    learner_of: Callable[[Config], Learner],
 ) -> tuple[Learner, float, int]:
     """Train to the last epoch; the processes that were started for this one end here.
 
@@ -149,7 +159,7 @@ def _fit(
         StateRefused: the run cannot go on from `start_from`.
     """
     seed_everything(config.seed, verbose=False)
-    learner = Learner(config)
+    learner = learner_of(config)
     resume = (folder / "resume").resolve()
     # Two callbacks, because `save_last` of the first would write only where the best improves.
     keep_best = ModelCheckpoint(

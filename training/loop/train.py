@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.extras import require
 from snnergy.artefacts.files import refuse_overwrite
 from snnergy.training.loop.result import Progress, TrainResult
@@ -63,6 +64,11 @@ def train(
     from snnergy.training.config.experiment import load_config
 
     experiment = load_config(config, changes if seed is None else (*changes, f"seed={seed}"))
+    if experiment.finetune is not None:
+        raise UserError(
+            f"{experiment.name}: finetune: its network started from a checkpoint of {experiment.finetune.source}; "
+            "fine-tune that, with --finetune BITS"
+        )
     from snnergy.training.data.presence import refuse_missing
 
     refuse_missing(experiment.data)

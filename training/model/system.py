@@ -53,21 +53,23 @@ class System(nn.Module):
         raise NotImplementedError
 
     def outputs(self, video: Tensor, audio: Tensor) -> Outputs:
-        """Logits and what else the loss reads, by name. Arguments are those of `forward`."""
-        neurons.reset(self)
-        return self.compute(video, audio)
+        """Logits and what else the loss reads, by name. Arguments are those of `forward`, whose hooks run as well."""
+        return self(video, audio, everything=True)
 
-    def forward(self, video: Tensor, audio: Tensor) -> Tensor:
+    def forward(self, video: Tensor, audio: Tensor, *, everything: bool = False) -> Tensor | Outputs:
         """Images of pixels / 255, zero where there is nothing, to logits.
 
         Args:
             video: `(T, B, video_channels, H, W)`.
             audio: `(T, B, 1, H, W)`.
+            everything: what `outputs` returns, not the logits alone.
 
         Returns:
             `(B, classes)`.
         """
-        return self.outputs(video, audio)[LOGITS]
+        neurons.reset(self)
+        outputs = self.compute(video, audio)
+        return outputs if everything else outputs[LOGITS]
 
     def loss(self, outputs: Outputs, labels: Tensor, smoothing: float, progress: float) -> Tensor:
         """Of a training batch."""
