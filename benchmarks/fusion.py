@@ -145,13 +145,14 @@ def costs(config: Config, network: SNNergy) -> list[Cost]:
     """Compile the trained network for larger and larger images, and count what its fusions do in the emulator."""
     found = []
     for side in SIDES:
-        at = replace(config, model=replace(config.model, image_size=side))
-        larger = SNNergy(at.model).eval()
+        model = replace(network.config, image_size=side)
+        at = replace(config, model=model)
+        larger = SNNergy(model).eval()
         larger.load_state_dict(network.state_dict())
         compiled = compile(to_nir(larger, {}), calibration=_inputs(at, "val"))
         report = energy(simulate(compiled, _inputs(at, "test"), record="counts"))
         parts = report.parts(lambda place: (place.stage, FUSION in place.target))
-        for stage, tokens in enumerate((each.tokens for each in stage_operations(at.model)), start=1):
+        for stage, tokens in enumerate((each.tokens for each in stage_operations(model)), start=1):
             inside = [p.name for p in compiled.net.populations if FUSION in p.name and p.labels.stage == stage]
             part = parts[stage, True]
             assert part.energy_pj is not None  # every operation has a price at 45 nm
@@ -215,6 +216,8 @@ def measure(row: str, config: Config, folder: Path, threads: int) -> Row:
     """Train one network, or take the trained one in `folder`, and look at its attention."""
     trained = finished(config, folder) or train(config, output=folder, force=True, threads=threads)
     metrics, loaded = trained.metrics, checkpoint.load(trained.checkpoint)
+    network = loaded.network
+    assert isinstance(network, SNNergy), "the rows are of SNNergy's own network"
     samples = arrays(config, "val", _SAMPLES)
     torch.manual_seed(config.seed)
     return Row(
@@ -223,9 +226,9 @@ def measure(row: str, config: Config, folder: Path, threads: int) -> Row:
         accuracy_validation=metrics["val_accuracy"],
         accuracy=metrics["test_accuracy"],
         best_epoch=metrics["best_epoch"],
-        before=shares(SNNergy(config.model).train(), samples),
-        after=shares(loaded.network, samples),
-        cost=costs(config, loaded.network) if config.seed == 0 and row in COSTED else None,
+        before=shares(SNNergy(network.config).train(), samples),
+        after=shares(network, samples),
+        cost=costs(config, network) if config.seed == 0 and row in COSTED else None,
         train_seconds=metrics["train_seconds"],
         config=to_dict(config),
         git_revision=loaded.git_revision,

@@ -28,7 +28,7 @@ from snnergy.artefacts.samples import MODALITIES
 from snnergy.training.loop.evaluation import to_input
 from snnergy.training.model.attention import Direction, MeanFusion
 from snnergy.training.model.layers import Projection
-from snnergy.training.model.network import SNNergy
+from snnergy.training.model.system import System
 
 # The population that a direction adds to its stream; of those that it has, the first.
 _FUSED = ("fusion.gate", "ssa.out", "spatial.attn", "temporal.attn")
@@ -60,7 +60,7 @@ class _Trace:
     directions: list[tuple[str, Tensor, Tensor]] = field(default_factory=list)
 
 
-def measure_activity(network: SNNergy, samples: dict[str, npt.NDArray[Any]], batch_size: int = 16) -> NetworkActivity:
+def measure_activity(network: System, samples: dict[str, npt.NDArray[Any]], batch_size: int = 16) -> NetworkActivity:
     """Run a network in evaluation mode and count.
 
     Args:
@@ -87,7 +87,7 @@ def measure_activity(network: SNNergy, samples: dict[str, npt.NDArray[Any]], bat
 
 
 @contextmanager
-def _traced(network: SNNergy) -> Iterator[_Trace]:
+def _traced(network: System) -> Iterator[_Trace]:
     trace, handles = _Trace(), []
     populations = network.populations()
 

@@ -27,7 +27,8 @@ from snnergy.training.config.experiment import Config, load_config
 from snnergy.training.data import build_dataset
 from snnergy.training.loop.evaluation import to_input
 from snnergy.training.model import neurons
-from snnergy.training.model.network import SNNergy
+from snnergy.training.model.system import System
+from snnergy.training.systems.build import build
 
 VARIANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "together": nullcontext,
@@ -43,7 +44,7 @@ def first_batch(config: Config) -> dict[str, Tensor]:
     return batch
 
 
-def measure(network: SNNergy, batch: dict[str, Tensor], rounds: int) -> dict[str, list[float]]:
+def measure(network: System, batch: dict[str, Tensor], rounds: int) -> dict[str, list[float]]:
     """Seconds of each variant's forward and backward passes, one a round; the first round is thrown away."""
     video, audio = to_input(batch["video"]), to_input(batch["audio"])
     seconds: dict[str, list[float]] = {name: [] for name in VARIANTS}
@@ -70,7 +71,7 @@ def main() -> None:
         config = load_config(arguments.config, [f"model.profile={profile}"])
         batch = first_batch(config)
         torch.manual_seed(config.seed)
-        seconds = measure(SNNergy(config.model).train(), batch, arguments.rounds)
+        seconds = measure(build(config.model).train(), batch, arguments.rounds)
         medians = {name: statistics.median(times) for name, times in seconds.items()}
         rows.append(
             {

@@ -29,7 +29,7 @@ from benchmarks.training_step import first_batch
 from snnergy.threads import wait_briefly
 from snnergy.training.config.experiment import load_config
 from snnergy.training.loop.evaluation import to_input
-from snnergy.training.model.network import SNNergy
+from snnergy.training.systems.build import build
 
 _STEPS = 6  # of a process; the first two are thrown away
 _OTHER_PROGRAM = "while True: pass"
@@ -40,7 +40,7 @@ def measure(config: Path) -> float:
     experiment = load_config(config)
     batch = first_batch(experiment)
     torch.manual_seed(experiment.seed)
-    network = SNNergy(experiment.model).train()
+    network = build(experiment.model).train()
     video, audio = to_input(batch["video"]), to_input(batch["audio"])
     seconds = []
     for _ in range(_STEPS):

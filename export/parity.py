@@ -31,8 +31,8 @@ from snnergy.artefacts.samples import MODALITIES
 from snnergy.export.rounding import magnitude
 from snnergy.neuromorphic.graph.interpret import Trace, interpret
 from snnergy.neuromorphic.graph.source import NirSource
-from snnergy.training.model.network import SNNergy
-from snnergy.training.model.size import sample_bytes
+from snnergy.training.model.system import System
+from snnergy.training.systems.size import sample_bytes
 
 # The largest difference of two membranes that was seen between PyTorch and the interpreter, on networks of 24 to 96
 # channels with random weights, was 6.1 · 2⁻²⁴ · Σ|x|. Twice that, rounded up: about 1e-6 of what is added up.
@@ -119,7 +119,7 @@ class _Batch:
 
 
 def parity(
-    network: SNNergy, source: NirSource, inputs: Mapping[str, npt.NDArray[np.float32]], batch_size: int | None = None
+    network: System, source: NirSource, inputs: Mapping[str, npt.NDArray[np.float32]], batch_size: int | None = None
 ) -> Parity:
     """Compare `source` with `network`.
 
@@ -151,7 +151,7 @@ def parity(
     )
 
 
-def refuse_misfits(network: SNNergy, inputs: Mapping[str, npt.NDArray[np.float32]]) -> None:
+def refuse_misfits(network: System, inputs: Mapping[str, npt.NDArray[np.float32]]) -> None:
     """Raise `UserError` with everything about `inputs` that `network` cannot take."""
     config = network.config
     violations = [f"samples: {name!r} is missing; give video and audio" for name in MODALITIES if name not in inputs]
@@ -172,7 +172,7 @@ def refuse_misfits(network: SNNergy, inputs: Mapping[str, npt.NDArray[np.float32
         raise UserError(violations)
 
 
-def _refuse_strangers(network: SNNergy, source: NirSource) -> None:
+def _refuse_strangers(network: System, source: NirSource) -> None:
     populations, nodes = set(network.populations()), set(source.of_kind("neuron"))
     violations = [f"{source.name}: node {name!r} is missing" for name in sorted(populations - nodes)]
     violations += [
@@ -189,7 +189,7 @@ def _agreement(a: Tensor, b: Tensor) -> float:
     return (a.argmax(dim=1) == b.argmax(dim=1)).float().mean().item()
 
 
-def _compare(network: SNNergy, source: NirSource, inputs: dict[str, npt.NDArray[np.float32]]) -> _Batch:
+def _compare(network: System, source: NirSource, inputs: dict[str, npt.NDArray[np.float32]]) -> _Batch:
     (output,) = source.of_type(nir.Output)
     recorded, logits = _record(network, inputs)
     values = recorded | {name: torch.from_numpy(x) for name, x in inputs.items()}
@@ -223,7 +223,7 @@ def _compare_spikes(source: NirSource, name: str, values: dict[str, Tensor], for
     )
 
 
-def _record(network: SNNergy, inputs: dict[str, npt.NDArray[np.float32]]) -> tuple[dict[str, Tensor], Tensor]:
+def _record(network: System, inputs: dict[str, npt.NDArray[np.float32]]) -> tuple[dict[str, Tensor], Tensor]:
     """What every population emits, `(N, T, *shape)`, and the logits `(N, classes)`."""
     recorded: dict[str, Tensor] = {}
     video, audio = (torch.from_numpy(inputs[name]).transpose(0, 1) for name in MODALITIES)

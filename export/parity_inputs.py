@@ -13,7 +13,8 @@ from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import MODALITIES, SampleSource, as_samples, to_units
 from snnergy.artefacts.types import Shape
 from snnergy.training.config.data import with_default_cache
-from snnergy.training.config.experiment import Config, ModelConfig
+from snnergy.training.config.experiment import Config
+from snnergy.training.config.systems import SystemConfig
 from snnergy.training.data import model_inputs
 
 _BYTES = 6  # of a pixel, as 8 bits and as what is made of them
@@ -21,7 +22,7 @@ _BYTES = 6  # of a pixel, as 8 bits and as what is made of them
 Inputs = dict[str, npt.NDArray[np.float32]]
 
 
-def shapes(model: ModelConfig) -> dict[str, Shape]:
+def shapes(model: SystemConfig) -> dict[str, Shape]:
     """Shape of each input of a network, without samples and time."""
     side = model.image_size
     return {name: (channels, side, side) for name, channels in zip(MODALITIES, (model.video_channels, 1), strict=True)}
@@ -51,7 +52,7 @@ def parity_inputs(experiment: Config, samples: int | SampleSource) -> tuple[Inpu
     return {name: found[name] for name in MODALITIES}, f"{count} validation samples of {experiment.data.name}{fewer}"
 
 
-def random_inputs(model: ModelConfig, count: int, seed: int = 0) -> Inputs:
+def random_inputs(model: SystemConfig, count: int, seed: int = 0) -> Inputs:
     """Uniform random 8-bit pixels in the shapes that `model` takes, in its own units."""
     values = sum(prod(shape) for shape in shapes(model).values())
     refuse_excess(f"{count} samples of random pixels", _BYTES * count * model.time_steps * values)

@@ -12,12 +12,15 @@ import torch
 from torch import nn
 
 from snnergy.artefacts.errors import UserError
-from snnergy.training.model import attention, batch_norm, layers, network, neurons, self_attention, spds
+from snnergy.training.model import attention, batch_norm, layers, network, self_attention, spds
+from snnergy.training.model.layers import POPULATIONS
+from snnergy.training.model.system import System
+from snnergy.training.systems import cmci, joint, misnet, ogm_ge, parts, pmr, qkformer, s_cmrl, sca, spikformer, taaf
+from snnergy.training.systems.weight_attention import WeightAttention
 
-_POPULATIONS = (neurons.LIF, layers.And, layers.OrPool)
 _KNOWN = frozenset(
     {
-        *_POPULATIONS,
+        *POPULATIONS,
         attention.CMQKA,
         attention.CrossModalBlock,
         attention.FixedGate,
@@ -35,6 +38,18 @@ _KNOWN = frozenset(
         self_attention.CrossModalSSA,
         spds.SPDS,
         spds.StemSPDS,
+        cmci.CMCI,
+        cmci.Own,
+        parts.CBL,
+        parts.Readout,
+        parts.TokenLinear,
+        parts.Tokens,
+        qkformer.Block,
+        qkformer.Downsampling,
+        qkformer.PooledCBL,
+        qkformer.QKFormer,
+        qkformer.QueryKeyAttention,
+        qkformer.Stage,
         nn.AdaptiveAvgPool2d,
         batch_norm.BatchNorm1d,
         batch_norm.BatchNorm2d,
@@ -42,14 +57,31 @@ _KNOWN = frozenset(
         nn.Linear,
     }
 )
-# What NIR lacks for a module of the `paper` profile.
-_NEEDS = {
+_MATRICES = "product of spike matrices"
+_RECTIFIERS = "rectifier, only neurons that spike"
+# What NIR lacks for a module.
+_NEEDS: dict[type[nn.Module], str] = {
     attention.MeanFusion: "product of two signals and no mean over time",
-    self_attention.SSA: "product of spike matrices",
+    self_attention.SSA: _MATRICES,
+    qkformer.CurrentPool: "maximum of currents",
+    qkformer.SelfAttention: _MATRICES,
+    spikformer.Spikformer: _MATRICES,
+    s_cmrl.SCMRL: f"{_MATRICES} and no mean over time",
+    sca.SCA: _MATRICES,
+    WeightAttention: "product of a stream and its weight",
+    misnet.MISNet: "neuron of two variables",
+    taaf.TAAF: "softmax over time",
+    joint.Joint: _RECTIFIERS,
+    ogm_ge.OGMGE: _RECTIFIERS,
+    pmr.PMR: _RECTIFIERS,
+}
+_OTHER_FIELDS: dict[type[nn.Module], str] = {
+    qkformer.CurrentPool: "train with model.pool=spikes",
+    qkformer.SelfAttention: "train with model.stage3=query_key",
 }
 
 
-def refuse_inexpressible(model: network.SNNergy) -> None:
+def refuse_inexpressible(model: System) -> None:
     """Check that `model` has an exact form in standard NIR nodes.
 
     Raises:
@@ -60,25 +92,31 @@ def refuse_inexpressible(model: network.SNNergy) -> None:
         raise UserError(violations)
 
 
-def _module_violations(model: network.SNNergy) -> Iterator[str]:
+def _module_violations(model: System) -> Iterator[str]:
     for path, module in _modules(model):
         # The exact type: a subclass may compute something else.
         if type(module) not in _KNOWN:
             name, needs = type(module).__name__, _NEEDS.get(type(module))
             reason = f", which has no {needs}" if needs else ""
-            yield f"{path or 'network'}: {name} has no form in NIR{reason}; train with model.profile=loihi"
+            yield f"{path or 'network'}: {name} has no form in NIR{reason}; {_advice(module)}"
+
+
+def _advice(module: nn.Module) -> str:
+    if isinstance(module, System):
+        return "export takes the systems snnergy, qkformer and cmci"
+    return _OTHER_FIELDS.get(type(module), "train with model.profile=loihi")
 
 
 def _modules(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
     """`module` and everything in it, but nothing inside a population (its surrogate acts in training alone)."""
     yield path, module
-    if type(module) not in _KNOWN or isinstance(module, _POPULATIONS):
+    if type(module) not in _KNOWN or isinstance(module, POPULATIONS):
         return
     for name, child in module.named_children():
         yield from _modules(child, f"{path}.{name}" if path else name)
 
 
-def _weight_violations(model: network.SNNergy) -> Iterator[str]:
+def _weight_violations(model: System) -> Iterator[str]:
     for name, tensor in model.state_dict().items():
         bad = int((~torch.isfinite(tensor)).sum())
         if bad:

@@ -20,58 +20,75 @@ Nothing is traced: what a block computes is written here once more in NIR's term
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import nir
 import numpy as np
+from torch import nn
 
 from snnergy.artefacts.samples import MODALITIES
 from snnergy.artefacts.types import Labels, Shape
 from snnergy.export import fold
 from snnergy.export.graph import DT, Floats, GraphBuilder, Metadata, Stream, lif, memoryless
 from snnergy.export.refusals import refuse_inexpressible
+from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.config.systems import SystemConfig
 from snnergy.training.model.attention import CMQKA, MLP, Direction, FixedGate, OpenGate, QueryKeyPath
 from snnergy.training.model.layers import CausalProjection, OrPool, Projection
 from snnergy.training.model.network import Encoder, Head, SNNergy, Stage
 from snnergy.training.model.neurons import LIF
 from snnergy.training.model.self_attention import BinarySSA
 from snnergy.training.model.spds import SPDS, StemSPDS
+from snnergy.training.model.system import System
+from snnergy.training.systems.cmci import CMCI
+from snnergy.training.systems.parts import CBL, Readout, TokenLinear, Tokens
+from snnergy.training.systems.qkformer import Downsampling, PooledCBL, QKFormer, QueryKeyAttention
 
 OUTPUT = "logits"
 
 
-def to_nir(network: SNNergy, metadata: Metadata) -> nir.NIRGraph:
-    """The graph of `network` in evaluation mode: inputs `video` and `audio`, output `logits`.
+def to_nir(network: System, metadata: Metadata) -> nir.NIRGraph:
+    """The graph of `network` in evaluation mode: inputs `video` and `audio`, or the one it sees; output `logits`.
 
     Args:
         network: trained; it is read, not changed. A blank modality is a matter of the data, so nothing here shows it.
-        metadata: added to the graph's, which gives dt, time_steps, classes and profile.
+        metadata: added to the graph's, which gives dt, time_steps, classes and profile, or the name of another system.
 
     Raises:
         UserError: with everything in the network that NIR cannot express.
     """
     refuse_inexpressible(network)
     config = network.config
-    about = {"time_steps": config.time_steps, "classes": config.classes, "profile": config.profile}
-    return _walked(network).build({**metadata, **about})
+    about: Metadata = {"time_steps": config.time_steps, "classes": config.classes}
+    kind = {"profile": config.profile} if isinstance(config, ModelConfig) else {"system": config.system}
+    return _walked(network).build({**metadata, **about, **kind})
 
 
-def nodes_of(network: SNNergy) -> dict[str, nir.NIRNode]:
+def nodes_of(network: System) -> dict[str, nir.NIRNode]:
     """The nodes of `to_nir`, of a network that it takes."""
     return _walked(network).nodes
 
 
-def _walked(network: SNNergy) -> GraphBuilder:
-    config = network.config
+def _walked(network: System) -> GraphBuilder:
     of_head = {f"head.{modality}": Labels("head", modality=modality) for modality in MODALITIES}
     labels = {**network.labels(), **of_head, "head": Labels("head")}
     graph = GraphBuilder(labels.__getitem__)
-    side = config.image_size
-    video = graph.input("video", (config.video_channels, side, side))
-    audio = graph.input("audio", (1, side, side))
-    for name, module in (("stage1", network.stage1), ("stage2", network.stage2), ("stage3", network.stage3)):
-        video, audio = stage(graph, name, module, video, audio)
-    logits = head(graph, "head", network.head, video, audio, config.time_steps)
-    graph.output(OUTPUT, logits)
+    graph.output(OUTPUT, _WALKS[type(network)](graph, network))
     return graph
+
+
+def snnergy(graph: GraphBuilder, network: SNNergy) -> Stream:
+    """Logits `(classes,)` of both images."""
+    video, audio = (_image(graph, name, network.config) for name in MODALITIES)
+    for index, module in enumerate(network.stages, start=1):
+        video, audio = stage(graph, f"stage{index}", module, video, audio)
+    return head(graph, "head", network.head, video, audio, network.config.time_steps)
+
+
+def _image(graph: GraphBuilder, modality: str, config: SystemConfig) -> Stream:
+    channels = config.video_channels if modality == "video" else 1
+    return graph.input(modality, (channels, config.image_size, config.image_size))
 
 
 def stage(graph: GraphBuilder, path: str, module: Stage, video: Stream, audio: Stream) -> tuple[Stream, Stream]:
@@ -113,11 +130,11 @@ def spds(graph: GraphBuilder, path: str, module: SPDS, stream: Stream) -> Stream
 
 
 def or_pool(graph: GraphBuilder, path: str, module: OrPool, spikes: Stream) -> Stream:
-    """Spikes `(C, H, W)` to spikes `(C, H / size, W / size)`."""
-    window = np.array([module.size, module.size])
-    channels, height, width = spikes.shape
-    shape = (channels, height // module.size, width // module.size)
-    count = graph.linear(f"{path}.sum", nir.SumPool2d(window, window, np.zeros_like(window)), spikes, shape)
+    """Spikes `(C, H, W)` to spikes `(C, H', W')`."""
+    size, stride, padding = (np.full(2, value) for value in (module.size, module.stride, module.padding))
+    rows, columns = (np.array(spikes.shape[1:]) + 2 * padding - size) // stride + 1
+    shape = (spikes.shape[0], int(rows), int(columns))
+    count = graph.linear(f"{path}.sum", nir.SumPool2d(size, stride, padding), spikes, shape)
     return graph.neurons(path, memoryless(0.5, shape), count)
 
 
@@ -178,10 +195,7 @@ def binary_ssa(graph: GraphBuilder, path: str, module: BinarySSA, asking: Stream
     k = _lif(graph, f"{path}.k", module.k, _conv(graph, f"{path}.k.conv", module.k_proj, asked))
     v = _lif(graph, f"{path}.v", module.v, _conv(graph, f"{path}.v.conv", module.v_proj, asked))
     pair = _and(graph, f"{path}.pair", k, v)
-    side = np.array(pair.shape[1:])
-    total = nir.SumPool2d(side, side, np.zeros_like(side))
-    tokens = graph.linear(f"{path}.memory.sum", total, pair, (pair.shape[0], 1, 1))
-    memory = _lif(graph, f"{path}.memory", module.memory, tokens)
+    memory = _lif(graph, f"{path}.memory", module.memory, _sum_over_space(graph, f"{path}.memory.sum", pair))
     match = _and(graph, f"{path}.match", _over_space(graph, f"{path}.match.spread", memory, q.shape), q)
     count = _head_sum(graph, f"{path}.attn.sum", module.heads, match)
     attn = _lif(graph, f"{path}.attn", module.attn, _scale(graph, f"{path}.attn.scale", module.scale.item(), count))
@@ -211,6 +225,89 @@ def head(graph: GraphBuilder, path: str, module: Head, video: Stream, audio: Str
     return graph.neurons(path, nir.I(r=np.full(bias.shape, 1 / time_steps, dtype=np.float32)), logits[0] + logits[1])
 
 
+def qkformer(graph: GraphBuilder, network: QKFormer) -> Stream:
+    """Logits `(classes,)` of one image."""
+    stream = _image(graph, network.config.modality, network.config)
+    for index, module in enumerate(network.stages, start=1):
+        path = f"stage{index}"
+        if module.first:
+            stream = pooled_cbl(graph, f"{path}.stem", module.stem, stream)
+        stream = downsampling(graph, f"{path}.down", module.down, stream)
+        for b, block in enumerate(module.blocks):
+            assert isinstance(block.attention, QueryKeyAttention), "self-attention is refused beforehand"
+            stream += query_key_attention(graph, f"{path}.block{b}.attention", block.attention, stream)
+            stream += mlp(graph, f"{path}.block{b}.mlp", block.mlp, stream)
+    return plain_head(graph, network.head, stream, network.config.time_steps)
+
+
+def downsampling(graph: GraphBuilder, path: str, module: Downsampling, stream: Stream) -> Stream:
+    """`(inputs, H, W)` to the sum of two populations `(C, H / 2, W / 2)`."""
+    spikes = pooled_cbl(graph, f"{path}.pooled", module.pooled, stream)
+    deep = cbl(graph, f"{path}.deep", module.deep, spikes)
+    return deep + cbl(graph, f"{path}.shortcut", module.shortcut, stream)
+
+
+def query_key_attention(graph: GraphBuilder, path: str, module: QueryKeyAttention, stream: Stream) -> Stream:
+    """A stream `(C, H, W)` to the spikes of `out` `(C, H, W)`."""
+    q, k = cbl(graph, f"{path}.q", module.q, stream), cbl(graph, f"{path}.k", module.k, stream)
+    if module.over == "token":
+        mask = _lif(graph, f"{path}.mask", module.mask, _head_sum(graph, f"{path}.mask.sum", module.heads, q))
+        spread = _wiring(graph, f"{path}.attn.spread", _members(module.heads, k.shape[0]).T, mask)
+    else:
+        mask = _lif(graph, f"{path}.mask", module.mask, _sum_over_space(graph, f"{path}.mask.sum", q))
+        spread = _over_space(graph, f"{path}.attn.spread", mask, k.shape)
+    return cbl(graph, f"{path}.out", module.out, _and(graph, f"{path}.attn", spread, k))
+
+
+def cmci(graph: GraphBuilder, network: CMCI) -> Stream:
+    """Logits `(classes,)` of both images; what each modality says alone is for training."""
+    video, audio = (_image(graph, name, network.config) for name in MODALITIES)
+    video, audio = tokens(graph, "video", network.video, video), tokens(graph, "audio", network.audio, audio)
+    current = token_linear(graph, "fused.video", network.video_current, video)
+    current += token_linear(graph, "fused.audio", network.audio_current, audio)
+    fused = _lif(graph, "fused", network.fused, current)
+    fused += mlp(graph, "mlp", network.mlp, fused)
+    return plain_head(graph, network.head, fused, network.config.time_steps)
+
+
+def tokens(graph: GraphBuilder, path: str, module: Tokens, image: Stream) -> Stream:
+    """`(inputs, H, W)` to the sum of two populations `(D, H / patch, W / patch)`."""
+    for index, (layer, pool) in enumerate(module.layers):
+        image = cbl(graph, f"{path}.layer{index}", layer, image)
+        if pool is not None:
+            image = or_pool(graph, f"{path}.pool{index}", pool, image)
+    return image + cbl(graph, f"{path}.position", module.position, image)
+
+
+def pooled_cbl(graph: GraphBuilder, path: str, module: PooledCBL, stream: Stream) -> Stream:
+    """`(inputs, H, W)` to spikes `(C, H / 2, W / 2)`."""
+    spikes = _lif(graph, f"{path}.lif", module.lif, _conv(graph, f"{path}.lif.conv", module.proj, stream))
+    assert isinstance(module.pool, OrPool), "pools of currents are refused beforehand"
+    return or_pool(graph, f"{path}.pool", module.pool, spikes)
+
+
+def cbl(graph: GraphBuilder, path: str, module: CBL, stream: Stream) -> Stream:
+    """`(inputs, H, W)` to spikes `(C, H', W')`."""
+    return _lif(graph, f"{path}.lif", module.lif, _conv(graph, f"{path}.lif.conv", module.proj, stream))
+
+
+def token_linear(graph: GraphBuilder, name: str, module: TokenLinear, stream: Stream) -> Stream:
+    """`(inputs, H, W)` to a current `(C, H, W)`."""
+    assert module.conv.bias is not None
+    weight, bias = (p.detach().cpu().numpy() for p in (module.conv.weight, module.conv.bias))
+    return _conv2d(graph, name, module.conv, weight, bias, stream)
+
+
+def plain_head(graph: GraphBuilder, module: Readout, stream: Stream, time_steps: int) -> Stream:
+    """A stream `(C, H, W)` to a readout `(classes,)` that holds the logits after `time_steps` steps."""
+    weight, bias = (p.detach().cpu().numpy() for p in (module.linear.weight, module.linear.bias))
+    logits = _readout(graph, "head", weight, bias, stream)
+    return graph.neurons("head", nir.I(r=np.full(bias.shape, 1 / time_steps, dtype=np.float32)), logits)
+
+
+_WALKS: dict[type[System], Callable[[GraphBuilder, Any], Stream]] = {SNNergy: snnergy, QKFormer: qkformer, CMCI: cmci}
+
+
 def _readout(graph: GraphBuilder, path: str, weight: Floats, bias: Floats, stream: Stream) -> Stream:
     mean = _mean_over_space(graph, f"{path}.mean", stream)
     # NIR's shapes have no batch dimension: the channels are dimension 0.
@@ -230,24 +327,24 @@ def _and(graph: GraphBuilder, path: str, a: Stream, b: Stream) -> Stream:
 def _conv(graph: GraphBuilder, name: str, module: Projection, source: Stream) -> Stream:
     weight, bias = fold.conv_norm(module.conv, module.norm)
     if not isinstance(module, CausalProjection):
-        return _conv2d(graph, name, module, weight, bias, source)
+        return _conv2d(graph, name, module.conv, weight, bias, source)
     now, *past = np.split(weight, module.steps, axis=1)
-    current = _conv2d(graph, name, module, now, bias, source)
+    current = _conv2d(graph, name, module.conv, now, bias, source)
     for lag, earlier in enumerate(past, start=1):
         delay = nir.Delay(np.full(source.shape, lag * DT, dtype=np.float32))
         delayed = graph.linear(f"{name}{lag}_delay", delay, source, source.shape)
-        current += _conv2d(graph, f"{name}{lag}", module, earlier, np.zeros_like(bias), delayed)
+        current += _conv2d(graph, f"{name}{lag}", module.conv, earlier, np.zeros_like(bias), delayed)
     return current
 
 
-def _conv2d(graph: GraphBuilder, name: str, module: Projection, weight: Floats, bias: Floats, source: Stream) -> Stream:
+def _conv2d(graph: GraphBuilder, name: str, conv: nn.Conv2d, weight: Floats, bias: Floats, source: Stream) -> Stream:
     node = nir.Conv2d(
         input_shape=source.shape[1:],
         weight=weight,
-        stride=module.conv.stride,
-        padding=module.conv.padding,
-        dilation=module.conv.dilation,
-        groups=module.conv.groups,
+        stride=conv.stride,
+        padding=conv.padding,
+        dilation=conv.dilation,
+        groups=conv.groups,
         bias=bias,
     )
     shape = tuple(int(size) for size in node.output_type["output"])
@@ -281,6 +378,11 @@ def _over_space(graph: GraphBuilder, name: str, source: Stream, shape: Shape) ->
     """`(C, 1, 1)` at every position of `shape` `(C, H, W)`."""
     side = np.array(shape[1:])
     return graph.linear(name, nir.SumPool2d(side, np.array([1, 1]), side - 1), source, shape)
+
+
+def _sum_over_space(graph: GraphBuilder, name: str, source: Stream) -> Stream:
+    side = np.array(source.shape[1:])
+    return graph.linear(name, nir.SumPool2d(side, side, np.zeros_like(side)), source, (source.shape[0], 1, 1))
 
 
 def _mean_over_space(graph: GraphBuilder, name: str, source: Stream) -> Stream:

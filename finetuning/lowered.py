@@ -24,13 +24,13 @@ from snnergy.neuromorphic.passes.fuse import Fuse
 from snnergy.neuromorphic.passes.quantize import Quantize, tasks_of
 from snnergy.neuromorphic.passes.round_decays import RoundDecays
 from snnergy.neuromorphic.passes.rounding import Task
-from snnergy.training.model.network import SNNergy
+from snnergy.training.model.system import System
 
 
 class Lowered:
     """The structure of a network, and what its numbers are at any time."""
 
-    def __init__(self, network: SNNergy, bits: int) -> None:
+    def __init__(self, network: System, bits: int) -> None:
         """Read the structure. bits: that a weight has.
 
         Raises:
@@ -42,7 +42,7 @@ class Lowered:
         self._tasks = tasks_of(net, bits)
         self._ways = {n: {node for s in task.synapses for node in s.origin} for n, task in self._tasks.items()}
 
-    def tasks(self, network: SNNergy) -> dict[str, Task]:
+    def tasks(self, network: System) -> dict[str, Task]:
         """Every population of the network as it is now, as the quantizer is given it."""
         now, source = nodes_of(network), self._source
         changed = {
@@ -58,7 +58,7 @@ class Lowered:
         self._tasks |= tasks_of(net, self._bits)
         return self._tasks
 
-    def scales(self, network: SNNergy, calibration: SampleSource) -> HeldScales:
+    def scales(self, network: System, calibration: SampleSource) -> HeldScales:
         """What `compile` rounds each population to when it is calibrated on these samples."""
         source = from_graph(to_nir(network, {}))
         samples = as_samples(calibration, shapes_of(source.inputs))

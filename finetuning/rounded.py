@@ -28,8 +28,8 @@ from snnergy.neuromorphic.ir import Conv2d, Dense, Operator
 from snnergy.neuromorphic.limits import ALIGN_SHIFT, DECAY_ONE
 from snnergy.neuromorphic.passes.rounding import Quantized, Setting, Task, rounded
 from snnergy.neuromorphic.taps import as_matrix
-from snnergy.training.model.network import SNNergy
 from snnergy.training.model.neurons import LIF
+from snnergy.training.model.system import System
 
 _NOTHING = 1e-12  # of the largest weight: what double precision leaves of a weight that is on the grid
 
@@ -69,7 +69,7 @@ class Term:
 class Rounded:
     """Rounds a network whenever it has changed, and drives its populations accordingly, for as long as it lives."""
 
-    def __init__(self, network: SNNergy, lowered: Lowered, scales: HeldScales) -> None:
+    def __init__(self, network: System, lowered: Lowered, scales: HeldScales) -> None:
         """Take hold of `network`, which must stay in evaluation mode: its BatchNorm is part of its weights."""
         self._lowered, self._scales = lowered, scales
         self._known: list[Tensor] = []
@@ -86,7 +86,7 @@ class Rounded:
         for name in scales.populations.keys() - populations.keys():
             network.get_submodule(name).register_forward_hook(_Readout(self, name))
 
-    def integers(self, network: SNNergy) -> dict[str, Quantized]:
+    def integers(self, network: System) -> dict[str, Quantized]:
         """Every population as the network is rounded now."""
         tasks = self._lowered.tasks(network)
         return {name: self._quantized(tasks[name]) for name in self._scales.populations}
@@ -96,7 +96,7 @@ class Rounded:
         (only,) = rounded(task, Setting(held.scale, held.exponents, held.threshold))
         return only
 
-    def _begin(self, network: SNNergy, images: tuple[Tensor, Tensor]) -> None:
+    def _begin(self, network: System, images: tuple[Tensor, Tensor]) -> None:
         state = list(network.state_dict().values())
         if not self._is_known(state):
             tasks = self._lowered.tasks(network)
@@ -112,7 +112,7 @@ class Rounded:
             for known, now in zip(self._known, state, strict=True)
         )
 
-    def _end(self, network: SNNergy, images: tuple[Tensor, Tensor], logits: Tensor) -> None:
+    def _end(self, network: System, images: tuple[Tensor, Tensor], logits: Tensor) -> None:
         self._sent = {}
 
     def record(self, name: str, spikes: Tensor) -> None:

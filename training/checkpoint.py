@@ -25,8 +25,9 @@ from snnergy.training.config import experiment as configs
 from snnergy.training.config.data import with_default_cache
 from snnergy.training.config.experiment import Config
 from snnergy.training.config.types import shown, word
-from snnergy.training.model.network import SNNergy
-from snnergy.training.model.size import outline
+from snnergy.training.model.system import System
+from snnergy.training.systems.build import build
+from snnergy.training.systems.size import outline
 
 FORMAT_VERSION = 1
 _KEYS = frozenset({"format_version", "config", "state_dict", "metrics", "seed", "git_revision", "versions"})
@@ -41,7 +42,7 @@ class Checkpoint:
     """What `load` returns; `network` is in evaluation mode, on the CPU. scales: None unless it was fine-tuned."""
 
     config: Config
-    network: SNNergy
+    network: System
     metrics: dict[str, Any]
     seed: int
     git_revision: str
@@ -51,7 +52,7 @@ class Checkpoint:
 
 def save(
     path: Path,
-    network: SNNergy,
+    network: System,
     config: Config,
     metrics: dict[str, Any],
     *,
@@ -93,7 +94,7 @@ def load(path: Path) -> Checkpoint:
     content, config = _read(path)
     weights = content["state_dict"]
     _refuse_misfits(path, outline(config.model, f"{path}: config.model"), weights)
-    network = SNNergy(config.model)
+    network = build(config.model)
     network.load_state_dict(weights)
     rest = {key: content[key] for key in ("metrics", "seed", "git_revision", "versions")}
     return Checkpoint(config, network.eval(), **rest, scales=_scales(content.get("scales")))
@@ -204,7 +205,7 @@ def _is_figure(value: Any) -> bool:
     return _is_text(value) or (isinstance(value, int | float) and math.isfinite(value))
 
 
-def _refuse_misfits(path: Path, network: SNNergy, weights: Any) -> None:
+def _refuse_misfits(path: Path, network: System, weights: Any) -> None:
     """Raise `UserError` with every weight that is missing, unknown, no number, or other than the config says."""
     if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
         raise UserError(f"{path}: state_dict is not a dict of tensors; {_MAKE_ANOTHER}")

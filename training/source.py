@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snnergy.artefacts.kinds import CHECKPOINT, require
-from snnergy.training.config.packaged import packaged_experiments
+from snnergy.training.config.packaged import experiment_names, packaged_experiments
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
@@ -26,7 +26,7 @@ def experiment_of(source: str | Path) -> Config:
         from snnergy.training.config.experiment import load_config
 
         return load_config(source)
-    origin = f"{CHECKPOINT.origin}, a YAML experiment, or one of {', '.join(packaged)}"
+    origin = f"{CHECKPOINT.origin}, a YAML experiment, or one of {experiment_names(str(source))}"
     require((path, replace(CHECKPOINT, origin=origin)))
     from snnergy.training import checkpoint
 

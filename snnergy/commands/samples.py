@@ -8,10 +8,10 @@ import typer
 
 from snnergy.commands.options import Debug, Force, Json, Output, Version
 from snnergy.terminal import Terminal
-from snnergy.training.config.packaged import packaged_experiments
+from snnergy.training.config.packaged import experiment_names
 
 EXAMPLE = "snnergy samples runs/digits/checkpoint.pt --split test -o test.npz"
-_SOURCES = f"A checkpoint.pt, or an experiment: a YAML file, or one of {', '.join(packaged_experiments())}."
+_SOURCES = f"A checkpoint.pt, or an experiment: a YAML file, or one of {experiment_names()}."
 
 
 def command(

@@ -10,14 +10,14 @@ import typer
 from snnergy.artefacts.errors import UserError
 from snnergy.commands.options import Debug, Force, Json, Version
 from snnergy.terminal import Terminal
-from snnergy.training.config.packaged import packaged_experiments
+from snnergy.training.config.packaged import experiment_names
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
     from snnergy.training.loop.result import TrainResult
 
 EXAMPLE = "snnergy train digits model.blank=video --seed 1"
-_EXPERIMENTS = ", ".join(packaged_experiments())
+_EXPERIMENTS = experiment_names()
 
 
 def command(

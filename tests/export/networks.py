@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +10,9 @@ from torch import nn
 
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.model.network import SNNergy
+from snnergy.training.model.system import System
+
+_System = TypeVar("_System", bound=System)
 
 SMALL: dict[str, Any] = {"time_steps": 4, "image_size": 32, "classes": 10, "base_dim": 8, "heads": 2}
 
@@ -18,7 +21,11 @@ def network(seed: int = 0, **changes: Any) -> SNNergy:
     """A network with random weights, BatchNorm statistics of its own activity, and every population active."""
     torch.manual_seed(seed)
     config = ModelConfig(**{**SMALL, **changes})
-    model = SNNergy(config)
+    return active(SNNergy(config))
+
+
+def active(model: _System) -> _System:
+    """The network with BatchNorm statistics of its own activity, and every population active."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.momentum = 0.5
@@ -31,7 +38,7 @@ def network(seed: int = 0, **changes: Any) -> SNNergy:
     return model.eval()
 
 
-def pixels(samples: int, model: SNNergy, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
+def pixels(samples: int, model: System, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
     """Images of 8-bit pixels / 255, each with a contrast of its own: `(N, T, 1, H, W)`."""
     rng = np.random.default_rng(seed)
     config = model.config

@@ -11,7 +11,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.training import checkpoint, torch_archive
 from snnergy.training.config.experiment import to_dict
 from snnergy.training.model.network import SNNergy
-from snnergy.training.model.size import sample_bytes
+from snnergy.training.systems.size import sample_bytes
 from tests.training.helpers import randomise, tiny_config
 
 

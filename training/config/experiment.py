@@ -12,13 +12,29 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from snnergy.artefacts.errors import UserError
 from snnergy.training.config.data import DataConfig, class_count
-from snnergy.training.config.packaged import packaged_experiments
+from snnergy.training.config.packaged import experiment_names, packaged_experiments
 from snnergy.training.config.plain_yaml import LARGEST, parsed
+from snnergy.training.config.systems import (
+    CmciConfig,
+    Depth,
+    JointConfig,
+    MisnetConfig,
+    OgmGeConfig,
+    PmrConfig,
+    QKFormerConfig,
+    Ratio,
+    ScaConfig,
+    SCmrlConfig,
+    SpikformerConfig,
+    SystemConfig,
+    TaafConfig,
+    WeightAttentionConfig,
+)
 from snnergy.training.config.types import (
     STRICT,
     NonNegative,
@@ -33,25 +49,22 @@ from snnergy.training.config.types import (
 )
 
 Profile = Literal["loihi", "paper"]
-Depth = Annotated[int, Field(ge=1, le=16)]
 # Of the fixed gate, where the config says nothing.
 GAINS = {"gain_space": 37.0, "gain_time": 1.9}
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
 
-@dataclass(frozen=True, config=STRICT)
-class ModelConfig:
-    """The network. What the publication leaves open is a field here.
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class ModelConfig(SystemConfig):
+    """SNNergy's own network. What the publication leaves open is a field here.
+
+    base_dim is D, channels of stage 1; stages 2 and 3 have 2D and 4D.
 
     Attributes:
-        time_steps: T.
-        image_size: side of both images, in pixels; a multiple of 16.
-        classes: of the readout.
         profile: `loihi` is binary and causal throughout; `paper` fuses by means, which are real-valued.
         variant: which paths of the attention exist.
         fusion: of both paths in the `loihi` profile: a gate that is learned and starts open, or one of constants.
         stage3: attention of the third stage: query-key as in the others, or spiking self-attention.
-        base_dim: D, channels of stage 1; stages 2 and 3 have 2D and 4D.
         depths: blocks of each stage.
         heads: of every block; divides base_dim.
         mlp_ratio: hidden channels of an MLP over its channels.
@@ -66,22 +79,16 @@ class ModelConfig:
         temporal_kernel: steps that the temporal path looks at, this one and those before it.
         ssa_scale, ssa_scale_learnable: s of the self-attention. None: 1/8 in the `paper` profile, whose scores are
             integers; 1.1 in the `loihi` profile, which counts the matching channels of one head, a few at most.
-        audio_encoding: `repeat` shows the whole audio image at every step, `windowed` a half that moves along.
-        video_channels: 1 for gray.
-        blank: modality whose input is all zero, in training and in evaluation.
     """
 
-    time_steps: Annotated[int, Field(ge=1, le=4096)]
-    image_size: Annotated[int, Field(ge=16, le=65536, multiple_of=16)]
-    classes: Annotated[int, Field(ge=2, le=65536)]
-    base_dim: Annotated[int, Field(ge=2, le=65536, multiple_of=2)]
+    system: Literal["snnergy"] = "snnergy"
     profile: Profile = "loihi"
     variant: Literal["spatial", "temporal", "spatiotemporal"] = "spatiotemporal"
     fusion: Literal["open_gate", "fixed_gate"] = "open_gate"
     stage3: Literal["cmqka", "ssa"] = "cmqka"
     depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
     heads: Positive = 8
-    mlp_ratio: Annotated[int, Field(ge=1, le=1024)] = 4
+    mlp_ratio: Ratio = 4
     tau: Annotated[float, Field(gt=1, le=1e6)] = 2.0
     threshold: PositiveFloat = 1.0
     mask_threshold: PositiveFloat = 0.6
@@ -92,9 +99,20 @@ class ModelConfig:
     temporal_kernel: Positive = 1
     ssa_scale: PositiveFloat | None = None
     ssa_scale_learnable: bool = True
-    audio_encoding: Literal["repeat", "windowed"] = "repeat"
-    video_channels: Literal[1, 3] = 1
-    blank: Literal["none", "video", "audio"] = "none"
+
+    @property
+    def extent(self) -> str:
+        """The fields that make a network large, in a message."""
+        return f"base_dim = {self.base_dim} and depths = {list(self.depths)}"
+
+    @property
+    def activations(self) -> int:
+        """Values of all populations; up to a third more than there are."""
+        one_side = self.base_dim * self.image_size**2
+        for stage, depth in enumerate(self.depths):
+            channels, positions = self.base_dim << stage, (self.image_size // (4 << stage)) ** 2
+            one_side += channels * positions * ((6 if stage else 0) + depth * (10 + self.mlp_ratio))
+        return 2 * one_side
 
     def __post_init__(self) -> None:
         violations = []
@@ -132,6 +150,28 @@ class ModelConfig:
             for name, gain in self.fixed_gains.items()
             if gain < least
         ]
+
+
+def _system_of(section: Any) -> str:
+    system = section.get("system", "snnergy") if isinstance(section, Mapping) else getattr(section, "system", "snnergy")
+    return system if isinstance(system, str) else shown(system)
+
+
+AnySystem = Annotated[
+    Annotated[ModelConfig, Tag("snnergy")]
+    | Annotated[QKFormerConfig, Tag("qkformer")]
+    | Annotated[SpikformerConfig, Tag("spikformer")]
+    | Annotated[SCmrlConfig, Tag("s_cmrl")]
+    | Annotated[WeightAttentionConfig, Tag("weight_attention")]
+    | Annotated[ScaConfig, Tag("sca")]
+    | Annotated[CmciConfig, Tag("cmci")]
+    | Annotated[MisnetConfig, Tag("misnet")]
+    | Annotated[TaafConfig, Tag("taaf")]
+    | Annotated[JointConfig, Tag("joint")]
+    | Annotated[OgmGeConfig, Tag("ogm_ge")]
+    | Annotated[PmrConfig, Tag("pmr")],
+    Discriminator(_system_of),
+]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -192,7 +232,7 @@ class Config:
 
     Attributes:
         name: of the folder under the output root.
-        data, model, train: sections.
+        data, model, train: sections; of the model one for each system.
         seed: of initialisation, order and noise of the training samples.
         finetune: None of a network that is trained from the start. It is not written by hand: fine-tuning a checkpoint
             fills it in.
@@ -200,7 +240,7 @@ class Config:
 
     name: Name
     data: DataConfig
-    model: ModelConfig
+    model: AnySystem
     train: TrainConfig
     seed: Seed = 0
     finetune: FineTuning | None = None
@@ -227,7 +267,7 @@ def _violations(error: ValidationError, origin: str) -> list[str]:
     lines = []
     for item in error.errors():
         location = list(item["loc"])
-        if location[:1] == ["data"]:
+        if location[:1] in (["data"], ["model"]):
             del location[1:2]  # the tag of the union, which is not a field
         field = ".".join(word(part) for part in location)
         if item["type"] == "value_error":
@@ -236,8 +276,9 @@ def _violations(error: ValidationError, origin: str) -> list[str]:
         elif item["type"] in ("missing", "union_tag_not_found"):
             lines.append(f"{origin}: {field if item['type'] == 'missing' else 'data.name'} is missing")
         elif item["type"] == "union_tag_invalid":
+            tag = "data.name" if field == "data" else "model.system"
             lines.append(
-                f"{origin}: data.name = {shown(item['ctx']['tag'])}: Input should be {item['ctx']['expected_tags']}"
+                f"{origin}: {tag} = {shown(item['ctx']['tag'])}: Input should be {item['ctx']['expected_tags']}"
             )
         elif item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             lines.append(f"{origin}: {field} is not a field; remove it or correct its name")
@@ -316,7 +357,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); pass the path of a YAML experiment, or the name of a packaged "
-            f"one: {', '.join(packaged)}"
+            f"one: {experiment_names(str(path))}"
         ) from None
     except ValueError as error:
         raise UserError(f"{path}: is not YAML ({error})") from None

@@ -15,7 +15,8 @@ from snnergy.artefacts.budget import refuse_excess
 from snnergy.artefacts.extras import require
 from snnergy.artefacts.samples import LABEL, MODALITIES, to_units
 from snnergy.training.config.data import AveConfig, CremaDConfig, DataConfig, DigitsConfig, GridConfig, Split
-from snnergy.training.config.experiment import Config, ModelConfig
+from snnergy.training.config.experiment import Config
+from snnergy.training.config.systems import SystemConfig
 from snnergy.training.data.presence import refuse_missing
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ __all__ = ["arrays", "build_dataset", "model_inputs"]
 
 
 def build_dataset(
-    data: DataConfig, model: ModelConfig, split: Split, *, seed: int = 0, dropout: float = 0.0
+    data: DataConfig, model: SystemConfig, split: Split, *, seed: int = 0, dropout: float = 0.0
 ) -> AudioVisualDataset:
     """The samples of one split.
 
@@ -93,7 +94,7 @@ def _refuse_excess(config: Config, split: Split, count: int, copies: int) -> Non
     )
 
 
-def _source(data: DataConfig, model: ModelConfig, split: Split) -> tuple[ClipSource, int]:
+def _source(data: DataConfig, model: SystemConfig, split: Split) -> tuple[ClipSource, int]:
     """The clips of one split, and the seed of its samples where it is an evaluation split."""
     if isinstance(data, DigitsConfig):
         from snnergy.training.data.digits import DigitClips

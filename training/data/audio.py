@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from snnergy.artefacts.errors import UserError
 from snnergy.training.config.data import AudioConfig
-from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.config.systems import SystemConfig
 
 _FRAME_S = 0.025  # length of the Hann window
 _SILENCE, _SILENCE_DB = 1e-10, -100.0  # band power that stands for none
@@ -82,7 +82,7 @@ def to_pixels(power_db: Doubles, config: AudioConfig) -> Pixels:
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def encode(waveform: Floats, rate: int, config: AudioConfig, model: ModelConfig) -> Pixels:
+def encode(waveform: Floats, rate: int, config: AudioConfig, model: SystemConfig) -> Pixels:
     """Image of each time step, `(T, 1, S, S)`, rows are mel bands.
 
     `repeat`: the whole window at every step. `windowed`: half of it at twice the resolution, moving from its start

@@ -16,7 +16,7 @@ import numpy as np
 
 from snnergy.artefacts.errors import UserError
 from snnergy.training.config.data import MediaConfig, Split
-from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.config.systems import SystemConfig
 from snnergy.training.data import augment, spectrogram
 from snnergy.training.data.cache import Arrays, Cache, Files
 from snnergy.training.data.dataset import Excluded, Pixels
@@ -104,7 +104,7 @@ class MediaClips:
         UserError: no clip of the split can be used.
     """
 
-    def __init__(self, listing: Listing, config: MediaConfig, model: ModelConfig, split: Split) -> None:
+    def __init__(self, listing: Listing, config: MediaConfig, model: SystemConfig, split: Split) -> None:
         self.config = config
         self.model = model
         decoder = ClipDecoder(model.time_steps, model.image_size, config.WINDOW_S, config.MIN_S)

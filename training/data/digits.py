@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from snnergy.artefacts.budget import refuse_excess
 from snnergy.training.config.data import DigitsConfig, Split
-from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.config.systems import SystemConfig
 from snnergy.training.data import audio
 from snnergy.training.data.dataset import Excluded, Pixels
 
@@ -50,7 +50,7 @@ class DigitClips:
 
     excluded: tuple[Excluded, ...] = ()
 
-    def __init__(self, config: DigitsConfig, model: ModelConfig, split: Split) -> None:
+    def __init__(self, config: DigitsConfig, model: SystemConfig, split: Split) -> None:
         audio.refuse_unheard(config.audio, _RATE)
         self.config = config
         self.model = model

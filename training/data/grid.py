@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from snnergy.artefacts.budget import refuse_excess
 from snnergy.training.config.data import GridConfig, Split
-from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.config.systems import SystemConfig
 from snnergy.training.data import audio, augment, grid_hdf5, grid_raw
 from snnergy.training.data.cache import Arrays
 from snnergy.training.data.clips import report_excluded
@@ -26,7 +26,7 @@ _RATE = 16000  # samples a second
 class GridClips:
     """The clips of one split, video resized; see `snnergy.training.data.dataset.ClipSource`."""
 
-    def __init__(self, config: GridConfig, model: ModelConfig, split: Split) -> None:
+    def __init__(self, config: GridConfig, model: SystemConfig, split: Split) -> None:
         audio.refuse_unheard(config.audio, _RATE)
         self.config = config
         self.model = model

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.config.systems import SystemConfig
 from snnergy.training.data.audio import Floats, moving_half
 from snnergy.training.data.dataset import Pixels
 from snnergy.training.data.media import RATE, Samples
@@ -63,7 +63,7 @@ def shifted(mel: Floats, by: int) -> Floats:
     return moved
 
 
-def encode(mel: Floats, filled: int, model: ModelConfig) -> Pixels:
+def encode(mel: Floats, filled: int, model: SystemConfig) -> Pixels:
     """Image of each time step, `(T, 1, S, S)`, rows are mel bands, lowest first.
 
     `repeat`: the whole spectrogram at every step. `windowed`: half of its first `filled` columns, those of the video,

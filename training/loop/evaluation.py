@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.samples import LABEL, MODALITIES, PIXEL_MAX, as_classes
-from snnergy.training.model.network import SNNergy
+from snnergy.training.model.system import System
 
 
 def to_input(pixels: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def to_input(pixels: Tensor) -> Tensor:
 
 
 def evaluate(
-    network: SNNergy, arrays: dict[str, npt.NDArray[Any]], batch_size: int
+    network: System, arrays: dict[str, npt.NDArray[Any]], batch_size: int
 ) -> tuple[float, float, npt.NDArray[np.float32]]:
     """Run a network in evaluation mode; its mode is restored.
 

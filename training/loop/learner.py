@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 import torch
@@ -11,12 +11,16 @@ from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 from torchmetrics import MeanMetric
 
 from snnergy.artefacts.held_scales import HeldScales
 from snnergy.training.config.experiment import Config
+from snnergy.training.data.dataset import Sample
 from snnergy.training.loop.evaluation import to_input
-from snnergy.training.model.network import SNNergy
+from snnergy.training.model.system import Batch, Outputs
+from snnergy.training.systems.build import build
 
 # Below one sample's share of the accuracy for any loss that occurs, so it decides between equals only.
 _LOSS_SHARE = 1e-4
@@ -28,6 +32,22 @@ def learning_rate_factor(step: int, warmup_steps: int, total_steps: int) -> floa
         return (step + 1) / warmup_steps
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class _Batches:
+    """Those of a loader, as a network takes them."""
+
+    def __init__(self, loader: DataLoader[Sample], device: torch.device) -> None:
+        self.loader = loader
+        self.device = device
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.loader:
+            video, audio, labels = (batch[name].to(self.device) for name in ("video", "audio", "label"))
+            yield to_input(video), to_input(audio), labels
 
 
 class Learner(LightningModule):
@@ -43,24 +63,41 @@ class Learner(LightningModule):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.train_config = config.train
-        self.network = SNNergy(config.model)
+        self.seed = config.seed
+        self.network = build(config.model)
+        self.seen: list[tuple[Outputs, Tensor]] = []  # outputs and labels of the parts of this step's batch
         # Weighted means over batches and, in several processes, over all of them.
         self.validation = nn.ModuleDict({name: MeanMetric() for name in ("val_loss", "val_accuracy", "val_score")})
 
-    def _logits(self, batch: dict[str, Tensor]) -> Tensor:
-        return self.network(to_input(batch["video"]), to_input(batch["audio"]))
+    def _progress(self) -> float:
+        return self.current_epoch / self.train_config.epochs
+
+    def on_train_epoch_start(self) -> None:
+        """Let the network look at the batches; what it draws in an epoch is the same where a run is resumed."""
+        torch.manual_seed(hash((self.seed, self.current_epoch)))
+        assert isinstance(self.trainer.train_dataloader, DataLoader)
+        self.network.start_epoch(_Batches(self.trainer.train_dataloader, self.device), self._progress())
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        """Smoothed cross entropy of a batch."""
-        smoothing = self.train_config.label_smoothing
-        loss = functional.cross_entropy(self._logits(batch), batch["label"], label_smoothing=smoothing)
+        """The system's own loss of a batch."""
+        outputs = self.network.outputs(to_input(batch["video"]), to_input(batch["audio"]))
+        loss = self.network.loss(outputs, batch["label"], self.train_config.label_smoothing, self._progress())
+        self.seen.append(({name: output.detach() for name, output in outputs.items()}, batch["label"]))
         size = len(batch["label"])
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
         return loss
 
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Let the network change its gradients, which are unscaled and not yet clipped."""
+        parts, labels = zip(*self.seen, strict=True)
+        self.seen.clear()
+        outputs = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        self.network.modulate(outputs, torch.cat(labels), self._progress())
+
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
         """Log accuracy and cross entropy of the validation split."""
-        logits, labels = self._logits(batch), batch["label"]
+        logits = self.network(to_input(batch["video"]), to_input(batch["audio"]))
+        labels = batch["label"]
         loss = functional.cross_entropy(logits, labels)
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
         score = accuracy - _LOSS_SHARE * loss

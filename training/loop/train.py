@@ -76,7 +76,7 @@ def train(
     refuse_overwrite(folder / "checkpoint.pt", force)
     if resume and not force:
         refuse_damaged(folder)
-    from snnergy.training.model.size import outline
+    from snnergy.training.systems.size import outline
 
     outline(experiment.model, f"{experiment.name}: model", share=1 / _COPIES)
     from snnergy.training.loop.run import run

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.config.systems import Spiking
 from snnergy.training.model.layers import And, CausalProjection, Projection, SpatialMean, fire
 from snnergy.training.model.neurons import LIF
 
@@ -110,7 +111,7 @@ def _fusion(config: ModelConfig, channels: int) -> OpenGate | FixedGate | MeanFu
 class MLP(nn.Module):
     """Two 1×1 projections, each with its LIF."""
 
-    def __init__(self, config: ModelConfig, channels: int) -> None:
+    def __init__(self, config: Spiking, channels: int) -> None:
         super().__init__()
         hidden = config.mlp_ratio * channels
         self.hidden_proj = Projection(channels, hidden)

@@ -131,14 +131,26 @@ class And(nn.Module):
 
 
 class OrPool(nn.Module):
-    """Memoryless population that spikes where any neuron of its `size` × `size` window spikes (stride = size)."""
+    """Memoryless population that spikes where any neuron of its window spikes.
+
+    Args:
+        size: of the window, in positions each way.
+        stride: of windows; None puts them side by side.
+        padding: positions without spikes around the map.
+    """
 
     role = "pool"
 
-    def __init__(self, size: int = 2) -> None:
+    def __init__(self, size: int = 2, stride: int | None = None, padding: int = 0) -> None:
         super().__init__()
         self.size = size
+        self.stride = size if stride is None else stride
+        self.padding = padding
 
     def forward(self, spikes: Tensor) -> Tensor:
-        """Binary `(T, B, C, H, W)` to binary `(T, B, C, H / size, W / size)`."""
-        return functional.max_pool2d(spikes.flatten(0, 1), self.size).unflatten(0, spikes.shape[:2])
+        """Binary `(T, B, C, H, W)` to binary `(T, B, C, H', W')`."""
+        pooled = functional.max_pool2d(spikes.flatten(0, 1), self.size, self.stride, self.padding)
+        return pooled.unflatten(0, spikes.shape[:2])
+
+
+POPULATIONS = (LIF, And, OrPool)

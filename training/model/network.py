@@ -10,7 +10,7 @@ Every population is a module that returns its own binary spikes, and its path na
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +18,12 @@ from torch import Tensor, nn
 from snnergy.artefacts.samples import MODALITIES
 from snnergy.artefacts.types import Labels
 from snnergy.training.config.experiment import ModelConfig
-from snnergy.training.model import neurons
 from snnergy.training.model.attention import CMQKA, CrossModalBlock
 from snnergy.training.model.batch_norm import BatchNorm1d
-from snnergy.training.model.layers import And, OrPool
+from snnergy.training.model.layers import POPULATIONS
 from snnergy.training.model.self_attention import CrossModalSSA
 from snnergy.training.model.spds import SPDS, StemSPDS
-
-_POPULATIONS = (neurons.LIF, And, OrPool)
+from snnergy.training.model.system import LOGITS, Group, Outputs, System
 
 
 class Encoder(nn.Module):
@@ -97,8 +95,10 @@ class Head(nn.Module):
         return self.linear(self.norm(torch.cat(pooled, dim=1)))
 
 
-class SNNergy(nn.Module):
-    """Audio-visual spiking transformer. Stateless between calls: every forward starts from membranes at 0."""
+class SNNergy(System):
+    """Audio-visual spiking transformer."""
+
+    config: ModelConfig
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -108,24 +108,25 @@ class SNNergy(nn.Module):
         self.stage3 = Stage(config, 2)
         self.head = Head(config.base_dim << 2, config.classes)
 
-    def forward(self, video: Tensor, audio: Tensor) -> Tensor:
-        """Images of pixels / 255, zero where there is nothing, to logits.
+    @property
+    def stages(self) -> tuple[Stage, Stage, Stage]:
+        """First to last."""
+        return self.stage1, self.stage2, self.stage3
 
-        Args:
-            video: `(T, B, video_channels, H, W)`.
-            audio: `(T, B, 1, H, W)`.
-
-        Returns:
-            `(B, classes)`.
-        """
-        neurons.reset(self)
-        for stage in (self.stage1, self.stage2, self.stage3):
+    def compute(self, video: Tensor, audio: Tensor) -> Outputs:
+        """The logits."""
+        for stage in self.stages:
             video, audio = stage(video, audio)
-        return self.head(video, audio)
+        return {LOGITS: self.head(video, audio)}
 
-    def populations(self) -> dict[str, nn.Module]:
-        """Every population by path, in the order in which the forward pass computes them."""
-        return {path: module for path, module in self.named_modules() if isinstance(module, _POPULATIONS)}
+    def parts(self) -> dict[Group, Sequence[nn.Module]]:
+        """Downsampling of each modality, the blocks of cross-modal attention, the head."""
+        return {
+            "audio": [stage.audio for stage in self.stages],
+            "video": [stage.video for stage in self.stages],
+            "fusion": [block for stage in self.stages for block in stage.blocks],
+            "head": [self.head],
+        }
 
     def labels(self) -> dict[str, Labels]:
         """Where every population stands, by path: its own role, in the stage, block and modality that hold it.
@@ -135,8 +136,8 @@ class SNNergy(nn.Module):
         """
         return {
             path: Labels(module.role, number, block, modality)
-            for number, stage in enumerate((self.stage1, self.stage2, self.stage3), start=1)
+            for number, stage in enumerate(self.stages, start=1)
             for part, block, modality, holder in stage.parts()
             for path, module in holder.named_modules(prefix=f"stage{number}.{part}")
-            if isinstance(module, _POPULATIONS)
+            if isinstance(module, POPULATIONS)
         }
