@@ -32,7 +32,7 @@ SHARED: dict[str, Any] = {"time_steps": 3, "image_size": 32, "classes": 4, "base
 SMALL = SHARED | {"base_dim": 4}
 TOKENS = SHARED | {"base_dim": 32, "patch": 8}
 SYSTEMS = {
-    "snnergy": replace(TINY, classes=4, image_size=32, base_dim=8, gain_space=41.0, gain_time=3.0),
+    "snnergy": replace(TINY, classes=4, image_size=32, base_dim=8),
     "qkformer-token": configs.QKFormerConfig(**SHARED, modality="video", heads=2, depths=(1, 1, 1)),
     "qkformer-channel": configs.QKFormerConfig(
         **SHARED, modality="audio", attention="channel", stage3="query_key", pool="spikes", depths=(1, 1, 1)
