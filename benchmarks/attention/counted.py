@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from snnergy.training.model.layers import Projection
 from snnergy.training.model.neurons import LIF
+from snnergy.training.systems.parts import TokenLinear
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # torch's profiler else announces each of its stages
 _aten: Any = torch.ops.aten  # type: ignore[attr-defined]
@@ -88,7 +89,7 @@ def _hooked(module: nn.Module, flops: FlopCounterMode, counter: _Elementwise) ->
         if not isinstance(part, LIF):
             operations.projections += flops.get_total_flops() // 2
 
-    parts = [part for part in module.modules() if isinstance(part, LIF | Projection)]
+    parts = [part for part in module.modules() if isinstance(part, LIF | Projection | TokenLinear)]
     handles = [part.register_forward_pre_hook(enter) for part in parts]
     handles += [part.register_forward_hook(leave) for part in parts]
     try:

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnergy.training.config.experiment import ModelConfig, Profile
+from snnergy.training.config.systems import SCmrlConfig
 from snnergy.training.model import neurons, packed_attention, self_attention
-from snnergy.training.model.attention import CMQKA, MeanFusion, QueryKeyPath
+from snnergy.training.model.attention import CMQKA, QueryKeyPath
 from snnergy.training.model.batch_norm import BatchNorm2d
 from snnergy.training.model.layers import And, Projection
 from snnergy.training.model.packed_attention import Words
 from snnergy.training.model.self_attention import SSA
+from snnergy.training.systems.s_cmrl import CCSSA
 
 STEPS = 6
 HEADS = 8
@@ -30,33 +32,6 @@ class Layer(NamedTuple):
 
     module: nn.Module
     call: Callable[[Tensor, Tensor], Tensor]
-
-
-class SSAOverTime(SSA):
-    """Self-attention over the steps of each position."""
-
-    def counts(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Q Kᵀ V of each head and position, all `(T, B, C, H, W)`."""
-        heads = [x.flatten(3).unflatten(2, (self.heads, -1)).permute(1, 4, 2, 0, 3) for x in (q, k, v)]
-        product = self_attention.scores_first(*heads)
-        return product.permute(3, 0, 2, 4, 1).flatten(2, 3).unflatten(3, q.shape[3:])
-
-
-class CCSSA(nn.Module):
-    """Complementary attention of S-CMRL (arXiv 2502.12488): self-attention over tokens times one over steps."""
-
-    def __init__(self, config: ModelConfig, channels: int) -> None:
-        super().__init__()
-        self.spatial = SSA(config, channels)
-        self.temporal = SSAOverTime(config, channels)
-        self.fusion = MeanFusion()
-        self.proj = Projection(channels, channels)
-        self.out = neurons.LIF(config.tau, config.threshold, "proj")
-
-    def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
-        """Two streams `(T, B, C, H, W)` to binary F of the same shape."""
-        found = self.fusion(self.spatial(asking, asked), self.temporal(asking, asked))
-        return self.out(self.proj(found))
 
 
 class Softmax(nn.Module):
@@ -98,7 +73,7 @@ def layers(channels: int) -> dict[str, Layer]:
     """Every layer on streams of so many channels, by name."""
     torch.manual_seed(0)
     binary, real = CMQKA(config(channels), channels), CMQKA(config(channels, "paper"), channels)
-    ccssa = CCSSA(config(channels, "paper"), channels)
+    ccssa = CCSSA(SCmrlConfig(time_steps=STEPS, image_size=128, classes=2, base_dim=channels, heads=HEADS))
     ssa = SSA(config(channels, "paper"), channels)
     softmax = Softmax(channels)
     for module, call in ((binary, binary.attend), (real, real.attend), (ccssa, ccssa), (ssa, ssa), (softmax, softmax)):
@@ -107,7 +82,7 @@ def layers(channels: int) -> dict[str, Layer]:
         "CMQKA": Layer(binary, cleared(binary, binary.attend)),
         "CMQKA on words": Layer(binary, cleared(binary, lambda *streams: packed_attention.attend(binary, *streams))),
         "CMQKA, means": Layer(real, cleared(real, real.attend)),
-        "CCSSA": Layer(ccssa, cleared(ccssa, ordered(ccssa, self_attention.scores_first))),
+        "CCSSA": Layer(ccssa, cleared(ccssa, ccssa)),
         "SSA, (Q Kᵀ) V": Layer(ssa, cleared(ssa, ordered(ssa, self_attention.scores_first))),
         "SSA, Q (Kᵀ V)": Layer(ssa, cleared(ssa, ordered(ssa, self_attention.summary_first))),
         "softmax, fused": Layer(softmax, softmax),
