@@ -66,7 +66,7 @@ def test_query_key_attention(attention):
 @pytest.mark.parametrize("over", ["space", "time"])
 def test_self_attention_over_space_and_over_time_in_both_orders(product, over):
     """Of a head and position or step: out[n, j] = sum over m and c of q[n, c] k[m, c] v[m, j]."""
-    module = made(SSA(TRANSFORMER, 4, 2, 0.25, 0.5, product, over))
+    module = lively(made(SSA(TRANSFORMER, 4, 2, 0.25, 0.5, product, over)))
     asking, asked = spikes(3, 2, 4, 2, 2), spikes(3, 2, 4, 2, 2, seed=1)
     q, k, v = cbl(module.q, asking.numpy()), cbl(module.k, asked.numpy()), cbl(module.v, asked.numpy())
     counts = np.zeros_like(q)
