@@ -44,7 +44,7 @@ def trained(folder, **model):
 @pytest.fixture(autouse=True)
 def few_samples(few_digits, monkeypatch):
     """Scales are searched on a few samples: which they are does not matter."""
-    monkeypatch.setattr(learner, "_CALIBRATION_SAMPLES", 4)
+    monkeypatch.setattr(learner, "_CALIBRATION_SAMPLES", 2)
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +82,10 @@ def test_it_leaves_a_checkpoint_that_says_what_it_was_tuned_from_and_for(tuned):
 def test_what_is_exported_from_it_compiles_to_the_integers_that_it_was_tuned_with(tuned, tmp_path):
     _, result = tuned
     loaded = checkpoint.load(result.checkpoint)
-    graph = export(result.checkpoint, tmp_path / "model.nir", samples=1).path
+    graph = export(result.checkpoint, tmp_path / "model.nir", samples=None).path
     lowered = Lowered(loaded.network, 4)
     mine = Rounded(loaded.network, lowered, loaded.scales).integers(loaded.network)
-    others = compile(graph, calibration=model_inputs(loaded.config, "val", 3))  # on samples that it was not tuned on
+    others = compile(graph, calibration=model_inputs(loaded.config, "val", 1))  # on samples that it was not tuned on
     assert others.fidelity.bits == 4 and others.net.provenance["weight bits"] == "4"
     for name, quantized in mine.items():
         population, incoming = others.net.population(name), others.net.incoming(name)
@@ -94,8 +94,6 @@ def test_what_is_exported_from_it_compiles_to_the_integers_that_it_was_tuned_wit
             np.testing.assert_array_equal(one.operator.weight, other.operator.weight)
             assert one.exponent == other.exponent
             assert not (other.operator.weight % 16).any() and np.abs(other.operator.weight).max(initial=0) <= 112
-    free = compile(graph, bits=8)
-    assert any(p.scale != loaded.scales.populations[p.name].scale for p in free.net.populations)
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
