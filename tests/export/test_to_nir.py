@@ -18,6 +18,7 @@ from snnergy.artefacts.errors import UserError
 from snnergy.export.to_nir import to_nir
 from snnergy.neuromorphic.graph.read_nir import from_graph, read_nir
 from snnergy.training.config.experiment import ModelConfig
+from snnergy.training.model.layers import SpatialMean
 from snnergy.training.model.network import SNNergy
 from tests.export.networks import SMALL, network
 
@@ -83,10 +84,12 @@ def test_metadata_labels_every_node(model: SNNergy, graph: nir.NIRGraph) -> None
 @pytest.mark.parametrize(
     ("options", "count", "digest"),
     [
-        ({}, 228, "51a9ee59b45e5e3c"),
-        ({"depths": (1, 2, 1), "temporal_kernel": 3}, 348, "d3a327d53ccd7707"),
-        ({"stage3": "ssa"}, 214, "6caeb7a8035b6d36"),
+        ({"fusion": "fixed_gate"}, 228, "51a9ee59b45e5e3c"),
+        ({"fusion": "fixed_gate", "depths": (1, 2, 1), "temporal_kernel": 3}, 348, "d3a327d53ccd7707"),
+        ({"fusion": "fixed_gate", "stage3": "ssa"}, 214, "6caeb7a8035b6d36"),
         ({"variant": "temporal"}, 138, "20a441efbaea3eff"),
+        ({"depths": (1, 2, 1), "temporal_kernel": 3}, 332, "d15be536f0d19661"),
+        ({"stage3": "ssa"}, 206, "136e6c0138c91770"),
     ],
 )
 def test_nodes_keep_their_names_and_labels(options: dict[str, Any], count: int, digest: str) -> None:
@@ -99,8 +102,8 @@ def test_nodes_keep_their_names_and_labels(options: dict[str, Any], count: int, 
 
 def test_trained_weights_are_told_from_wiring(model: SNNergy, graph: nir.NIRGraph) -> None:
     learned = {name for name, node in graph.nodes.items() if node.metadata.get("learned") == 1}
-    convolutions = sum(isinstance(module, nn.Conv2d) for module in model.modules())
-    assert len(learned) == convolutions + 2  # the linear layer is split by modality
+    trained = sum(isinstance(module, nn.Conv2d | SpatialMean) for module in model.modules())
+    assert len(learned) == trained + 2  # the linear layer is split by modality
     assert all(isinstance(graph.nodes[name], nir.Conv2d | nir.Affine) for name in learned)
 
 

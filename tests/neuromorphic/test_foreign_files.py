@@ -77,7 +77,7 @@ STEPS = {"snn": 1e-4, "sj": 1e-4, "sinabs": 1.0, "norse": 1e-6, "rock": 1e-3}
 
 
 @pytest.mark.skipif(not PEERS.is_dir(), reason="no files of other frameworks beside this checkout")
-@pytest.mark.parametrize("path", sorted(PEERS.glob("*.nir")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in sorted(PEERS.glob("*.nir"))])
 def test_files_of_other_frameworks_are_read_in_their_own_steps(path):
     if path.stem == "snn_f_vec_residual":
         with pytest.raises(UserError, match=r"'output' sums different shapes.*remove the edges that do not belong"):
