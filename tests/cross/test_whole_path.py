@@ -53,7 +53,8 @@ def test_the_eight_bit_network_spikes_nearly_as_the_float_one(compiled: Compiled
     # Fed the float model's spikes, each node all but repeats it; through all nodes of an untrained network, differences
     # grow.
     nodes = lower(from_graph(to_nir(model, {})), samples).fidelity.nodes
-    assert max(node.own_error for node in nodes if node.threshold is not None) < 0.01
+    own = [node.own_error for node in nodes if node.threshold is not None]
+    assert max(own) < 0.05 and np.mean(own) < 0.005
     assert np.mean(list(agreement.values())) > 0.9
 
 
