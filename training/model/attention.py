@@ -11,8 +11,8 @@ For the direction "x asks y", with spikes of x and y projected by weights of thi
 S and P are `attn` of the spatial and of the temporal path. The temporal path may look back over `temporal_kernel`
 steps; where it looks at one, the two differ by their weights and by what the fusion does with them. The paper's F is
 real-valued and known only after the last step; the other two, of the `loihi` profile, are binary and causal, and their
-mean travels as the spikes of one neuron a channel. The open gate starts by letting all of P through and learns what to
-hold back; the fixed one learns nothing, and lets next to nothing through.
+mean travels as the spikes of one neuron a channel. The open gate starts by letting all of P through and can
+learn what to hold back; the fixed one learns nothing, and lets next to nothing through.
 """
 
 from __future__ import annotations
