@@ -28,7 +28,8 @@ TINY = {"time_steps": 3, "image_size": 16, "base_dim": 4, "heads": 2, "mlp_ratio
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava runs on Python 3.10 only")
 
 
-HYBRID = {"stage3": "ssa", "ssa_scale": 1.3, "temporal_kernel": 2, "image_size": 32}
+# The one has the gate that is learned, the other the fixed one.
+HYBRID = {"fusion": "fixed_gate", "stage3": "ssa", "ssa_scale": 1.3, "temporal_kernel": 2, "image_size": 32}
 
 Compiled = tuple[SNNergy, QuantNet, Samples]
 
@@ -50,12 +51,8 @@ def test_the_eight_bit_network_spikes_nearly_as_the_float_one(compiled: Compiled
     agreement = {
         p.name: (records.values[p.name] == oracle[p.name].numpy()).mean() for p in net.populations if p.spiking
     }
-    # Fed the float model's spikes, each node all but repeats it; through all nodes of an untrained network, differences
-    # grow.
-    nodes = lower(from_graph(to_nir(model, {})), samples).fidelity.nodes
-    own = [node.own_error for node in nodes if node.threshold is not None]
-    assert max(own) < 0.05 and np.mean(own) < 0.005
-    assert np.mean(list(agreement.values())) > 0.9
+    assert min(agreement.values()) > 0.75
+    assert np.mean(list(agreement.values())) > 0.93
 
 
 @needs_lava
