@@ -143,6 +143,16 @@ def gate_table(rows: Sequence[Row]) -> str:
     return _markdown(["", *(f"{condition}, stage {stage}" for condition, stage in columns)], body)
 
 
+def _gates(rows: Sequence[Row]) -> str:
+    """Which gates the networks have; those from before there was a choice have the fixed one."""
+    models = [row["config"]["model"] for row in rows if row["profile"] == "loihi"]
+    names = sorted({str(model.get("fusion", "fixed_gate")) for model in models})
+    gates = f"The networks of this page have `model.fusion={' and '.join(names)}`."
+    if "fixed_gate" not in names:
+        return gates
+    return f"{gates} At one time step its gain in time is raised: at the usual one no membrane reaches the threshold."
+
+
 def profile_table(rows: Sequence[Row]) -> str:
     """What the binary profile costs or gains against the real-valued one, on the whole network."""
     whole = [row for row in rows if row["row"] == WHOLE]
@@ -262,8 +272,7 @@ def page(rows: Sequence[Row], source: str, plot_name: str) -> str:
         profile_table(rows),
         "## What the binary fusion lets through",
         "Share of the entries of F that are 1 in `loihi`. Where it is near 0, a stream is what downsampling and MLPs "
-        "make of it, and networks that differ in their attention alone differ little. At one time step the gain in "
-        "time is raised (see `benchmarks/tables.py`): at the usual one no membrane would reach the threshold.",
+        f"make of it, and networks that differ in their attention alone differ little. {_gates(rows)}",
         gate_table(rows),
     ]
     for table in ("2", "3", "stage 3"):

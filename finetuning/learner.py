@@ -12,7 +12,7 @@ from snnergy.training.config.experiment import Config
 from snnergy.training.data import model_inputs
 from snnergy.training.loop.learner import Learner
 
-_CALIBRATION_SAMPLES = 80  # of the validation split; more choose no other scales
+_CALIBRATION_SAMPLES = 80  # of the validation split, as many as `benchmarks.finetune` compiles with
 
 
 class FineTuner(Learner):
