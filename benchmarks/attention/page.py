@@ -28,6 +28,7 @@ PUBLISHED_TOTALS = {192: (78.5, 113.1, 229.6), 96: (20.4, 28.2, 114.9)}
 STAGES = {(width << stage, 1024 >> 2 * stage): (width, stage + 1) for width in (96, 192) for stage in range(3)}
 OURS, BITS, MOVED = "CMQKA", "CMQKA on words", "CMQKA on words, packed and unpacked"
 CHEAP, DEAR, QUADRATIC = "SSA, Q (Kᵀ V)", "SSA, (Q Kᵀ) V", "CCSSA"
+_OPERATIONS = ("projections", "products", "elementwise")
 MEASURES: dict[str, tuple[str, Callable[[Row], float]]] = {
     "flops": ("floating-point operations, G", lambda row: row["flops"] / 1e9),
     "seconds": ("run time, ms", lambda row: 1e3 * row["seconds"]),
@@ -137,7 +138,7 @@ def _totals() -> str:
     return "; ".join(f"D = {width}: {', '.join(map(str, totals))}" for width, totals in PUBLISHED_TOTALS.items())
 
 
-def _lines(rows: Sequence[Row], kind: str, measure: str) -> dict[tuple[str, int], dict[int, float]]:
+def growing(rows: Sequence[Row], kind: str, measure: str) -> dict[tuple[str, int], dict[int, float]]:
     """(system, channels) → tokens → measure, where there is more than one number of tokens."""
     found: dict[tuple[str, int], dict[int, float]] = {}
     for row in rows:
@@ -155,7 +156,7 @@ def growth(rows: Sequence[Row]) -> str:
     """A table for each measure: sizes and the exponent."""
     parts = []
     for measure, (title, _) in MEASURES.items():
-        lines = _lines(rows, "layer", measure)
+        lines = growing(rows, "layer", measure)
         tokens = sorted({at for points in lines.values() for at in points})
         body = [
             [name, str(channels), *(_figure(points[at]) for at in tokens), f"{exponent(points):.2f}"]
@@ -182,32 +183,45 @@ def by_stage(rows: Sequence[Row]) -> str:
     return _markdown(["", "layer", *(title for title, _ in MEASURES.values())], body)
 
 
+def beside(rows: Sequence[Row], kind: str) -> dict[tuple[int, int], tuple[float, float]]:
+    """Stage → cost of CMQKA and of self-attention in its better order: all `operations`, or seconds of that kind."""
+    cost = {key: _cost(row) for key, row in _keyed(rows).items() if key[0] == kind}
+    return {
+        size: (cost[kind, size, OURS], min(cost[kind, size, name] for name in (CHEAP, DEAR)))
+        for size in STAGES
+        if (kind, size, OURS) in cost
+    }
+
+
+def _cost(row: Row) -> float:
+    return float(row["seconds"]) if "seconds" in row else sum(row[kind] for kind in _OPERATIONS)
+
+
 def cheap_order(rows: Sequence[Row]) -> list[str]:
     """Which stages it wins, by the publication's formulas, by counted operations and by the clock."""
-    kinds = ("projections", "products", "elementwise")
-    total = {key: sum(row[kind] for kind in kinds) for key, row in _keyed(rows).items() if key[0] == "operations"}
+    total = {
+        size: _cost(row) for (kind, size, name), row in _keyed(rows).items() if (kind, name) == ("operations", CHEAP)
+    }
     timed = {key: 1e3 * row["seconds"] for key, row in _keyed(rows).items() if key[0] != "operations"}
 
-    def wins(kind: str, cost: dict[tuple[str, tuple[int, int], str], float]) -> str:
-        sizes = [size for size in STAGES if (kind, size, OURS) in cost]
-        either = {size: min(cost[kind, size, name] for name in (CHEAP, DEAR)) for size in sizes}
-        return _list([_stage(size) for size in sizes if either[size] < cost[kind, size, OURS]])
+    def wins(kind: str) -> str:
+        return _list([stage_name(size) for size, (ours, other) in beside(rows, kind).items() if other < ours])
 
-    more = max(total["operations", size, CHEAP] / total["operations", size, OURS] for size in STAGES) - 1
+    more = max(total[size] / ours for size, (ours, _) in beside(rows, "operations").items()) - 1
     columns = [(kind, name) for kind in ("layer", "attention") for name in (OURS, CHEAP, DEAR)]
     body = [
-        [_stage(size), *(_figure(timed[kind, size, name]) for kind, name in columns)]
+        [stage_name(size), *(_figure(timed[kind, size, name]) for kind, name in columns)]
         for size in STAGES
         if ("layer", size, OURS) in timed
     ]
     return [
         "- By the published formulas, N²·C against N·C², self-attention is cheaper where N < C: "
-        f"{_list([_stage(size) for size in STAGES if size[1] < size[0]])}. In the cheap order, 2·N·C²/h with h = 8 "
+        f"{_list([stage_name(size) for size in STAGES if size[1] < size[0]])}. In the cheap order, 2·N·C²/h with h = 8 "
         "heads, it is cheaper than N·C² in every stage.",
-        f"- By what the modules do, projections included, it takes fewer operations in {wins('operations', total)}; "
+        f"- By what the modules do, projections included, it takes fewer operations in {wins('operations')}; "
         f"in the cheap order at most {more:.1%} more, since both are four projections and little else.",
-        f"- By the clock, in its faster order, it is the faster layer in {wins('layer', timed)}; from the spikes of "
-        f"its projections on, the faster attention in {wins('attention', timed)}.",
+        f"- By the clock, in its faster order, it is the faster layer in {wins('layer')}; from the spikes of "
+        f"its projections on, the faster attention in {wins('attention')}.",
         _markdown(["", *(f"{kind}: {name}, ms" for kind, name in columns)], body),
     ]
 
@@ -217,7 +231,8 @@ def _keyed(rows: Sequence[Row]) -> dict[tuple[str, tuple[int, int], str], Row]:
     return {(row["kind"], (row["channels"], row["tokens"]), row["system"]): row for row in rows}
 
 
-def _stage(size: tuple[int, int]) -> str:
+def stage_name(size: tuple[int, int]) -> str:
+    """With tokens and channels."""
     width, stage = STAGES[size]
     return f"stage {stage} of D = {width} (N = {size[1]}, C = {size[0]})"
 
@@ -274,7 +289,7 @@ def plot_scaling(rows: Sequence[Row], path: Path) -> None:
     with pyplot.rc_context({"svg.hashsalt": "snnergy", "svg.fonttype": "none", "font.size": 8}):
         figure, grid = pyplot.subplots(2, 3, figsize=(12, 8), layout="constrained")
         for column, (measure, (title, _)) in enumerate(MEASURES.items()):
-            lines = _lines(rows, "layer", measure)
+            lines = growing(rows, "layer", measure)
             for (name, channels), points in lines.items():
                 axes = grid[(96, 192).index(channels)][column]
                 axes.plot(list(points), list(points.values()), "o-", markersize=4, linewidth=1,
