@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
 from benchmarks.tables_page.cells import markdown
@@ -10,6 +12,7 @@ from snnergy.training.config.experiment import AnySystem
 from snnergy.training.systems.build import build
 
 
+@cache
 def parameters(model: AnySystem) -> int:
     """Counted without memory for any of them."""
     with torch.device("meta"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 from statistics import fmean
 from typing import Any
@@ -45,6 +46,7 @@ def group(model: Mapping[str, Any]) -> str:
     return "not spiking" if model["system"] in _NOT_SPIKING else "spiking"
 
 
+@cache
 def grouped() -> dict[str, list[str]]:
     """Group → its systems: all packaged experiments of the table, and ours."""
     found: dict[str, list[str]] = {name: [] for name in GROUPS}
@@ -69,9 +71,9 @@ def section(rows: Sequence[Row], tuning: Sequence[Row]) -> list[str]:
         "All systems see the same images, are trained by the same loop, keep the epoch that is best on validation and "
         "are tested once ([what was chosen where sources are silent](decisions/0021-comparison-systems.md)). "
         f"Epochs: {', '.join(f'{_list(epochs[task])} ({TASKS[task]})' for task in tasks)}. Costs are those on "
-        f"{TASKS[tasks[0]]}, of one sample: operations of all products, `dense` ones, and `driven` ones in the mean, by "
-        "what is not 0 (`benchmarks/operations.py`); energy of the driven ones at 45 nm fp32 prices; time of a forward "
-        "pass on one thread. Memory is the peak of the process that trained, on "
+        f"{TASKS[tasks[0]]}, of one sample: operations of all products, `dense` ones, and `driven` ones by what is "
+        "not 0, in the mean (`benchmarks/operations.py`); energy of the driven ones at 45 nm fp32 prices; time of a "
+        "forward pass on one thread. Memory is the peak of the process that trained, on "
         f"{_list(sorted({row['device'] for row in rows}))}. The publication's columns are its own table 1, at 128 × "
         "128 pixels on other data.",
         table(rows),

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 import yaml
 
+from benchmarks.tables_page.published import RESIDUAL, SIZES
+from benchmarks.tables_page.sizes import parameters
 from snnergy.artefacts.errors import UserError
 from snnergy.training import checkpoint
-from snnergy.training.config import systems as configs
 from snnergy.training.config.experiment import from_dict, load_config, to_dict, to_yaml
 from snnergy.training.config.packaged import packaged_experiments
 from snnergy.training.loop.train import train
 from snnergy.training.model.layers import POPULATIONS
 from snnergy.training.systems import misnet
-from snnergy.training.systems.build import build
 from snnergy.training.systems.size import outline
 from tests.training.helpers import tiny_config
 from tests.training.small_systems import LABELS, SHARED, SPIKING, SYSTEMS, alive, images, lively, network
@@ -117,30 +116,13 @@ def test_memory_is_estimated_from_above(name):
 # sizes that the sources state
 
 
-def parameters(config):
-    with torch.device("meta"):
-        return sum(p.numel() for p in build(config).parameters())
-
-
-PUBLISHED: dict[str, Any] = {"time_steps": 4, "image_size": 224, "classes": 1000, "video_channels": 3}
-
-
-@pytest.mark.parametrize(("base_dim", "heads", "millions"), [(96, 6, 16.47), (128, 8, 29.08), (192, 12, 64.96)])
-def test_qkformer_has_as_many_parameters_as_published(base_dim, heads, millions):
-    config = configs.QKFormerConfig(**PUBLISHED, modality="video", base_dim=base_dim, heads=heads, depths=(1, 2, 7))
-    assert parameters(config) / 1e6 == pytest.approx(millions, rel=0.05)
-
-
-@pytest.mark.parametrize(("base_dim", "heads", "millions"), [(384, 12, 16.81), (512, 8, 29.68), (768, 8, 66.34)])
-def test_spikformer_has_as_many_parameters_as_published(base_dim, heads, millions):
-    config = configs.SpikformerConfig(**PUBLISHED, modality="video", base_dim=base_dim, heads=heads, depth=8)
-    assert parameters(config) / 1e6 == pytest.approx(millions, rel=0.05)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: size.name)
+def test_a_system_has_as_many_parameters_as_published(size):
+    assert parameters(size.model) / 1e6 == pytest.approx(size.millions, rel=0.05)
 
 
 def test_residual_networks_have_18_layers():
-    """Two of 11.69 M parameters with a readout of 1000 classes (He et al. 2016); audio has one channel, not three."""
-    config = configs.JointConfig(**PUBLISHED, base_dim=64, fusion="sum")
-    assert parameters(config) == pytest.approx(2 * 11.69e6, rel=0.001)
+    assert parameters(RESIDUAL.model) / 1e6 == pytest.approx(RESIDUAL.millions, rel=0.001)
 
 
 # in the harness
