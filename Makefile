@@ -57,19 +57,21 @@ wheel-check: $(filter .tools/%,$(UV)) ## Build wheel and source archive, install
 audit: $(filter .tools/%,$(UV)) ## Hold every locked dependency to the published advisories (needs the network)
 	UV="$(UV)" ./.ci/audit
 
-# `make tables QUICK=1` runs every row for one epoch on embedded data, and leaves the results under runs/. Attention is
-# measured on one thread. The page leaves out what has no results.
-results = $(if $(QUICK),runs/$(1)-quick,benchmarks/results/$(1))
+# `make tables QUICK=1` runs every row for one epoch on embedded data, and leaves the results under runs/. Attention, and
+# what a sample takes, are measured on one thread. The page leaves out what has no results.
+results = $(if $(QUICK),runs/$(1)-quick,benchmarks/results/$(1)).json
 tables: $(SYNCED) ## Train what is missing of the paper's tables (hours), and write their pages; QUICK=1: minutes
-	"$(BIN)/python" -m benchmarks.tables $(if $(QUICK),--quick) --jobs 2 -o $(call results,tables).json
-	"$(BIN)/python" -m benchmarks.fusion $(if $(QUICK),train.epochs=1 train.batch_size=64 model.base_dim=8 --seeds 0) \
-	--jobs 2 -o $(call results,fusion).json
-	OMP_NUM_THREADS=1 "$(BIN)/python" -m benchmarks.attention $(if $(QUICK),--quick) -o $(call results,attention).json \
+	"$(BIN)/python" -m benchmarks.tables $(if $(QUICK),--quick) --jobs 2 -o $(call results,tables)
+	"$(BIN)/python" -m benchmarks.table1 $(if $(QUICK),--quick) --jobs 2 -o $(call results,table1)
+	OMP_NUM_THREADS=1 "$(BIN)/python" -m benchmarks.table1 --time -o $(call results,table1)
+	"$(BIN)/python" -m benchmarks.fusion $(if $(QUICK),train.epochs=1 train.batch_size=64 model.base_dim=8 --seeds 0 \
+	--runs runs/quick) --jobs 2 -o $(call results,fusion)
+	OMP_NUM_THREADS=1 "$(BIN)/python" -m benchmarks.attention $(if $(QUICK),--quick) -o $(call results,attention) \
 	--page $(if $(QUICK),runs/attention-quick.md,docs/attention.md)
-	"$(BIN)/python" -m benchmarks.tables_page $(call results,tables).json \
+	"$(BIN)/python" -m benchmarks.tables_page $(call results,tables) \
 	--fusion $(if $(QUICK),runs/fusion-quick.json,$(wildcard benchmarks/results/fusion*.json)) \
-	--systems $(call results,table1).json --finetune $(call results,finetune).json \
-	--attention $(call results,attention).json -o $(if $(QUICK),runs/tables-quick.md,docs/tables.md)
+	--systems $(call results,table1) --finetune $(call results,finetune) --attention $(call results,attention) \
+	-o $(if $(QUICK),runs/tables-quick.md,docs/tables.md)
 
 # It goes on where it was; FUZZ_SEED names other files, runs/fuzz/failures/ keeps the first of each kind of fault.
 FUZZ_SEED := 0
