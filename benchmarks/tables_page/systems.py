@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import product
+from itertools import product, takewhile
 from statistics import fmean
 from typing import Any
 
@@ -81,7 +81,8 @@ def section(rows: Sequence[Row], tuning: Sequence[Row]) -> list[str]:
         "### Where SNNergy stands",
         "\n".join(f"- {line}" for task in tasks for line in standing(rows, task)),
         "### What was shrunk",
-        "Beside the publication's 100 epochs, as `configs/table1/` says in the second line of each file:",
+        "Beside the publication's 100 epochs, as `configs/table1/` says at the top of each file, which is for GRID; on "
+        "the other tasks, images and training are those of the task's file:",
         "\n".join(f"- {what}: {listed(names)}" for what, names in [*shrunk().items(), *_own_sizes(rows).items()]),
         *sizes.section(),
     ]
@@ -173,13 +174,13 @@ def _beyond(apart: Sequence[Margin | None], sign: int) -> int:
 
 
 def shrunk() -> dict[str, list[str]]:
-    """What the files say is smaller than published → the systems that it is said of."""
+    """What the comments at the top of the files say is smaller than published → the systems that it is said of."""
     found: dict[str, list[str]] = {}
     for name, path in packaged_experiments().items():
         if name.startswith(_FOLDER):
-            second = path.read_text().splitlines()[1]
-            what = second.removeprefix("# Shrunk: ").rstrip(".")
-            found.setdefault(what, []).append(name.removeprefix(_FOLDER))
+            comments = takewhile(lambda line: line.startswith("#"), path.read_text().splitlines())
+            _, _, what = " ".join(line.lstrip("# ") for line in comments).partition("Shrunk: ")
+            found.setdefault(what.rstrip("."), []).append(name.removeprefix(_FOLDER))
     return found
 
 

@@ -199,6 +199,8 @@ def test_systems_stand_in_groups_with_what_was_published():
         "below it and 0 above."
     ) in text
     assert "- images 128 to 48 pixels, tokens of 16 to 8 pixels (36, not 64), base_dim 256 to 64: `cmci`" in text
+    assert all(re.search(rf"^- [^`]+: .*`{name}`", text, re.MULTILINE) for name in packaged)
+    assert "where self-attention of 9 tokens would be silent: `qkformer-channel-audio`, " in text  # from a second line
     assert "| QKFormer 10-768 | Zhou et al., NeurIPS 2024 | 64.96 |" in text
 
 
