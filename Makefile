@@ -57,13 +57,16 @@ wheel-check: $(filter .tools/%,$(UV)) ## Build wheel and source archive, install
 audit: $(filter .tools/%,$(UV)) ## Hold every locked dependency to the published advisories (needs the network)
 	UV="$(UV)" ./.ci/audit
 
-# `make tables QUICK=1` runs every row for one epoch on embedded data, and leaves the results under runs/. Attention is
-# measured on one thread.
+# `make tables QUICK=1` runs every row for one epoch on embedded data, and leaves the results under runs/. Attention, and
+# what a sample takes, are measured on one thread.
 TABLES := $(if $(QUICK),runs/tables-quick,benchmarks/results/tables)
 ATTENTION := $(if $(QUICK),runs/attention-quick,benchmarks/results/attention)
+TABLE1 := $(if $(QUICK),runs/table1-quick,benchmarks/results/table1).json
 tables: $(SYNCED) ## Train what is missing of the paper's tables (hours), and write their page; QUICK=1: minutes
 	"$(BIN)/python" -m benchmarks.tables $(if $(QUICK),--quick) --jobs 2 -o $(TABLES).json
 	"$(BIN)/python" -m benchmarks.tables_page $(TABLES).json -o $(if $(QUICK),$(TABLES).md,docs/tables.md)
+	"$(BIN)/python" -m benchmarks.table1 $(if $(QUICK),--quick) --jobs 2 -o $(TABLE1)
+	OMP_NUM_THREADS=1 "$(BIN)/python" -m benchmarks.table1 --time -o $(TABLE1)
 	OMP_NUM_THREADS=1 "$(BIN)/python" -m benchmarks.attention $(if $(QUICK),--quick) -o $(ATTENTION).json \
 	--page $(if $(QUICK),$(ATTENTION).md,docs/attention.md)
 

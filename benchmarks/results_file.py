@@ -15,9 +15,9 @@ from joblib import cpu_count
 from snnergy.artefacts.files import git_revision, versions, written_whole
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of an earlier run, none where there was none."""
-    return json.loads(path.read_text())["rows"] if path.is_file() else []
+def read_rows(path: Path, table: str = "rows") -> list[dict[str, Any]]:
+    """The rows of an earlier run, or another list that it wrote; none where there was none."""
+    return json.loads(path.read_text())[table] if path.is_file() else []
 
 
 def write_rows(path: Path, module: str, rows: Sequence[dict[str, Any]], **more: Any) -> None:

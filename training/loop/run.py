@@ -91,6 +91,7 @@ def run(
             "train_seconds": round(seconds, 2),
             "train_samples_per_second": round(config.train.epochs * len(data.train) / seconds, 2),
             "peak_memory_bytes": _peak_memory_bytes(),
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
             **learner.about,
         }
         path = folder / "checkpoint.pt"
