@@ -38,7 +38,7 @@ from snnergy.training.data import arrays, model_inputs
 from snnergy.training.loop.evaluation import to_input
 from snnergy.training.loop.seeds import finished, spread
 from snnergy.training.loop.train import train
-from snnergy.training.model.attention import CMQKA, Direction
+from snnergy.training.model.attention import CMQKA, Direction, GatedSum
 from snnergy.training.model.complexity import stage_operations
 from snnergy.training.model.network import SNNergy
 from snnergy.training.model.self_attention import CrossModalSSA
@@ -46,7 +46,8 @@ from snnergy.training.model.self_attention import CrossModalSSA
 # Row → its changes of the experiment.
 ROWS = {
     "none": ["model.alpha_init=0", "model.alpha_learnable=false"],
-    "open_gate": [],
+    "open_gate": ["model.fusion=open_gate"],
+    "gated_sum": ["model.fusion=gated_sum"],
     "fixed_gate": ["model.fusion=fixed_gate"],
     "spatial": ["model.variant=spatial"],
     "open_gate, self-attention": ["model.stage3=ssa"],
@@ -86,8 +87,8 @@ class Row:
     """One trained network.
 
     Attributes:
-        before, after: `entries` of F that are not 0, and where two paths are fused `kept`, F's entries that are not 0
-            over P's → stage → share, on validation samples; before training with the statistics of these samples.
+        before, after: `entries` of F that are not 0, and where two paths are fused `kept`, entries that come through the
+            gate over P's → stage → share, on validation samples; before training with the statistics of these samples.
         cost: of the fusion on the chip, of the first seed where it has a form in NIR.
         git_revision, versions: of the code that trained the network.
     """
@@ -113,8 +114,10 @@ def shares(network: SNNergy, samples: dict[str, Any]) -> Shares:
     def watch(stage: str, what: str) -> Any:
         def keep(_: Any, given: tuple[torch.Tensor, ...], fused: torch.Tensor) -> None:
             counts["entries", stage].append((float((fused != 0).sum()), fused.numel()))
-            if what == "gate":
-                counts["kept", stage].append((float((fused != 0).sum()), float(given[1].sum())))
+            if what != "attention":
+                spatial, temporal = given
+                gated = fused - spatial if what == "gated sum" else fused
+                counts["kept", stage].append((float((gated != 0).sum()), float(temporal.sum())))
 
         return keep
 
@@ -132,12 +135,12 @@ def shares(network: SNNergy, samples: dict[str, Any]) -> Shares:
 
 
 def _maker(direction: Direction) -> tuple[torch.nn.Module, str]:
-    """The module that makes a direction's F, and whether it is a gate on the temporal path's spikes."""
+    """The module that makes a direction's F, and what it is: attention, a gate on P, or a sum of S and such a gate."""
     if isinstance(direction, CrossModalSSA):
         return direction.ssa, "attention"
     assert isinstance(direction, CMQKA)
     if direction.variant == "spatiotemporal":
-        return direction.fusion, "gate"
+        return direction.fusion, "gated sum" if isinstance(direction.fusion, GatedSum) else "gate"
     return getattr(direction, direction.variant), "attention"
 
 
@@ -176,24 +179,27 @@ def _inputs(config: Config, split: Split) -> dict[str, Any]:
 
 
 def exponents(cost: list[dict[str, Any]]) -> dict[str, dict[int, float]]:
-    """Slopes over tokens in double logarithm: of the synapses, the synaptic operations and the energy of each stage."""
+    """Slopes over tokens in double logarithm: of the synapses, the synaptic operations and the energy of each stage.
+
+    There is none of a stage where there is one size, or where a figure is 0.
+    """
     figures: dict[str, Callable[[dict[str, Any]], float]] = {
         "synapses": lambda each: each["synapses"],
         "accumulates": lambda each: each["operations"]["ac"],
         "energy": lambda each: each["pj"],
     }
-    stages = sorted({each["stage"] for each in cost})
-    return {
-        name: {
-            stage: round(_slope([(each["tokens"], figure(each)) for each in cost if each["stage"] == stage]), 3)
-            for stage in stages
-        }
-        for name, figure in figures.items()
-    }
+    found: dict[str, dict[int, float]] = {}
+    for name, figure in figures.items():
+        found[name] = {}
+        for stage in sorted({each["stage"] for each in cost}):
+            points = {each["tokens"]: figure(each) for each in cost if each["stage"] == stage}
+            if len(points) > 1 and all(points.values()):
+                found[name][stage] = round(_slope(points), 3)
+    return found
 
 
-def _slope(points: list[tuple[float, float]]) -> float:
-    tokens, figures = np.log(np.array(points)).T
+def _slope(points: dict[int, float]) -> float:
+    tokens, figures = np.log(list(points)), np.log(list(points.values()))
     return float(np.polyfit(tokens, figures, 1)[0])
 
 

@@ -20,10 +20,9 @@ from typing import Any
 from joblib import Parallel, delayed
 
 from benchmarks.network_activity import measure_activity
+from benchmarks.operations import energy_pj
 from benchmarks.results_file import read_rows, write_rows
 from benchmarks.threads import threads_a_job
-from snnergy.energy.operations import Operation
-from snnergy.energy.prices import FP32
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, load_config, to_dict
 from snnergy.training.data import arrays
@@ -133,13 +132,6 @@ def _cell(row: dict[str, Any]) -> Cell:
     return Cell(*(row[field.name] for field in fields(Cell)))
 
 
-def _pj(operation: Operation) -> float:
-    """Published energy of an operation in 45 nm fp32."""
-    price = FP32.price(operation)
-    assert price is not None and price.pj is not None, operation
-    return price.pj
-
-
 def measure(cell: Cell, config: Config, folder: Path, threads: int) -> Result:
     """Train one network, or take the trained one in `folder`, and measure it."""
     trained: TrainResult | None = finished(config, folder)
@@ -147,7 +139,6 @@ def measure(cell: Cell, config: Config, folder: Path, threads: int) -> Result:
     metrics = trained.metrics
     loaded = checkpoint.load(trained.checkpoint)
     activity = measure_activity(loaded.network, arrays(config, "test"))
-    multiply_pj, add_pj = _pj("mac_dense"), _pj("ac")
     return Result(
         tables=[(table, name) for table, rows in TABLES.items() for name, row in rows.items() if row == cell.row],
         **asdict(cell),
@@ -160,7 +151,7 @@ def measure(cell: Cell, config: Config, folder: Path, threads: int) -> Result:
         firing_rates={f"{stage} {role}": round(rate, 5) for (stage, role), rate in sorted(activity.rates.items())},
         accumulates=activity.accumulates,
         multiply_accumulates=activity.multiply_accumulates,
-        energy_pj=round(activity.accumulates * add_pj + activity.multiply_accumulates * multiply_pj, 1),
+        energy_pj=energy_pj(activity.accumulates, activity.multiply_accumulates),
         config=to_dict(config),
         git_revision=loaded.git_revision,
         versions=loaded.versions,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise, product
+from itertools import pairwise, permutations, product
 from statistics import fmean
 
-from benchmarks.fusion import ROWS as FUSIONS
 from benchmarks.tables import CONDITIONS, PROFILES, TABLES
 from benchmarks.tables_page import fusion, published, systems
 from benchmarks.tables_page.ablations import chosen
@@ -101,12 +100,14 @@ def _hybrid(tables: Sequence[Row]) -> Iterator[Finding]:
 
 
 def _fused_hybrid(fusions: Sequence[Sequence[Row]]) -> Iterator[Finding]:
+    """Networks that differ in stage 3 alone."""
     for rows in fusions:
-        named = {name: of for name, of in fusion.by_name(rows).items() if of}
-        for name in FUSIONS:
-            hybrid = f"{name}, self-attention"
-            if name in named and hybrid in named:
-                yield Finding(fusion.title(rows), *_against(hybrid, named, [name]))
+        named = {name: of for name, of in fusion.by_name(rows).items() if of and name != fusion.NONE}
+        models = {name: of[0]["config"]["model"] for name, of in named.items()}
+        for hybrid, other in permutations(models, 2):
+            ours, theirs = models[hybrid], models[other]
+            if theirs["stage3"] == "cmqka" and ours == theirs | {"stage3": "ssa"}:
+                yield Finding(fusion.title(rows), *_against(hybrid, named, [other]))
 
 
 def _best() -> str:

@@ -70,7 +70,8 @@ def _linear(attended: Sequence[Row]) -> Iterator[Finding]:
 
 def _linear_on_chip(fusions: Sequence[Sequence[Row]]) -> Iterator[Finding]:
     for rows in fusions:
-        for name, exponents in fusion.growth(rows).items():
+        for name, grown in fusion.growth(rows).items():
+            exponents = {figure: list(by_stage.values()) for figure, by_stage in grown.items() if by_stage}
             where = f"fusion on the chip, {fusion.title(rows)}, `{name}`"
             yield Finding(where, f"exponents by stage: {_spelled(exponents)}", _yes(_is_linear(exponents)))
 

@@ -134,50 +134,41 @@ def cost_section(rows: Sequence[Row]) -> list[str]:
     costs = {name: cost for name, of in by_name(rows).items() for cost in [_cost(of)] if cost}
     if not costs:
         return []
-    size = rows[0]["config"]["model"]["image_size"]
+    size, grown = rows[0]["config"]["model"]["image_size"], growth(rows)
+    sizes = sorted({cost["image_size"] for every in costs.values() for cost in every})
     at = {(name, cost["stage"]): cost for name, every in costs.items() for cost in every if cost["image_size"] == size}
     body = []
     for (name, stage), cost in at.items():
         base = at.get((BASE, stage)) if name != BASE else None
-        grown = _exponents([each for each in costs[name] if each["stage"] == stage])
         body.append(
             [f"`{name}`", str(stage), str(cost["tokens"])]
             + [_beside(figure(cost), None if base is None else figure(base)) for figure in _COSTS.values()]
-            + [f"{grown[of]:.2f}" if grown else ABSENT for of in _GROWTH]
+            + [_exponent(grown.get(name, {}).get(of, {}).get(stage)) for of in _GROWTH]
         )
     head = ["", "stage", "N", *_COSTS, *(f"{of}: exponent in N" for of in _GROWTH)]
     return [
         "The fusions of a stage on the chip, both modalities, for the mean sample, from the ledger at 45 nm fp32 "
         f"prices; in parentheses, times that of `{BASE}`. The exponent is that of N in a power of N, over images of "
-        f"{', '.join(str(side) for side in sorted({each['image_size'] for each in next(iter(costs.values()))}))} "
-        "pixels.",
+        f"{', '.join(map(str, sizes))} pixels.",
         markdown(head, body),
     ]
 
 
-def _cost(rows: Sequence[Row]) -> list[dict[str, Any]] | None:
-    """Of the seed that it was counted for."""
-    return next((row["cost"] for row in rows if row["cost"]), None)
+def _cost(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Of the seed that it was counted for, if any."""
+    return next((row["cost"] for row in rows if row["cost"]), [])
 
 
-def growth(rows: Sequence[Row]) -> dict[str, dict[str, list[float]]]:
-    """Row → figure → exponent in N of each stage, where it was counted for several sizes."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for name, of in by_name(rows).items():
-        cost = _cost(of) or []
-        for stage in sorted({each["stage"] for each in cost}):
-            for figure, grown in _exponents([each for each in cost if each["stage"] == stage]).items():
-                found.setdefault(name, {}).setdefault(figure, []).append(grown)
-    return found
-
-
-def _exponents(cost: list[dict[str, Any]]) -> dict[str, float]:
-    """By figure, of one stage; none where there is one size, or a figure is 0 and has no logarithm."""
-    if len({each["tokens"] for each in cost}) < 2 or not all(each["operations"]["ac"] for each in cost):
-        return {}
-    return {name: by_stage[cost[0]["stage"]] for name, by_stage in exponents(cost).items()}
+def growth(rows: Sequence[Row]) -> dict[str, dict[str, dict[int, float]]]:
+    """Row → figure → stage → exponent in N, of rows that were counted for several sizes."""
+    found = {name: exponents(_cost(of)) for name, of in by_name(rows).items()}
+    return {name: grown for name, grown in found.items() if any(grown.values())}
 
 
 def _beside(figure: float, base: float | None) -> str:
     text = f"{figure:.0f}" if figure >= 100 else f"{figure:.1f}"
     return f"{text} ({figure / base:.2f}×)" if base else text
+
+
+def _exponent(found: float | None) -> str:
+    return ABSENT if found is None else f"{found:.2f}"

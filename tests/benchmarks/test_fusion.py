@@ -66,3 +66,10 @@ def test_slopes_are_those_of_powers_of_the_tokens():
         "accumulates": {1: 2.0, 2: 2.0},
         "energy": {1: 0.5, 2: 0.5},
     }
+
+
+def test_there_is_no_slope_of_one_size_nor_of_nothing():
+    one = {"stage": 1, "tokens": 16, "synapses": 96, "operations": {"ac": 0.0}, "pj": 4.0}
+    assert not any(fusion.exponents([one]).values())
+    two = [one, one | {"tokens": 64, "synapses": 384, "pj": 8.0}]
+    assert fusion.exponents(two) == {"synapses": {1: 1.0}, "accumulates": {}, "energy": {1: 0.5}}

@@ -145,8 +145,9 @@ def test_what_a_fusion_carries_and_costs():
     text = "\n\n".join(fusion.section([rows, rows[:3]]))
     assert text.count("### Digits, binding") == 2
     assert "| `none` | `model.alpha_init=0`, `model.alpha_learnable=false` | 50.0 ± 2.0 | 50.0 ± 2.0 | – |" in text
+    changes = ", ".join(f"`{change}`" for change in fusions.ROWS["open_gate"])
     margins = "91.0 ± 1.4 (2 seeds) | 91.0 ± 1.4 (2 seeds) | +41.0 points (+16.7 deviations) |"
-    assert f"| `open_gate` | – | {margins}" in text
+    assert f"| `open_gate` | {changes} | {margins}" in text
     assert all(f"| `{name}` | " in text for name in fusions.ROWS)
     assert (
         "More than 2 deviations above `none`: `open_gate`; not: `fixed_gate`; with one seed of either, so undecided: "
@@ -158,8 +159,8 @@ def test_what_a_fusion_carries_and_costs():
     assert "| `spatial` | 0.1250 → 0.2500 | – |" in text
     line = "| `open_gate` | 1 | 64 | 10.0 (0.25×) | 192 (1.00×) | 600 (2.00×) | 64.0 (1.00×) | 1.00 | 1.00 | 1.00 |"
     assert line in text
-    assert "| `open_gate` | 2 | 16 | 4.0 | 48.0 | 0.0 | 16.0 | – | – | – |" in text  # nothing beside, no logarithm
-    assert fusion.growth(rows)["fixed_gate"]["accumulates"] == [pytest.approx(1)]
+    assert "| `open_gate` | 2 | 16 | 4.0 | 48.0 | 0.0 | 16.0 | 1.00 | – | 1.00 |" in text  # nothing is beside it
+    assert fusion.growth(rows)["fixed_gate"]["accumulates"] == {1: pytest.approx(1)}
     assert fusion.cost_section(rows[:3]) == []
 
 
@@ -242,6 +243,9 @@ def test_claims_on_accuracy_are_decided_by_figures():
         *table_rows("spatial", "loihi", 0.5, 0.51),
     ]  # fmt: skip
     fused = [*fusion_rows("none", 0.99, 0.99), *fusion_rows("open_gate", 0.9, 0.91), *fusion_rows("spatial", 0.5, 0.51)]
+    hybrid = fusion_rows("open_gate, self-attention", 0.7, 0.71)
+    model = hybrid[0]["config"]["model"]
+    fused += [each | {"config": each["config"] | {"model": model | {"stage3": "ssa"}}} for each in hybrid]
     table1 = [*system_rows("snnergy", "grid", 0.9, 0.91), *system_rows("cmci", "grid", 0.7, 0.71)]
     lines = found(rows, [fused], table1, [])
     assert lines[STEPS, "-12 dB, `loihi`"][1] == "yes"
@@ -250,6 +254,9 @@ def test_claims_on_accuracy_are_decided_by_figures():
     )  # fmt: skip
     assert lines[PATHS, "-12 dB, `loihi`"][1] == "undecided"  # of one path there is nothing
     assert lines[PATHS, "digits, binding"][1] == "yes"
+    assert lines["Self-attention in stage 3 is better than query-key attention in all", "digits, binding"] == (
+        "`open_gate, self-attention` 70.5 ± 0.7 (2 seeds): -20.0 points (-20.0 deviations) over `open_gate`", "no",
+    )  # fmt: skip
     above = lines["SNNergy is above all systems of table 1", "GRID -12 dB, `snnergy`"]
     assert above == ("90.5 ± 0.7 (2 seeds): +20.0 points (+20.0 deviations) over the best of 1, `cmci`", "yes")
     assert lines["Populations are as sparse as this (table 4)", "-12 dB, `loihi`"] == (
