@@ -46,18 +46,18 @@ from snnergy.training.model.self_attention import CrossModalSSA
 # Row → its changes of the experiment.
 ROWS = {
     "none": ["model.alpha_init=0", "model.alpha_learnable=false"],
+    "gated_sum": [],
     "open_gate": ["model.fusion=open_gate"],
-    "gated_sum": ["model.fusion=gated_sum"],
     "fixed_gate": ["model.fusion=fixed_gate"],
     "spatial": ["model.variant=spatial"],
-    "open_gate, self-attention": ["model.stage3=ssa"],
+    "gated_sum, self-attention": ["model.stage3=ssa"],
     "paper": ["model.profile=paper"],
     "paper, self-attention": ["model.profile=paper", "model.stage3=ssa"],
 }
 FUSION = ".fusion."  # in the path of a fusion's populations
 SIDES = (32, 64, 96)  # of images, for the cost
 _SAMPLES = 64  # of the validation split, for shares
-COSTED = ("open_gate", "fixed_gate")
+COSTED = ("gated_sum", "open_gate", "fixed_gate")
 _COST_SAMPLES = 8  # for calibration, and as many for counting
 Shares = dict[str, dict[str, float]]
 

@@ -84,7 +84,7 @@ class ModelConfig(SystemConfig):
     system: Literal["snnergy"] = "snnergy"
     profile: Profile = "loihi"
     variant: Literal["spatial", "temporal", "spatiotemporal"] = "spatiotemporal"
-    fusion: Literal["open_gate", "gated_sum", "fixed_gate"] = "open_gate"
+    fusion: Literal["gated_sum", "open_gate", "fixed_gate"] = "gated_sum"
     stage3: Literal["cmqka", "ssa"] = "cmqka"
     depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
     heads: Positive = 8
