@@ -9,7 +9,6 @@ from math import inf
 
 import pytest
 
-from benchmarks import fusion as fusions
 from benchmarks import tables
 from benchmarks.attention import page as attention
 from benchmarks.tables_page import __main__ as command
@@ -68,6 +67,17 @@ def system_rows(system: str, task: str, *accuracies: float, **more: object) -> l
         } | more
         for seed, accuracy in enumerate(accuracies)
     ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def fusions(monkeypatch):
+    """Rows of an experiment on fusions, whichever the real one has."""
+    rows = {
+        "none": ["model.alpha_init=0", "model.alpha_learnable=false"], "open_gate": [],
+        "fixed_gate": ["model.fusion=fixed_gate"], "spatial": ["model.variant=spatial"], "open_gate, self-attention": ["model.stage3=ssa"],
+    }  # fmt: skip
+    monkeypatch.setattr(fusion, "ROWS", rows)
+    return rows
 
 
 def test_the_page_holds_means_deviations_and_what_was_published():
@@ -131,7 +141,7 @@ def test_a_claim_holds_where_every_comparison_is_decided(deviations, expected):
     assert verdict([None if each is None else Margin(each, 1.0) for each in deviations]) == expected
 
 
-def test_what_a_fusion_carries_and_costs():
+def test_what_a_fusion_carries_and_costs(fusions):
     costs = {
         "open_gate": [cost(32, 1, 10, 600.0), cost(64, 1, 40, 2400.0), cost(32, 2, 4, 0.0), cost(64, 2, 16, 0.0)],
         "fixed_gate": [cost(32, 1, 40, 300.0), cost(64, 1, 160, 1200.0)],
@@ -145,10 +155,9 @@ def test_what_a_fusion_carries_and_costs():
     text = "\n\n".join(fusion.section([rows, rows[:3]]))
     assert text.count("### Digits, binding") == 2
     assert "| `none` | `model.alpha_init=0`, `model.alpha_learnable=false` | 50.0 ± 2.0 | 50.0 ± 2.0 | – |" in text
-    changes = ", ".join(f"`{change}`" for change in fusions.ROWS["open_gate"])
     margins = "91.0 ± 1.4 (2 seeds) | 91.0 ± 1.4 (2 seeds) | +41.0 points (+16.7 deviations) |"
-    assert f"| `open_gate` | {changes} | {margins}" in text
-    assert all(f"| `{name}` | " in text for name in fusions.ROWS)
+    assert f"| `open_gate` | – | {margins}" in text
+    assert all(f"| `{name}` | " in text for name in fusions)
     assert (
         "More than 2 deviations above `none`: `open_gate`; not: `fixed_gate`; with one seed of either, so undecided: "
         "`spatial`."
