@@ -74,7 +74,8 @@ def fusions(monkeypatch):
     """Rows of an experiment on fusions, whichever the real one has."""
     rows = {
         "none": ["model.alpha_init=0", "model.alpha_learnable=false"], "open_gate": [],
-        "fixed_gate": ["model.fusion=fixed_gate"], "spatial": ["model.variant=spatial"], "open_gate, self-attention": ["model.stage3=ssa"],
+        "fixed_gate": ["model.fusion=fixed_gate"], "spatial": ["model.variant=spatial"],
+        "open_gate, self-attention": ["model.stage3=ssa"],
     }  # fmt: skip
     monkeypatch.setattr(fusion, "ROWS", rows)
     return rows
