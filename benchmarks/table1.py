@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,11 @@ from snnergy.training.systems.build import build
 
 _CONFIGS = Path(__file__).parents[1] / "configs"
 # SNNergy's own → what it changes in the network of the task's file.
-OWN = {"snnergy": [], "snnergy-ssa": ["model.stage3=ssa"], "snnergy-paper": ["model.profile=paper"]}
+OWN: dict[str, list[str]] = {
+    "snnergy": [],
+    "snnergy-ssa": ["model.stage3=ssa"],
+    "snnergy-paper": ["model.profile=paper"],
+}
 SYSTEMS = (*OWN, *sorted(path.stem for path in (_CONFIGS / "table1").glob("*.yaml")))
 GRID, QUICK = "grid", "digits"
 # Task → its file.
@@ -129,12 +134,17 @@ class Row:
     versions: dict[str, str]
 
 
+@cache
+def _file(name: str) -> Config:
+    return load_config(_CONFIGS / f"{name}.yaml")
+
+
 def _fields(system: str, task: str) -> dict[str, Any]:
     """The settings that a system has on a task."""
-    of_task = load_config(_CONFIGS / f"{TASKS[task]}.yaml", OWN.get(system, []))
+    of_task = _file(TASKS[task])
     if system in OWN:
-        return to_dict(of_task)
-    fields = to_dict(load_config(_CONFIGS / "table1" / f"{system}.yaml"))
+        return to_dict(load_config(of_task, OWN[system]))
+    fields = to_dict(_file(f"table1/{system}"))
     if task != GRID:
         given = to_dict(of_task)
         fields |= {"data": given["data"], "train": given["train"]}
