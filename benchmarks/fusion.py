@@ -38,7 +38,7 @@ from snnergy.training.data import arrays, model_inputs
 from snnergy.training.loop.evaluation import to_input
 from snnergy.training.loop.seeds import finished, spread
 from snnergy.training.loop.train import train
-from snnergy.training.model.attention import CMQKA, Direction
+from snnergy.training.model.attention import CMQKA, Direction, GatedSum
 from snnergy.training.model.complexity import stage_operations
 from snnergy.training.model.network import SNNergy
 from snnergy.training.model.self_attention import CrossModalSSA
@@ -46,17 +46,18 @@ from snnergy.training.model.self_attention import CrossModalSSA
 # Row → its changes of the experiment.
 ROWS = {
     "none": ["model.alpha_init=0", "model.alpha_learnable=false"],
-    "open_gate": [],
+    "gated_sum": [],
+    "open_gate": ["model.fusion=open_gate"],
     "fixed_gate": ["model.fusion=fixed_gate"],
     "spatial": ["model.variant=spatial"],
-    "open_gate, self-attention": ["model.stage3=ssa"],
+    "gated_sum, self-attention": ["model.stage3=ssa"],
     "paper": ["model.profile=paper"],
     "paper, self-attention": ["model.profile=paper", "model.stage3=ssa"],
 }
 FUSION = ".fusion."  # in the path of a fusion's populations
 SIDES = (32, 64, 96)  # of images, for the cost
 _SAMPLES = 64  # of the validation split, for shares
-COSTED = ("open_gate", "fixed_gate")
+COSTED = ("gated_sum", "open_gate", "fixed_gate")
 _COST_SAMPLES = 8  # for calibration, and as many for counting
 Shares = dict[str, dict[str, float]]
 
@@ -86,8 +87,8 @@ class Row:
     """One trained network.
 
     Attributes:
-        before, after: `entries` of F that are not 0, and where two paths are fused `kept`, F's entries that are not 0
-            over P's → stage → share, on validation samples; before training with the statistics of these samples.
+        before, after: `entries` of F that are not 0, and where two paths are fused `kept`, entries that come through the
+            gate over P's → stage → share, on validation samples; before training with the statistics of these samples.
         cost: of the fusion on the chip, of the first seed where it has a form in NIR.
         git_revision, versions: of the code that trained the network.
     """
@@ -113,8 +114,10 @@ def shares(network: SNNergy, samples: dict[str, Any]) -> Shares:
     def watch(stage: str, what: str) -> Any:
         def keep(_: Any, given: tuple[torch.Tensor, ...], fused: torch.Tensor) -> None:
             counts["entries", stage].append((float((fused != 0).sum()), fused.numel()))
-            if what == "gate":
-                counts["kept", stage].append((float((fused != 0).sum()), float(given[1].sum())))
+            if what != "attention":
+                spatial, temporal = given
+                gated = fused - spatial if what == "gated sum" else fused
+                counts["kept", stage].append((float((gated != 0).sum()), float(temporal.sum())))
 
         return keep
 
@@ -132,12 +135,12 @@ def shares(network: SNNergy, samples: dict[str, Any]) -> Shares:
 
 
 def _maker(direction: Direction) -> tuple[torch.nn.Module, str]:
-    """The module that makes a direction's F, and whether it is a gate on the temporal path's spikes."""
+    """The module that makes a direction's F, and what it is: attention, a gate on P, or a sum of S and such a gate."""
     if isinstance(direction, CrossModalSSA):
         return direction.ssa, "attention"
     assert isinstance(direction, CMQKA)
     if direction.variant == "spatiotemporal":
-        return direction.fusion, "gate"
+        return direction.fusion, "gated sum" if isinstance(direction.fusion, GatedSum) else "gate"
     return getattr(direction, direction.variant), "attention"
 
 

@@ -26,11 +26,11 @@ from torch.nn import functional
 
 from snnergy.artefacts.samples import MODALITIES
 from snnergy.training.loop.evaluation import to_input
-from snnergy.training.model.attention import Direction, MeanFusion
+from snnergy.training.model.attention import Direction, GatedSum, MeanFusion
 from snnergy.training.model.layers import Projection
 from snnergy.training.model.system import System
 
-# The population that a direction adds to its stream; of those that it has, the first.
+# The population that a direction adds to its stream; of those that it has, the first. A gated sum adds two.
 _FUSED = ("fusion.gate", "ssa.out", "spatial.attn", "temporal.attn")
 
 
@@ -57,7 +57,7 @@ class _Trace:
     images: set[int] = field(default_factory=set)
     inputs: dict[str, tuple[Projection, Tensor]] = field(default_factory=dict)
     outputs: dict[str, Tensor] = field(default_factory=dict)
-    directions: list[tuple[str, Tensor, Tensor]] = field(default_factory=list)
+    directions: list[tuple[str, Direction, Tensor, Tensor]] = field(default_factory=list)
 
 
 def measure_activity(network: System, samples: dict[str, npt.NDArray[Any]], batch_size: int = 16) -> NetworkActivity:
@@ -98,7 +98,7 @@ def _traced(network: System) -> Iterator[_Trace]:
         return lambda _, __, out: trace.outputs.__setitem__(path, out)
 
     def keep_direction(path: str) -> Any:
-        return lambda _, given, out: trace.directions.append((path, given[0], out))
+        return lambda direction, given, out: trace.directions.append((path, direction, given[0], out))
 
     for path, module in network.named_modules():
         if isinstance(module, Projection):
@@ -132,12 +132,14 @@ def _streams(trace: _Trace) -> tuple[dict[int, Tensor], set[int]]:
     """The residual streams by identity: spikes in each entry of the binary ones, and which ones are real."""
     spikes: dict[int, Tensor] = {}
     real: set[int] = set()
-    for path, asking, out in trace.directions:
+    for path, direction, asking, out in trace.directions:
         hidden = id(trace.inputs[f"{path}.mlp.hidden_proj"][1])
         if f"{path}.fusion" in trace.outputs or id(asking) in real:
             real |= {hidden, id(out)}
         else:
             fused = next(trace.outputs[name] for name in (f"{path}.{end}" for end in _FUSED) if name in trace.outputs)
+            if isinstance(getattr(direction, "fusion", None), GatedSum):
+                fused = fused + trace.outputs[f"{path}.spatial.attn"]
             spikes[hidden] = spikes.get(id(asking), asking) + fused
             spikes[id(out)] = spikes[hidden] + trace.outputs[f"{path}.mlp.out"]
     return spikes, real

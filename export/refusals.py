@@ -24,6 +24,7 @@ _KNOWN = frozenset(
         attention.CMQKA,
         attention.CrossModalBlock,
         attention.FixedGate,
+        attention.GatedSum,
         attention.MLP,
         attention.OpenGate,
         attention.QueryKeyPath,

@@ -34,7 +34,7 @@ from snnergy.export.graph import DT, Floats, GraphBuilder, Metadata, Stream, lif
 from snnergy.export.refusals import refuse_inexpressible
 from snnergy.training.config.experiment import ModelConfig
 from snnergy.training.config.systems import SystemConfig
-from snnergy.training.model.attention import CMQKA, MLP, Direction, FixedGate, OpenGate, QueryKeyPath
+from snnergy.training.model.attention import CMQKA, MLP, Direction, FixedGate, GatedSum, OpenGate, QueryKeyPath
 from snnergy.training.model.layers import CausalProjection, OrPool, Projection
 from snnergy.training.model.network import Encoder, Head, SNNergy, Stage
 from snnergy.training.model.neurons import LIF
@@ -144,13 +144,14 @@ def direction(graph: GraphBuilder, path: str, module: Direction, asking: Stream,
         attended = cmqka(graph, path, module, asking, asked)
     else:
         attended = binary_ssa(graph, f"{path}.ssa", module.ssa, asking, asked)
-    (source,) = attended.sources
-    stream = asking + _scale(graph, f"{source}.alpha", module.alpha.item(), attended)
+    stream = asking
+    for source in attended.sources:
+        stream += _scale(graph, f"{source}.alpha", module.alpha.item(), Stream((source,), attended.shape))
     return stream + mlp(graph, f"{path}.mlp", module.mlp, stream)
 
 
 def cmqka(graph: GraphBuilder, path: str, module: CMQKA, asking: Stream, asked: Stream) -> Stream:
-    """Two streams `(C, H, W)` to the spikes of F `(C, H, W)`."""
+    """Two streams `(C, H, W)` to F `(C, H, W)`: one population, or the sum of two."""
     if module.variant == "spatial":
         return query_key_path(graph, f"{path}.spatial", module.spatial, asking, asked)
     if module.variant == "temporal":
@@ -158,7 +159,8 @@ def cmqka(graph: GraphBuilder, path: str, module: CMQKA, asking: Stream, asked: 
     spatial = query_key_path(graph, f"{path}.spatial", module.spatial, asking, asked)
     temporal = query_key_path(graph, f"{path}.temporal", module.temporal, asking, asked)
     if isinstance(module.fusion, OpenGate):
-        return open_gate(graph, f"{path}.fusion", module.fusion, spatial, temporal)
+        gated = open_gate(graph, f"{path}.fusion", module.fusion, spatial, temporal)
+        return spatial + gated if isinstance(module.fusion, GatedSum) else gated
     assert isinstance(module.fusion, FixedGate), "products of means are refused beforehand"
     return fixed_gate(graph, f"{path}.fusion", module.fusion, spatial, temporal)
 

@@ -45,37 +45,38 @@ SETS = st.lists(st.integers(0, 9), min_size=2, max_size=80).filter(lambda found:
 
 @settings(deadline=None, max_examples=50)
 @given(SETS, st.integers(0, 2**32 - 1))
-def test_half_of_any_set_and_of_each_digit_corresponds(found, seed):
-    seen = np.array(found)
-    heard, labels = draw_pairs("correspondence", seen, np.random.default_rng(seed))
-    assert np.array_equal(labels, seen == seen[heard])
-    assert labels.sum() == len(seen) // 2
-    apart, same = table(seen, labels, 2).T
-    assert np.all(np.abs(apart - same) <= 1)
-    itself = heard == np.arange(len(seen))
-    assert np.all(np.bincount(seen)[seen[itself]] == 1)  # only where the set has no other clip of the digit
-    if 2 * apart.max() <= apart.sum():  # then no pair needs the sound of a clip that is not among the mismatched
-        assert np.array_equal(table(seen[heard], labels, 2).T, [apart, same])
+def test_every_clip_of_any_set_is_seen_with_its_own_digit_and_with_another(found, seed):
+    classes = np.array(found)
+    seen, heard, labels = draw_pairs("correspondence", classes, np.random.default_rng(seed))
+    clips = np.arange(len(classes))
+    assert np.array_equal(labels, classes[seen] == classes[heard])
+    assert np.array_equal(seen, [*clips, *clips])
+    assert labels.tolist() == [1] * len(clips) + [0] * len(clips)
+    same, other = np.split(heard, 2)
+    assert np.array_equal(np.sort(same), clips)
+    assert np.all(np.bincount(classes)[classes[same == clips]] == 1)  # itself only where no other clip is of the digit
+    if 2 * np.bincount(classes).max() <= len(classes):  # otherwise there are too few sounds of other digits
+        assert np.array_equal(np.sort(other), clips)
 
 
 @settings(deadline=None, max_examples=50)
 @given(SETS, st.integers(0, 2**32 - 1))
 def test_binding_hears_every_clip_once(found, seed):
-    seen = np.array(found)
-    heard, labels = draw_pairs("binding", seen, np.random.default_rng(seed))
-    assert sorted(heard) == list(range(len(seen)))
-    assert labels.tolist() == [(a + b) % 10 for a, b in zip(found, seen[heard].tolist(), strict=True)]
+    classes = np.array(found)
+    seen, heard, labels = draw_pairs("binding", classes, np.random.default_rng(seed))
+    assert seen.tolist() == sorted(heard) == list(range(len(classes)))
+    assert labels.tolist() == [(a + b) % 10 for a, b in zip(found, classes[heard].tolist(), strict=True)]
 
 
 @pytest.mark.parametrize("task", CLASSES)
 def test_all_pairs_of_digits_occur(task):
-    seen = np.repeat(np.arange(10), 400)
-    heard = draw_pairs(task, seen, np.random.default_rng(0)).heard
-    pairs = table(seen, seen[heard], 10)
+    classes = np.repeat(np.arange(10), 400)
+    seen, heard, _ = draw_pairs(task, classes, np.random.default_rng(0))
+    pairs = table(classes[seen], classes[heard], 10)
     if task == "binding":
         assert np.all(pairs == 40)
     else:
-        assert np.all(np.diag(pairs) == 200)
+        assert np.all(np.diag(pairs) == 400)
         assert np.all(pairs > 0)
 
 
@@ -89,14 +90,15 @@ def test_clips_of_one_digit_cannot_be_mismatched():
 @pytest.mark.parametrize("task", CLASSES)
 def test_either_stream_alone_is_at_chance(make, split, task):
     found = dataset(make, task, split)
-    seen, (heard, labels) = found.source.labels, found.pairs
-    assert sorted(heard) == list(range(len(found)))  # every sound of this split, and none of another
-    for digit in (seen, seen[heard]):
-        counts = table(digit, labels, CLASSES[task])
-        each = counts.sum(axis=1, keepdims=True) / CLASSES[task]
-        assert np.all(np.abs(counts - each) <= (0.5 if task == "correspondence" else 2.5))
+    classes, (seen, heard, labels) = found.source.labels, found.pairs
+    each = np.full(len(classes), len(found) / len(classes))
+    for clips in (seen, heard):  # of this split, all alike
+        assert np.array_equal(np.bincount(clips), each)
+        counts = table(classes[clips], labels, CLASSES[task])
+        fair = counts.sum(axis=1, keepdims=True) / CLASSES[task]
+        assert np.all(np.abs(counts - fair) <= (0 if task == "correspondence" else 2.5))
     if task == "correspondence":
-        assert not np.any(heard == np.arange(len(found)))
+        assert not np.any(heard == seen)
 
 
 @pytest.mark.parametrize("task", CLASSES)

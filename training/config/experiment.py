@@ -84,7 +84,7 @@ class ModelConfig(SystemConfig):
     system: Literal["snnergy"] = "snnergy"
     profile: Profile = "loihi"
     variant: Literal["spatial", "temporal", "spatiotemporal"] = "spatiotemporal"
-    fusion: Literal["open_gate", "fixed_gate"] = "open_gate"
+    fusion: Literal["gated_sum", "open_gate", "fixed_gate"] = "gated_sum"
     stage3: Literal["cmqka", "ssa"] = "cmqka"
     depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
     heads: Positive = 8
@@ -192,6 +192,7 @@ class TrainConfig:
             are then those of a part.
         workers: processes that prepare samples beside the training; 0 for none. No result depends on them.
         modality_dropout: probability that a training sample loses one of its two modalities, either one alike.
+        mixed_precision: half precision where a GPU gains by it: large networks. A CPU always computes in single.
     """
 
     epochs: Positive
@@ -205,6 +206,7 @@ class TrainConfig:
     modality_dropout: Probability = 0.0
     accumulate: Positive = 1
     workers: NotNegative = 0
+    mixed_precision: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size % self.accumulate or self.batch_size // self.accumulate < 2:

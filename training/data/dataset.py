@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from snnergy.artefacts.samples import MODALITIES
 from snnergy.training.config.data import SPLITS, Split, Task
-from snnergy.training.data.pairing import Pairs, draw_pairs
+from snnergy.training.data.pairing import Pairs, draw_pairs, pair_count
 
 Pixels = npt.NDArray[np.uint8]
 Sample = dict[str, Pixels | int]
@@ -63,7 +63,7 @@ class AudioVisualDataset(Dataset[Sample]):
         self.epoch = 0
 
     def __len__(self) -> int:
-        return len(self.source.labels)
+        return len(self.pairs.labels)
 
     @property
     def epoch(self) -> int:
@@ -73,8 +73,9 @@ class AudioVisualDataset(Dataset[Sample]):
     @epoch.setter
     def epoch(self, epoch: int) -> None:
         self._epoch = epoch
+        classes = self.source.labels
         # The number behind the last sample's, whose draws are those of no sample.
-        self.pairs = draw_pairs(self.task, self.source.labels, self._generator(len(self)))
+        self.pairs = draw_pairs(self.task, classes, self._generator(pair_count(self.task, len(classes))))
 
     @property
     def excluded(self) -> tuple[Excluded, ...]:
@@ -83,8 +84,9 @@ class AudioVisualDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         rng = self._generator(index)
-        video, audio = self.source.sample(index, int(self.pairs.heard[index]), rng, augment=self.split == "train")
-        sample: Sample = {"video": video, "audio": audio, "label": int(self.pairs.labels[index])}
+        seen, heard, label = (int(of[index]) for of in self.pairs)
+        video, audio = self.source.sample(seen, heard, rng, augment=self.split == "train")
+        sample: Sample = {"video": video, "audio": audio, "label": label}
         absent = MODALITIES[rng.integers(2)] if rng.random() < self.dropout else self.blank
         if absent != "none":
             sample[absent] = np.zeros_like(sample[absent])

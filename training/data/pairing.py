@@ -1,12 +1,13 @@
 """Which clip is heard with each clip that is seen, and the label of the two: one draw for a split and an epoch.
 
 recognition     the clip itself               label = its digit
-correspondence  a clip of the same digit, or  label = 1 if the digits are the same, else 0
-                of another one, half each
+correspondence  a clip of the same digit      label = 1
+                and a clip of another one     label = 0
 binding         a clip of any digit           label = (digit seen + digit heard) mod 10
 
-In the latter two the sound of every clip is heard once. Either stream alone is at chance, because a digit is seen, and
-heard, as often under one label as under any other: as near as counts that do not divide let it be.
+Correspondence shows every clip twice, once with each label, and lets the sound of every clip be heard twice in the same
+way; so a picture, or a sound, says nothing of its label. In binding a digit is seen, and heard, as often under one label
+as under any other: as near as counts that do not divide let it be.
 Correspondence after Arandjelović and Zisserman, "Look, listen and learn", ICCV 2017.
 """
 
@@ -26,10 +27,16 @@ _DIGITS = PairedDigitsConfig.CLASSES
 
 
 class Pairs(NamedTuple):
-    """heard: clip whose sound goes with each clip's picture, `(N,)`. labels: of the samples, `(N,)`."""
+    """Of each sample: seen, the clip whose picture it has, heard, the clip whose sound, and labels; all `(samples,)`."""
 
+    seen: Rows
     heard: Rows
     labels: Rows
+
+
+def pair_count(task: Task, clips: int) -> int:
+    """Samples of a split of so many clips."""
+    return 2 * clips if task == "correspondence" else clips
 
 
 def draw_pairs(task: Task, classes: Rows, rng: np.random.Generator) -> Pairs:
@@ -40,24 +47,25 @@ def draw_pairs(task: Task, classes: Rows, rng: np.random.Generator) -> Pairs:
         classes: of the split's clips, `(N,)`; digits in all tasks but recognition.
         rng: decides who is paired; recognition draws nothing.
 
+    Returns:
+        `pair_count(task, N)` samples; of correspondence, those that correspond first.
+
     Raises:
         UserError: there is a single digit, so that none can be paired with another.
     """
+    clips = np.arange(len(classes))
     if task == "recognition":
-        return Pairs(np.arange(len(classes)), classes)
+        return Pairs(clips, clips, classes)
     if task == "binding":
         heard = _every_digit(classes, rng)
-        return Pairs(heard, (classes + classes[heard]) % _DIGITS)
+        return Pairs(clips, heard, (classes + classes[heard]) % _DIGITS)
     if len(np.unique(classes)) < 2:
         raise UserError(
             f"data.task = 'correspondence': all {len(classes)} clips of the split are of digit {classes[0]}, so that "
             "no sound is of another; fetch a data set of more digits, or set data.task to recognition"
         )
-    order = _by_digit(classes, rng)  # taking every second of it halves each digit
-    heard = np.empty_like(classes)
-    _same_digit(heard, order[1::2], classes, rng)
-    _another_digit(heard, order[::2], classes, rng)
-    return Pairs(heard, (classes == classes[heard]).astype(np.int64))
+    heard = np.concatenate([_same_digit(classes, rng), _another_digit(classes, rng)])
+    return Pairs(np.tile(clips, 2), heard, np.repeat([1, 0], len(clips)))
 
 
 def _by_digit(classes: Rows, rng: np.random.Generator) -> Rows:
@@ -76,26 +84,25 @@ def _every_digit(classes: Rows, rng: np.random.Generator) -> Rows:
     return heard
 
 
-def _same_digit(heard: Rows, rows: Rows, classes: Rows, rng: np.random.Generator) -> None:
-    """Let each of `rows` hear another clip of its digit; its own where the split has no other."""
-    for digit in np.unique(classes[rows]):
-        alike = rows[classes[rows] == digit]  # in random order, so that it is a random ring
+def _same_digit(classes: Rows, rng: np.random.Generator) -> Rows:
+    """Another clip of its digit for each, `(N,)`: a random ring of each digit. A clip that is alone hears itself."""
+    heard = np.empty_like(classes)
+    for digit in np.unique(classes):
+        alike = rng.permutation(np.flatnonzero(classes == digit))
         heard[alike] = np.roll(alike, 1)
-        others = np.setdiff1d(np.flatnonzero(classes == digit), alike)
-        if len(alike) == 1 and len(others):
-            heard[alike] = rng.choice(others)
+    return heard
 
 
-def _another_digit(heard: Rows, rows: Rows, classes: Rows, rng: np.random.Generator) -> None:
-    """Let each of `rows` hear the sound of another digit: a permutation of them, in which those that agree trade."""
-    heard[rows] = rng.permutation(rows)
-    for row in rows:
-        digit = classes[row]
-        if classes[heard[row]] != digit:
+def _another_digit(classes: Rows, rng: np.random.Generator) -> Rows:
+    """A clip of another digit for each, `(N,)`: a permutation, in which those that agree have traded."""
+    heard = rng.permutation(len(classes))
+    for clip, digit in enumerate(classes):
+        if classes[heard[clip]] != digit:
             continue
-        partners = rows[(classes[rows] != digit) & (classes[heard[rows]] != digit)]
+        partners = np.flatnonzero((classes != digit) & (classes[heard] != digit))
         if len(partners):
             partner = rng.choice(partners)
-            heard[[row, partner]] = heard[[partner, row]]
-        else:  # more than half of the rows are of this digit
-            heard[row] = rng.choice(np.flatnonzero(classes != digit))
+            heard[[clip, partner]] = heard[[partner, clip]]
+        else:  # more than half of the clips are of this digit
+            heard[clip] = rng.choice(np.flatnonzero(classes != digit))
+    return heard

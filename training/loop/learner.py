@@ -18,6 +18,7 @@ from torchmetrics import MeanMetric
 from snnergy.artefacts.held_scales import HeldScales
 from snnergy.training.config.experiment import Config
 from snnergy.training.data.dataset import Sample
+from snnergy.training.loop.captured import Pass, captured
 from snnergy.training.loop.evaluation import to_input
 from snnergy.training.model.system import Batch, Outputs
 from snnergy.training.systems.build import build
@@ -66,6 +67,7 @@ class Learner(LightningModule):
         self.seed = config.seed
         self.network = build(config.model)
         self.seen: list[tuple[Outputs, Tensor]] = []  # outputs and labels of the parts of this step's batch
+        self.captured: Pass | None = None
         # Weighted means over batches and, in several processes, over all of them.
         self.validation = nn.ModuleDict({name: MeanMetric() for name in ("val_loss", "val_accuracy", "val_score")})
 
@@ -80,12 +82,21 @@ class Learner(LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """The system's own loss of a batch."""
-        outputs = self.network.outputs(to_input(batch["video"]), to_input(batch["audio"]))
+        outputs = self._outputs(to_input(batch["video"]), to_input(batch["audio"]))
         loss = self.network.loss(outputs, batch["label"], self.train_config.label_smoothing, self._progress())
         self.seen.append(({name: output.detach() for name, output in outputs.items()}, batch["label"]))
         size = len(batch["label"])
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
         return loss
+
+    def _outputs(self, video: Tensor, audio: Tensor) -> Outputs:
+        """What the network computes of a training batch; on a GPU of its own, launched at once."""
+        alone = video.is_cuda and self.network.training and self.trainer.world_size == 1
+        if not alone or self.train_config.mixed_precision:
+            return self.network.outputs(video, audio)
+        if self.captured is None:
+            self.captured = captured(self.network, video, audio)
+        return self.captured(video, audio)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Let the network change its gradients, which are unscaled and not yet clipped."""
@@ -113,7 +124,9 @@ class Learner(LightningModule):
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=train.learning_rate)
+        # One kernel on a GPU; but it unscales gradients of mixed precision itself, after they would have been clipped.
+        fused = parameters[0].is_cuda and not train.mixed_precision
+        optimizer = torch.optim.AdamW(groups, lr=train.learning_rate, fused=fused or None)
         total = int(self.trainer.estimated_stepping_batches)
         warmup = round(train.warmup_epochs * total / train.epochs)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, warmup, total))

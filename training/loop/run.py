@@ -184,7 +184,7 @@ def _fit(
         strategy="ddp" if devices > 1 else "auto",
         use_distributed_sampler=False,  # the loaders give each process its own share
         accumulate_grad_batches=config.train.accumulate,
-        precision="16-mixed" if torch.cuda.is_available() else "32-true",
+        precision="16-mixed" if config.train.mixed_precision and torch.cuda.is_available() else "32-true",
         gradient_clip_val=config.train.gradient_clip,
         callbacks=callbacks,
         plugins=[ResumeFiles(resume)],
@@ -265,11 +265,12 @@ def _measure(config: Config, learner: Learner) -> dict[str, Any]:
 
 @contextmanager
 def _settings(threads: int | None) -> Iterator[None]:
-    """Torch's threads, and silence on `_ADVICE`, for the time of a run."""
-    before = torch.get_num_threads()
+    """Torch's threads, silence on `_ADVICE`, and convolutions on a GPU that round as those of a CPU do, for a run."""
+    before, rounded = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
     lightning_log = logging.getLogger("lightning.pytorch")
     level = lightning_log.level
     torch.set_num_threads(threads or before)
+    torch.backends.cudnn.allow_tf32 = False
     lightning_log.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -278,4 +279,5 @@ def _settings(threads: int | None) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
+        torch.backends.cudnn.allow_tf32 = rounded
         lightning_log.setLevel(level)

@@ -76,6 +76,14 @@ class OpenGate(nn.Module):
         return self.gate(fire(self.mean, self.space, spatial), temporal)
 
 
+class GatedSum(OpenGate):
+    """What the gate lets through of the temporal path, beside all of the spatial path."""
+
+    def forward(self, spatial: Tensor, temporal: Tensor) -> Tensor:
+        """Two binary `(T, B, C, H, W)` to their sum, 0 to 2."""
+        return spatial + super().forward(spatial, temporal)
+
+
 class FixedGate(nn.Module):
     """Lets a channel and position through if the channel is active in space and the position has been in time."""
 
@@ -105,7 +113,9 @@ class MeanFusion(nn.Module):
 def _fusion(config: ModelConfig, channels: int) -> OpenGate | FixedGate | MeanFusion:
     if config.profile == "paper":
         return MeanFusion()
-    return OpenGate(config, channels) if config.fusion == "open_gate" else FixedGate(config)
+    if config.fusion == "fixed_gate":
+        return FixedGate(config)
+    return (OpenGate if config.fusion == "open_gate" else GatedSum)(config, channels)
 
 
 class MLP(nn.Module):

@@ -39,6 +39,8 @@ with _without("lava.lib.dl.slayer"):
 
 _SURROGATE_SLOPE = 4.0
 _SUPPORTED = frozenset(inspect.signature(neuron.LIFNode.__init__).parameters)
+# From release 2 on SpikingJelly runs all time steps in one kernel of a GPU.
+_FUSES = hasattr(functional, "lif_multi_step")
 
 
 class LIF(neuron.LIFNode):
@@ -74,9 +76,9 @@ class LIF(neuron.LIFNode):
     def multi_step_forward(self, x_seq: Tensor, norm: BatchNorm2d | None = None) -> Tensor:
         """SpikingJelly's step for each time step of `(T, ...)`, which goes through `norm` first if there is one.
 
-        Its own loop indexes `x_seq[t]`, whose gradient is a zero tensor of the whole sequence for each t; `unbind`
-        has one gradient for all. Where `scans` says so, `lif_scan.py` does the same in one pass, and a BatchNorm that
-        is training with it.
+        The loop of its older releases indexes `x_seq[t]`, whose gradient is a zero tensor of the whole sequence for
+        each t; `unbind` has one gradient for all. Where `scans` says so, `lif_scan.py` does the same in one pass, and
+        a BatchNorm that is training with it; on a GPU, where it has one, SpikingJelly's own kernel.
         """
         constants, scans = self.constants, self.scans(x_seq)
         if norm is not None and scans and norm.training and not shared():
@@ -88,6 +90,9 @@ class LIF(neuron.LIFNode):
         if scans:
             spikes, self.v = lif_scan(x_seq, constants)
             return spikes
+        if x_seq.is_cuda and _FUSES:
+            fused: Tensor = super().multi_step_forward(x_seq)
+            return fused
         return torch.stack([self.single_step_forward(x) for x in x_seq.unbind(0)])
 
     def scans(self, x_seq: Tensor) -> bool:
