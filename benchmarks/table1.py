@@ -4,10 +4,10 @@
     OMP_NUM_THREADS=1 python -m benchmarks.table1 --time -o benchmarks/results/table1.json
 
 All systems have the same budget of tuning: each learning rate is trained once with the first seed, and the one that is
-best on validation with the others; the test split of a run that is not chosen is never looked at. A row is one trained
-network. Rows and tuning that the output file holds already with the same settings are kept, and a network that is half
-trained goes on. The times of one sample are measured by a pass of its own, on a machine that has nothing else to do.
-`--quick` trains every system for one epoch on embedded data, to see that all of them work.
+best on validation with the others; what a run that is not chosen does on the test split is never read. A row is one
+trained network. Rows and tuning that the output file holds already with the same settings are kept, and a network that
+is half trained goes on. The times of one sample are measured by a pass of its own, on a machine that has nothing else to
+do. `--quick` trains every system for one epoch on embedded data, to see that all of them work.
 
 On GRID a system is that of its file in configs/table1, with all its settings. On the other tasks, the task's file gives
 data, optimisation and size of the images, and the system's file the rest; SNNergy's network is that of the task's file.
@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,11 @@ from snnergy.training.systems.build import build
 
 _CONFIGS = Path(__file__).parents[1] / "configs"
 # SNNergy's own → what it changes in the network of the task's file.
-OWN = {"snnergy": [], "snnergy-ssa": ["model.stage3=ssa"], "snnergy-paper": ["model.profile=paper"]}
+OWN: dict[str, list[str]] = {
+    "snnergy": [],
+    "snnergy-ssa": ["model.stage3=ssa"],
+    "snnergy-paper": ["model.profile=paper"],
+}
 SYSTEMS = (*OWN, *sorted(path.stem for path in (_CONFIGS / "table1").glob("*.yaml")))
 GRID, QUICK = "grid", "digits"
 # Task → its file.
@@ -129,12 +134,17 @@ class Row:
     versions: dict[str, str]
 
 
+@cache
+def _file(name: str) -> Config:
+    return load_config(_CONFIGS / f"{name}.yaml")
+
+
 def _fields(system: str, task: str) -> dict[str, Any]:
     """The settings that a system has on a task."""
-    of_task = load_config(_CONFIGS / f"{TASKS[task]}.yaml", OWN.get(system, []))
+    of_task = _file(TASKS[task])
     if system in OWN:
-        return to_dict(of_task)
-    fields = to_dict(load_config(_CONFIGS / "table1" / f"{system}.yaml"))
+        return to_dict(load_config(of_task, OWN[system]))
+    fields = to_dict(_file(f"table1/{system}"))
     if task != GRID:
         given = to_dict(of_task)
         fields |= {"data": given["data"], "train": given["train"]}

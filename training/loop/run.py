@@ -77,6 +77,8 @@ def run(
             start_from = last if last.is_file() else None
         if begin is not None and _rank() == 0:
             begin(config)
+        if torch.cuda.is_initialized():  # by an earlier run of this process, whose peak is not this one's
+            torch.cuda.reset_peak_memory_stats()
         try:
             learner, seconds, best_epoch = _fit(config, folder, data, start_from, progress, devices, learner_of)
         except StateRefused:
