@@ -6,8 +6,8 @@
 All systems have the same budget of tuning: each learning rate is trained once with the first seed, and the one that is
 best on validation with the others; what a run that is not chosen does on the test split is never read. A row is one
 trained network. Rows and tuning that the output file holds already with the same settings are kept, and a network that
-is half trained goes on. The times of one sample are measured by a pass of its own, on a machine that has nothing else to
-do. `--quick` trains every system for one epoch on embedded data, to see that all of them work.
+is half trained goes on. The times of one sample are measured by a pass of its own, on a machine that has nothing else
+to do. `--quick` trains every system for one epoch on embedded data, to see that all of them work.
 
 On GRID a system is that of its file in configs/table1, with all its settings. On the other tasks, the task's file gives
 data, optimisation and size of the images, and the system's file the rest; SNNergy's network is that of the task's file.
