@@ -2,6 +2,9 @@
 
 torch's own SyncBatchNorm does this on GPUs only; here CPU processes take the same path, so that it can be proved there:
 n processes train as one with the n-fold batch does. In one process, and in evaluation, it is torch's BatchNorm.
+
+But what a channel is that does not vary, as those of a blank image are, is given no gradient. It would be rounding
+noise divided by a deviation of 0, some three hundred times larger behind each layer of a network, until it is infinite.
 """
 
 from __future__ import annotations
@@ -9,6 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_reduce
+
+# Variance up to which a channel is taken for constant: a deviation of 3e-6, which is rounding. The least that varies, a
+# single spike in a batch, makes more.
+STILL = 1e-11
 
 
 def _processes() -> int:
@@ -36,7 +43,13 @@ def _normalise(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor, processes: int)
     variance = all_reduce(centred.square().sum(dim=over, keepdim=True)) / count
     track(norm, mean.detach().flatten(), variance.detach().flatten(), count)
     scale = norm.weight.view_as(mean) / torch.sqrt(variance + norm.eps)
-    return centred * scale + norm.bias.view_as(mean)
+    return torch.where(variance > STILL, centred * scale, 0.0) + norm.bias.view_as(mean)
+
+
+def _where_varying(x: Tensor) -> Tensor:
+    """`(B, C, …)` itself, whose gradient is 0 in channels that are constant."""
+    variance = x.detach().var(dim=[0, *range(2, x.ndim)], correction=0, keepdim=True)
+    return torch.where(variance > STILL, x, x.detach())
 
 
 class BatchNorm1d(nn.BatchNorm1d):
@@ -44,8 +57,10 @@ class BatchNorm1d(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised `x`."""
-        processes = _processes() if self.training else 1
-        return super().forward(x) if processes == 1 else _normalise(self, x, processes)
+        if not self.training:
+            return super().forward(x)
+        processes = _processes()
+        return super().forward(_where_varying(x)) if processes == 1 else _normalise(self, x, processes)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -53,5 +68,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised `x`."""
-        processes = _processes() if self.training else 1
-        return super().forward(x) if processes == 1 else _normalise(self, x, processes)
+        if not self.training:
+            return super().forward(x)
+        processes = _processes()
+        return super().forward(_where_varying(x)) if processes == 1 else _normalise(self, x, processes)

@@ -22,6 +22,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from snnergy.training.model.batch_norm import STILL
+
 # Neurons of one block, about: a dozen arrays of them fit the second-level cache.
 _BLOCK = 2048
 _f = np.float32
@@ -212,7 +214,7 @@ class _NormLifScan(torch.autograd.Function):
         ctx.neuron = neuron.rounded()
         _charge_and_fire(_rows(x), _tiled(scale), _tiled(shift), ctx.neuron, _rows(spikes), last.view(-1).numpy())
         ctx.save_for_backward(x)
-        ctx.statistics = mean, inverse, scale, shift
+        ctx.statistics = mean, inverse, scale, shift, variance > STILL
         ctx.set_materialize_grads(False)
         moments = torch.from_numpy(mean).to(x.dtype), torch.from_numpy(variance).to(x.dtype)
         ctx.mark_non_differentiable(*moments)
@@ -223,7 +225,7 @@ class _NormLifScan(torch.autograd.Function):
         ctx: Any, to_spikes: Tensor | None, to_last: Tensor | None, *_: None
     ) -> tuple[Tensor, Tensor, Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        mean, inverse, scale, shift = ctx.statistics
+        mean, inverse, scale, shift, varies = ctx.statistics
         grad = torch.empty_like(x)
         to_spikes = torch.zeros_like(x) if to_spikes is None else to_spikes.contiguous()
         sums = _backward(
@@ -240,6 +242,7 @@ class _NormLifScan(torch.autograd.Function):
         to_weight *= inverse
         # dL/dx = scale·(dL/dc - mean of dL/dc - x̂·mean of dL/dc·x̂), x̂ = (x - mean)·inverse
         count = x.numel() // len(mean)
+        scale = np.where(varies, scale, 0)
         of_x = -scale * inverse * to_weight / count
         offset = -scale * to_bias / count - of_x * mean
         _combine(_rows(grad), _rows(x), *map(_tiled, (scale, of_x, offset)))
