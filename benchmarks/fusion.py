@@ -38,7 +38,7 @@ from snnergy.training.data import arrays, model_inputs
 from snnergy.training.loop.evaluation import to_input
 from snnergy.training.loop.seeds import finished, spread
 from snnergy.training.loop.train import train
-from snnergy.training.model.attention import CMQKA, Direction, GatedSum
+from snnergy.training.model.attention import CMQKA, Direction, FixedGate, GatedSum, MeanFusion, OpenGate
 from snnergy.training.model.complexity import stage_operations
 from snnergy.training.model.network import SNNergy
 from snnergy.training.model.self_attention import CrossModalSSA
@@ -60,6 +60,7 @@ _SAMPLES = 64  # of the validation split, for shares
 COSTED = ("gated_sum", "open_gate", "fixed_gate")
 _COST_SAMPLES = 8  # for calibration, and as many for counting
 Shares = dict[str, dict[str, float]]
+_KINDS = {GatedSum: "gated sum", OpenGate: "gate", FixedGate: "gate", MeanFusion: "attention"}  # what F is
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ class Row:
     """One trained network.
 
     Attributes:
-        before, after: `entries` of F that are not 0, and where two paths are fused `kept`, entries that come through the
-            gate over P's → stage → share, on validation samples; before training with the statistics of these samples.
+        before, after: stage → share of the entries of F that are not 0 (`entries`), and of P's that a gate, where there
+            is one, lets through (`kept`); on validation samples, before training with the statistics of these.
         cost: of the fusion on the chip, of the first seed where it has a form in NIR.
         git_revision, versions: of the code that trained the network.
     """
@@ -140,7 +141,7 @@ def _maker(direction: Direction) -> tuple[torch.nn.Module, str]:
         return direction.ssa, "attention"
     assert isinstance(direction, CMQKA)
     if direction.variant == "spatiotemporal":
-        return direction.fusion, "gated sum" if isinstance(direction.fusion, GatedSum) else "gate"
+        return direction.fusion, _KINDS[type(direction.fusion)]
     return getattr(direction, direction.variant), "attention"
 
 

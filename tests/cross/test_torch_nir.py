@@ -24,6 +24,7 @@ from tests.export.networks import SMALL, network, pixels
 SAMPLES = 52
 NETWORKS: list[dict[str, Any]] = [
     {"fusion": "open_gate"},
+    {"fusion": "gated_sum"},
     {"fusion": "fixed_gate", "gain_space": 9.7},
     {"variant": "spatial"},
     {"variant": "temporal"},
@@ -112,7 +113,7 @@ def test_lowering_keeps_labels_and_tells_wiring_from_weights() -> None:
     assert all(isinstance(operator, Conv2d) and operator.groups == 2 for operator in masks)
 
 
-@pytest.mark.parametrize(("fusion", "synapses"), [("open_gate", 3), ("fixed_gate", 4)])
+@pytest.mark.parametrize(("fusion", "synapses"), [("gated_sum", 3), ("open_gate", 3), ("fixed_gate", 4)])
 def test_the_fusion_takes_a_fixed_number_of_synapses_a_channel_and_token(fusion: str, synapses: int) -> None:
     """Whatever the number of tokens: here 64 and 256 in the first stage."""
     for side in (32, 64):

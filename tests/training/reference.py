@@ -84,6 +84,10 @@ def open_gate(fusion, spatial, temporal):
     return np.logical_and(lif(current), temporal).astype(float)
 
 
+def gated_sum(fusion, spatial, temporal):
+    return spatial + open_gate(fusion, spatial, temporal)
+
+
 def fixed_gate(fusion, spatial, temporal):
     space = lif(fusion.gain_space * mean_over_space(spatial))
     return np.logical_and(space, lif(fusion.gain_time * temporal)).astype(float)

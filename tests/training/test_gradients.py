@@ -80,7 +80,8 @@ def fuse(fusion, config, spatial, temporal):
         return lif(fusion.gain_space * mean)[..., None, None] * lif(fusion.gain_time * temporal)
     norm = fusion.mean.norm
     current = (mean - norm.running_mean) / torch.sqrt(norm.running_var + norm.eps) * norm.weight + norm.bias
-    return lif(current)[..., None, None] * temporal
+    gated = lif(current)[..., None, None] * temporal
+    return spatial + gated if config.fusion == "gated_sum" else gated
 
 
 def self_attention(module, profile, asking, asked):

@@ -146,13 +146,14 @@ def test_an_open_gate_lets_all_through_before_it_has_learned():
         {"variant": "spatial"},
         {"variant": "temporal"},
         {"fusion": "open_gate"},
+        {"fusion": "gated_sum"},
         {"fusion": "fixed_gate", "gain_space": 41.0, "gain_time": 3.0},
     ],
 )
 def test_one_direction(options):
     torch.manual_seed(3)
     module = randomise(CMQKA(replace(TINY, **options), 6)).double()
-    if options.get("fusion") == "open_gate":
+    if isinstance(getattr(module, "fusion", None), OpenGate):
         torch.nn.init.constant_(module.fusion.mean.norm.bias, 2.0)  # open in some channels and steps
     asking, asked = spikes(5, 2, 6, 4, 4) + spikes(5, 2, 6, 4, 4, seed=2), spikes(5, 2, 6, 4, 4, seed=1)
     with torch.no_grad():

@@ -5,9 +5,9 @@ correspondence  a clip of the same digit      label = 1
                 and a clip of another one     label = 0
 binding         a clip of any digit           label = (digit seen + digit heard) mod 10
 
-Correspondence shows every clip twice, once with each label, and lets the sound of every clip be heard twice in the same
-way; so a picture, or a sound, says nothing of its label. In binding a digit is seen, and heard, as often under one label
-as under any other: as near as counts that do not divide let it be.
+Correspondence shows every clip twice, once with each label, and lets its sound be heard in the same way; so a picture,
+or a sound, says nothing of its label. In binding a digit is seen, and heard, as often under one label as under any
+other: as near as counts that do not divide let it be.
 Correspondence after Arandjelović and Zisserman, "Look, listen and learn", ICCV 2017.
 """
 
@@ -27,7 +27,7 @@ _DIGITS = PairedDigitsConfig.CLASSES
 
 
 class Pairs(NamedTuple):
-    """Of each sample: seen, the clip whose picture it has, heard, the clip whose sound, and labels; all `(samples,)`."""
+    """seen, heard: clips that the picture and the sound of each sample are of, `(samples,)`. labels: its own."""
 
     seen: Rows
     heard: Rows
