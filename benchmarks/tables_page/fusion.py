@@ -101,7 +101,7 @@ def sentences(rows: Sequence[Row]) -> list[str]:
     gates = {name: of for name, of in named.items() if all("kept" in row["after"] for row in of)}
     opened = [name for name, of in gates.items() if min(k for row in of for k in row["after"]["kept"].values()) > _OPEN]
     if gates:
-        lines += [f"After training F is P in every stage, as nothing is held back, in: {listed(opened)}."]
+        lines += [f"After training the gate holds nothing of P back, in any stage, in: {listed(opened)}."]
     return lines
 
 
