@@ -57,7 +57,14 @@ def attend_softly(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def config(channels: int, profile: Profile = "loihi") -> ModelConfig:
     """Settings of a layer of so many channels."""
     return ModelConfig(
-        time_steps=STEPS, image_size=128, classes=2, base_dim=channels, profile=profile, heads=HEADS, stage3="ssa"
+        time_steps=STEPS,
+        image_size=128,
+        classes=2,
+        base_dim=channels,
+        profile=profile,
+        fusion="open_gate",  # the form of eq. 12, a single F, which is the one in words
+        heads=HEADS,
+        stage3="ssa",
     )
 
 

@@ -98,13 +98,13 @@ def test_each_population_of_a_binary_stream_is_counted(options):
         if path.endswith("hidden_proj"):  # the stage's spikes and F
             direction = owner.removesuffix(".mlp")
             stage, _, modality = direction.split(".")
-            fused = outputs[f"{direction}.{'ssa.out' if f'{direction}.ssa.out' in outputs else 'fusion.gate'}"]
-            events = outputs[f"{stage}.{modality}.spds.out"] + fused
+            own = ("ssa.out",) if f"{direction}.ssa.out" in outputs else ("spatial.attn", "fusion.gate")
+            events = outputs[f"{stage}.{modality}.spds.out"] + sum(outputs[f"{direction}.{name}"] for name in own)
         elif owner.endswith("spds") and path.endswith(("conv0", "shortcut")):  # all that the stage before made
             stage, modality, _ = owner.split(".")
             before = f"stage{int(stage[-1]) - 1}"
-            parts = ("spds.out", "fusion.gate", "mlp.out")
-            names = [f"{before}.{modality}.spds.out", *(f"{before}.block0.{modality}.{part}" for part in parts[1:])]
+            parts = ("spatial.attn", "fusion.gate", "mlp.out")
+            names = [f"{before}.{modality}.spds.out", *(f"{before}.block0.{modality}.{part}" for part in parts)]
             events = sum(outputs[name] for name in names)
         accumulates += fan_out(projection, events)
     found = measure_activity(net, samples(), batch_size=BATCH)

@@ -127,8 +127,8 @@ SIDES = pytest.mark.parametrize(("index", "channels", "side"), [(1, 8, 8), (3, 3
 
 
 @SIDES
-def test_open_gate(model: SNNergy, index: int, channels: int, side: int) -> None:
-    path = f"stage{index}.block0.video.fusion"
+def test_open_gate(index: int, channels: int, side: int) -> None:
+    model, path = network(fusion="open_gate"), f"stage{index}.block0.video.fusion"
     spatial, temporal = _spikes(channels, side, 0, 0.2), _spikes(channels, side, 1, 0.8)
     expected = _torch(model, path, spatial, temporal)
     assert 0 < expected.sum() < temporal.sum()

@@ -88,8 +88,10 @@ def test_metadata_labels_every_node(model: SNNergy, graph: nir.NIRGraph) -> None
         ({"fusion": "fixed_gate", "depths": (1, 2, 1), "temporal_kernel": 3}, 348, "d3a327d53ccd7707"),
         ({"fusion": "fixed_gate", "stage3": "ssa"}, 214, "6caeb7a8035b6d36"),
         ({"variant": "temporal"}, 138, "20a441efbaea3eff"),
-        ({"depths": (1, 2, 1), "temporal_kernel": 3}, 332, "d15be536f0d19661"),
-        ({"stage3": "ssa"}, 206, "136e6c0138c91770"),
+        ({"fusion": "open_gate", "depths": (1, 2, 1), "temporal_kernel": 3}, 332, "d15be536f0d19661"),
+        ({"fusion": "open_gate", "stage3": "ssa"}, 206, "136e6c0138c91770"),
+        ({"depths": (1, 2, 1), "temporal_kernel": 3}, 340, "f1e3070e3f3b9368"),
+        ({"stage3": "ssa"}, 210, "d89144b57fe22fb1"),
     ],
 )
 def test_nodes_keep_their_names_and_labels(options: dict[str, Any], count: int, digest: str) -> None:

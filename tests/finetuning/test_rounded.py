@@ -114,7 +114,7 @@ def test_only_what_changed_is_lowered_again_and_comes_out_the_same():
 
 def test_every_parameter_that_learns_in_float_learns_through_the_rounding():
     model, lowered, scales = prepared()
-    _, inputs = images(model, 4)
+    _, inputs = images(model, 16)
 
     def gradients() -> dict[str, torch.Tensor]:
         model.zero_grad()

@@ -60,8 +60,8 @@ def test_round_trip(saved):
     ("options", "fusion"),
     [
         ({"fusion": "fixed_gate"}, "fixed_gate"),
-        ({"variant": "spatial"}, "open_gate"),
-        ({"profile": "paper"}, "open_gate"),
+        ({"variant": "spatial"}, "gated_sum"),
+        ({"profile": "paper"}, "gated_sum"),
     ],
 )
 def test_one_from_before_the_choice_of_fusions_has_the_fixed_gate(tmp_path, options, fusion):

@@ -23,7 +23,7 @@ import torch
 from numba.extending import intrinsic
 from torch import Tensor
 
-from snnergy.training.model.attention import CMQKA, OpenGate, QueryKeyPath
+from snnergy.training.model.attention import CMQKA, GatedSum, OpenGate, QueryKeyPath
 from snnergy.training.model.lif_scan import Neuron
 
 # A head of the publication's network has 12 channels, or a multiple of that.
@@ -271,13 +271,14 @@ def gate(packed: Words, spikes: Tensor) -> Words:
 
 
 def attend(attention: CMQKA, asking: Tensor, asked: Tensor) -> Tensor:
-    """`attention.attend` with the open gate, in evaluation mode: the same F, bit for bit."""
+    """`attention.attend` with a gate that is learned, in evaluation mode: the same F, bit for bit."""
     fusion = attention.fusion
-    assert isinstance(fusion, OpenGate)
+    assert isinstance(fusion, OpenGate)  # or a gated sum, which has one
     spatial, temporal = (_path(path, asking, asked) for path in (attention.spatial, attention.temporal))
     mean = counts(spatial) / asking[0, 0, 0].numel()
     # The mean of a map of one position is that position.
-    return unpack(gate(temporal, fusion.space(fusion.mean(mean[..., None, None]))))
+    gated = unpack(gate(temporal, fusion.space(fusion.mean(mean[..., None, None]))))
+    return unpack(spatial) + gated if isinstance(fusion, GatedSum) else gated
 
 
 def _path(path: QueryKeyPath, asking: Tensor, asked: Tensor) -> Words:
