@@ -28,8 +28,8 @@ TINY = {"time_steps": 3, "image_size": 16, "base_dim": 4, "heads": 2, "mlp_ratio
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava runs on Python 3.10 only")
 
 
-# The one has the gate that is learned, the other the fixed one. With a gated sum this little network with random weights
-# differs in more spikes of 18 neurons than is allowed below; trained ones with it go through the demo.
+# The one has the gate that is learned, the other the fixed one. With a gated sum so small a network with random weights
+# differs in more of a population's spikes than is allowed below; trained ones with it go through the demo.
 HYBRID = {"fusion": "fixed_gate", "stage3": "ssa", "ssa_scale": 1.3, "temporal_kernel": 2, "image_size": 32}
 
 Compiled = tuple[SNNergy, QuantNet, Samples]
