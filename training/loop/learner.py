@@ -84,7 +84,8 @@ class Learner(LightningModule):
         """The system's own loss of a batch."""
         outputs = self._outputs(to_input(batch["video"]), to_input(batch["audio"]))
         loss = self.network.loss(outputs, batch["label"], self.train_config.label_smoothing, self._progress())
-        self.seen.append(({name: output.detach() for name, output in outputs.items()}, batch["label"]))
+        # Copies: the next part of the batch may be computed into the same memory.
+        self.seen.append(({name: output.detach().clone() for name, output in outputs.items()}, batch["label"]))
         size = len(batch["label"])
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
         return loss

@@ -3,8 +3,8 @@
 torch's own SyncBatchNorm does this on GPUs only; here CPU processes take the same path, so that it can be proved there:
 n processes train as one with the n-fold batch does. In one process, and in evaluation, it is torch's BatchNorm.
 
-But what a channel is that does not vary, as those of a blank image are, is given no gradient. It would be rounding
-noise divided by a deviation of 0, some three hundred times larger behind each layer of a network, until it is infinite.
+But a channel that does not vary, as none of a blank image does, is given no gradient. That would be rounding noise over
+a deviation of 0: some three hundred times larger behind each layer of a network, until it is infinite.
 """
 
 from __future__ import annotations
