@@ -15,7 +15,7 @@ from tests.training.helpers import TINY, randomise, tiny_config
 
 @pytest.mark.parametrize(
     ("options", "gated"),
-    [({}, True), ({"profile": "paper"}, True), ({"variant": "spatial"}, False), ({"stage3": "ssa"}, True)],
+    [({}, True), ({"profile": "paper"}, False), ({"variant": "spatial"}, False), ({"stage3": "ssa"}, True)],
 )
 def test_shares_are_those_of_the_attention_that_joins_the_stream(options, gated):
     torch.manual_seed(0)
