@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,11 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()
 
+    files = [given.tables, *given.fusion, *given.systems, *given.finetune, *given.attention]
+    for file in files:
+        if not file.is_file():
+            print(f"{file}: is not there; the page goes without it", file=sys.stderr)
+
     def rows(paths: Sequence[Path]) -> list[Row]:
         return [row for path in paths for row in read_rows(path)]
 
@@ -77,7 +83,6 @@ def main() -> None:
         finetune=rows(given.finetune),
         attention=rows(given.attention),
     )
-    files = [given.tables, *given.fusion, *given.systems, *given.finetune, *given.attention]
     picture = given.output.with_suffix(".png")
     if results.tables:
         plot(results.tables, picture)
