@@ -261,7 +261,8 @@ def main() -> None:
         run = f"fusion-{name.replace(', ', '-')}-{seed}"
         config = load_config(arguments.config, [f"name={run}", f"seed={seed}", *arguments.changes, *ROWS[name]])
         if rows.get((name, seed), {}).get("config") != to_dict(config):
-            tasks.append(delayed(measure)(name, config, arguments.runs, threads_a_job(arguments.jobs)))
+            folder = arguments.runs / arguments.config.stem  # networks of other tasks have the same names
+            tasks.append(delayed(measure)(name, config, folder, threads_a_job(arguments.jobs)))
     for result in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
         rows[result.row, result.seed] = asdict(result)
         in_order = [rows[key] for key in sorted(rows, key=lambda key: (list(ROWS).index(key[0]), key[1]))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,10 @@ from snnergy.neuromorphic.lowering.lower import lower
 from snnergy.neuromorphic.netx.files import read_netx, write_netx
 from snnergy.neuromorphic.simulation import decode
 from snnergy.neuromorphic.simulation.simulate import simulate
-from snnergy.training.model.network import SNNergy
-from tests.export.networks import network, pixels
+from snnergy.training.config.systems import CmciConfig, QKFormerConfig
+from snnergy.training.model.system import System
+from snnergy.training.systems.build import build
+from tests.export.networks import active, network, pixels
 
 TINY = {"time_steps": 3, "image_size": 16, "base_dim": 4, "heads": 2, "mlp_ratio": 1}
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="Lava runs on Python 3.10 only")
@@ -32,17 +35,23 @@ needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason
 # One has the fusion that is the default, the other the fixed gate.
 HYBRID = {"fusion": "fixed_gate", "stage3": "ssa", "ssa_scale": 1.3, "temporal_kernel": 2, "image_size": 32}
 
-Compiled = tuple[SNNergy, QuantNet, Samples]
+# Of the comparison systems, those that NIR can hold.
+SMALL = {"time_steps": 3, "image_size": 32, "classes": 4, "base_dim": 8}
+OTHERS = {
+    "qkformer": QKFormerConfig(**SMALL, modality="audio", pool="spikes", stage3="query_key", heads=2, depths=(1, 1, 1)),
+    "cmci": CmciConfig(**SMALL, patch=8),
+}
+
+Compiled = tuple[System, QuantNet, Samples]
 
 
 @pytest.fixture(scope="module", params=[{}, HYBRID], ids=["cmqka", "hybrid"])
 def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     """The network, the network as its file holds it, and six samples."""
-    return _through_a_file(request.param, tmp_path_factory.mktemp("net"))
+    return _through_a_file(network(**TINY | request.param), tmp_path_factory.mktemp("net"))
 
 
-def _through_a_file(options: dict[str, object], folder: Path) -> Compiled:
-    model = network(**TINY | options)
+def _through_a_file(model: System, folder: Path) -> Compiled:
     samples = Samples(dict(pixels(6, model)), None)
     path = folder / "tiny.net"
     write_netx(lower(from_graph(to_nir(model, {})), samples).net, path)
@@ -52,7 +61,7 @@ def _through_a_file(options: dict[str, object], folder: Path) -> Compiled:
 # In a gated sum of so few neurons with random weights, 18 in a population, two in seven may differ.
 @pytest.mark.parametrize("options", [{"fusion": "open_gate"}, HYBRID], ids=["cmqka", "hybrid"])
 def test_the_eight_bit_network_spikes_nearly_as_the_float_one(options: dict[str, object], tmp_path: Path) -> None:
-    model, net, samples = _through_a_file(options, tmp_path)
+    model, net, samples = _through_a_file(network(**TINY | options), tmp_path)
     oracle = interpret(from_graph(to_nir(model, {})), dict(samples.arrays)).values
     records = emulator.run(net, to_integers(samples, net.inputs))
     agreement = {
@@ -65,19 +74,34 @@ def test_the_eight_bit_network_spikes_nearly_as_the_float_one(options: dict[str,
 @needs_lava
 def test_lava_streams_samples_as_the_emulator_runs_them_alone(compiled: Compiled) -> None:
     _, net, samples = compiled
-    inputs = to_integers(samples.first(2), net.inputs)
+    _assert_equal_in_lava(net, to_integers(samples.first(2), net.inputs), steps=3)
+
+
+@needs_lava
+@pytest.mark.parametrize("config", OTHERS.values(), ids=OTHERS)
+def test_lava_runs_a_comparison_system_as_the_emulator_does(
+    config: QKFormerConfig | CmciConfig, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    _, net, samples = _through_a_file(active(build(config)), tmp_path)
+    records = _assert_equal_in_lava(net, to_integers(samples.first(1), net.inputs), steps=3)
+    assert all(records.values[p.name].any() for p in net.populations if p.spiking)
+
+
+def _assert_equal_in_lava(net: QuantNet, inputs: dict[str, Any], steps: int) -> emulator.Records:
+    """Hold all samples that Lava streams to each alone in the emulator; the last one's records."""
     streamed = lava.run(net, inputs, timeout_s=600.0)
-    compared = 0
-    for n in range(2):
+    compared, samples = 0, len(next(iter(inputs.values())))
+    for n in range(samples):
         alone = emulator.run(net, {name: array[n : n + 1] for name, array in inputs.items()}, record_state=True)
         for ours, theirs in ((alone.values, streamed.values), (alone.u, streamed.u), (alone.v, streamed.v)):
             for name, array in ours.items():
                 np.testing.assert_array_equal(theirs[name][n : n + 1], array, err_msg=name)
                 compared += array.size
-    steps = 2 * 3
     pixels_fed = sum(array[0, 0].size for array in inputs.values())
     sizes = [(3 if p.spiking else 2) * p.size for p in net.populations] + [pixels_fed]
-    assert compared == steps * sum(sizes)
+    assert compared == samples * steps * sum(sizes)
+    return alone
 
 
 def test_a_sample_is_the_same_alone_and_in_any_batch(compiled: Compiled) -> None:

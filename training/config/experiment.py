@@ -61,9 +61,10 @@ class ModelConfig(SystemConfig):
     base_dim is D, channels of stage 1; stages 2 and 3 have 2D and 4D.
 
     Attributes:
-        profile: `loihi` is binary and causal throughout; `paper` fuses by means, which are real-valued.
+        profile: `loihi` sends spikes alone and is causal; `paper` fuses by means, which are real-valued.
         variant: which paths of the attention exist.
-        fusion: of both paths in the `loihi` profile: a gate that is learned and starts open, or one of constants.
+        fusion: of both paths in the `loihi` profile: the temporal path through a gate that is learned and starts open,
+            with all of the spatial path beside it (`gated_sum`) or without, or through a gate of constants.
         stage3: attention of the third stage: query-key as in the others, or spiking self-attention.
         depths: blocks of each stage.
         heads: of every block; divides base_dim.

@@ -4,15 +4,16 @@ For the direction "x asks y", with spikes of x and y projected by weights of thi
 
     path:      q = LIF(x), k = LIF(y), mask = LIF_0.6(sum of q over a head's channels), attn = mask AND k
     fusion:    `paper`       F = mean over space of S · mean over time of P
-               `open_gate`   F = LIF(BN(mean over space of S)) AND P
+               `gated_sum`   F = S + (g AND P),   g = LIF(BN(mean over space of S))
+               `open_gate`   F = g AND P
                `fixed_gate`  F = LIF(gain_space · mean over space of S) AND LIF(gain_time · P)
     residual:  x' = x + alpha · F;   out = x' + MLP(x')
 
 S and P are `attn` of the spatial and of the temporal path. The temporal path may look back over `temporal_kernel`
 steps; where it looks at one, the two differ by their weights and by what the fusion does with them. The paper's F is
-real-valued and known only after the last step; the other two, of the `loihi` profile, are binary and causal, and their
-mean travels as the spikes of one neuron a channel. The open gate starts by letting all of P through and can
-learn what to hold back; the fixed one learns nothing, and lets next to nothing through.
+real-valued and known only after the last step; the others, of the `loihi` profile, are made of spikes and causal, and
+their mean travels as the spikes of one neuron a channel. The gate g starts by letting all of P through and can learn
+what to hold back; the fixed one learns nothing, and lets next to nothing through.
 """
 
 from __future__ import annotations
