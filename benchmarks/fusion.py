@@ -1,11 +1,15 @@
 """What the fusion of both attention paths is worth: one network a row, on whether a tone belongs to the digit seen.
 
     python -m benchmarks.fusion -o benchmarks/results/fusion.json
+    python -m benchmarks.fusion --config configs/digits-binding.yaml -o benchmarks/results/fusion-binding.json
+    python -m benchmarks.fusion --config configs/grid-correspondence.yaml \
+        --from "runs/grid-words-seed{seed}/checkpoint.pt" -o benchmarks/results/fusion-grid.json
 
 No head on two streams can tell (`none` stays at chance), so accuracy shows what the attention carries. Each row also
 has how much of it: the share of F's entries that are not 0, and of P's spikes that F keeps, by stage, before and after
-training. The gates' rows have what they cost on the chip, from the ledger, and how that grows with the tokens. Rows
-that the output file holds already with the same settings are kept.
+training. With --from, all rows of a seed begin with what one network has learned. The gates' rows have what they cost
+on the chip, from the ledger, and how that grows with the tokens. Rows that the output file holds already with the same
+settings are kept.
 """
 
 from __future__ import annotations
@@ -33,11 +37,12 @@ from snnergy.neuromorphic.simulation.simulate import simulate
 from snnergy.neuromorphic.taps import synapse_count
 from snnergy.training import checkpoint
 from snnergy.training.config.data import Split
-from snnergy.training.config.experiment import Config, load_config, to_dict
+from snnergy.training.config.experiment import Config, ModelConfig, load_config, to_dict
 from snnergy.training.data import arrays, model_inputs
 from snnergy.training.loop.evaluation import to_input
 from snnergy.training.loop.seeds import finished, spread
-from snnergy.training.loop.train import train
+from snnergy.training.loop.start import start_from
+from snnergy.training.loop.train import started_from, train
 from snnergy.training.model.attention import CMQKA, Direction, FixedGate, GatedSum, MeanFusion, OpenGate
 from snnergy.training.model.complexity import stage_operations
 from snnergy.training.model.network import SNNergy
@@ -219,9 +224,9 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return table
 
 
-def measure(row: str, config: Config, folder: Path, threads: int) -> Row:
+def measure(row: str, config: Config, start: Path | None, folder: Path, threads: int) -> Row:
     """Train one network, or take the trained one in `folder`, and look at its attention."""
-    trained = finished(config, folder) or train(config, output=folder, force=True, threads=threads)
+    trained = finished(config, folder) or train(config, start=start, output=folder, force=True, threads=threads)
     metrics, loaded = trained.metrics, checkpoint.load(trained.checkpoint)
     network = loaded.network
     assert isinstance(network, SNNergy), "the rows are of SNNergy's own network"
@@ -233,7 +238,7 @@ def measure(row: str, config: Config, folder: Path, threads: int) -> Row:
         accuracy_validation=metrics["val_accuracy"],
         accuracy=metrics["test_accuracy"],
         best_epoch=metrics["best_epoch"],
-        before=shares(SNNergy(network.config).train(), samples),
+        before=shares(_new(network.config, start).train(), samples),
         after=shares(network, samples),
         cost=costs(config, network) if config.seed == 0 and row in COSTED else None,
         train_seconds=metrics["train_seconds"],
@@ -243,11 +248,19 @@ def measure(row: str, config: Config, folder: Path, threads: int) -> Row:
     )
 
 
+def _new(config: ModelConfig, start: Path | None) -> SNNergy:
+    network = SNNergy(config)
+    if start is not None:
+        start_from(network, start)
+    return network
+
+
 def main() -> None:
     """Run what is missing of the set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=Path("configs/digits-correspondence.yaml"))
     parser.add_argument("changes", nargs="*", metavar="SECTION.FIELD=VALUE")
+    parser.add_argument("--from", dest="start", help="checkpoint that the rows of a seed begin with; {seed} is that")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--jobs", type=int, default=1, help="networks at a time, each with its share of the cores")
@@ -260,9 +273,13 @@ def main() -> None:
     for seed, name in itertools.product(arguments.seeds, arguments.rows):
         run = f"fusion-{name.replace(', ', '-')}-{seed}"
         config = load_config(arguments.config, [f"name={run}", f"seed={seed}", *arguments.changes, *ROWS[name]])
+        start = None
+        if arguments.start is not None:
+            start = Path(arguments.start.format(seed=seed))
+            config = started_from(config, start)
         if rows.get((name, seed), {}).get("config") != to_dict(config):
             folder = arguments.runs / arguments.config.stem  # networks of other tasks have the same names
-            tasks.append(delayed(measure)(name, config, folder, threads_a_job(arguments.jobs)))
+            tasks.append(delayed(measure)(name, config, start, folder, threads_a_job(arguments.jobs)))
     for result in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
         rows[result.row, result.seed] = asdict(result)
         in_order = [rows[key] for key in sorted(rows, key=lambda key: (list(ROWS).index(key[0]), key[1]))]

@@ -6,6 +6,7 @@ As light to import as `train`: what can be wrong with a call is found first.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from snnergy.artefacts.held_scales import require_weight_bits
 from snnergy.training.loop.result import Progress, TrainResult
 from snnergy.training.loop.resume_state import refuse_damaged
 from snnergy.training.loop.train import PACKAGES
-from snnergy.training.source import experiment_of
+from snnergy.training.source import checkpoint_of
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
@@ -68,7 +69,7 @@ def finetune(
                 for change in others
             ]
         )
-    start = _checkpoint(source, Path(output))
+    start = checkpoint_of(source, Path(output), "fine-tuning")
     config = experiment(start, bits, changes if seed is None else (*changes, f"seed={seed}"))
     from snnergy.training.data.presence import refuse_missing
 
@@ -88,27 +89,13 @@ def finetune(
     )
 
 
-def _checkpoint(source: str | Path, output: Path) -> Path:
-    """The checkpoint that `source` is, or that its experiment has left in `output`."""
-    experiment = experiment_of(source)
-    if Path(source).suffix == ".pt":
-        return Path(source)
-    path = output / experiment.name / _CHECKPOINT
-    if not path.is_file():
-        raise UserError(
-            f"{path}: is not there, and fine-tuning starts from a trained network; train {source} first, or pass the "
-            "checkpoint"
-        )
-    return path
-
-
 def experiment(start: Path, bits: int, changes: tuple[str, ...]) -> Config:
     """What fine-tunes the checkpoint `start`: its own experiment, gone on with. Arguments are those of `finetune`."""
     from snnergy.training import checkpoint
     from snnergy.training.config.experiment import load_config, to_dict
 
     trained = checkpoint.load_config(start)
-    fields = to_dict(trained)
+    fields = to_dict(replace(trained, start=None))
     fields["name"] = f"{trained.name}-{bits}bit"
     fields["finetune"] = {"bits": bits, "source": trained.name, "sha256": sha256_of(start)}
     rate = trained.train.learning_rate * RATE_SHARE

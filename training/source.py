@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.kinds import CHECKPOINT, require
 from snnergy.training.config.packaged import experiment_names, packaged_experiments
 
@@ -13,6 +14,24 @@ if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
 
 _CONFIG_ENDINGS = (".yaml", ".yml")
+
+
+def checkpoint_of(source: str | Path, output: Path, purpose: str) -> Path:
+    """The checkpoint that `source` is, or that its experiment has left in `output`; `purpose` is for the error.
+
+    Raises:
+        UserError: it is not there, or cannot be read.
+    """
+    experiment = experiment_of(source)
+    if Path(source).suffix not in _CONFIG_ENDINGS and Path(source).is_file():
+        return Path(source)
+    path = output / experiment.name / "checkpoint.pt"
+    if not path.is_file():
+        raise UserError(
+            f"{path}: is not there, and {purpose} starts from a trained network; train {source} first, or pass the "
+            "checkpoint"
+        )
+    return path
 
 
 def experiment_of(source: str | Path) -> Config:

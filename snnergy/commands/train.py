@@ -42,6 +42,15 @@ def command(
     devices: Annotated[
         int, typer.Option(min=1, help="GPUs, or processes where there is none, that share each batch.")
     ] = 1,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="CHECKPOINT",
+            help="Begin with what this network has learned, where names and shapes agree; or its experiment.",
+            show_default=False,
+        ),
+    ] = None,
     finetune: Annotated[
         int | None,
         typer.Option(
@@ -57,7 +66,8 @@ def command(
 ) -> None:
     """Train a network: OUTPUT/NAME/checkpoint.pt, metrics, logs. A killed run goes on where it was.
 
-    Several seeds make OUTPUT/NAME-seed0, …; runs that have ended are kept. With --finetune BITS a trained network
+    Several seeds make OUTPUT/NAME-seed0, …; runs that have ended are kept. With --from CHECKPOINT a network begins with
+    what another has learned, as on another task. With --finetune BITS a trained network
     (OUTPUT/NAME/checkpoint.pt, or the checkpoint that is given) is trained on, into OUTPUT/NAME-BITSbit.
     """
     from snnergy.finetuning.finetune import finetune as tune
@@ -70,6 +80,8 @@ def command(
         raise UserError(f"--devices {devices}: goes with one --seed, not {len(seeds)}; give one at a time")
     if len(seeds) > 1 and finetune is not None:
         raise UserError(f"--finetune {finetune}: goes with one --seed, not {len(seeds)}; give one at a time")
+    if start is not None and finetune is not None:
+        raise UserError(f"--finetune {finetune}: goes on from {config}, not from {start}; leave --from out")
 
     def begin(run: Config) -> None:
         terminal.say(f"training {run.name} (seed {run.seed}, {run.train.epochs} epochs)")
@@ -78,10 +90,13 @@ def command(
     if len(seeds) < 2:
         settings: dict[str, Any] = {"output": output, "seed": seeds[0] if seeds else None, "force": force}
         settings |= {"progress": follow, "begin": begin, "devices": devices}
-        result = train(config, *fields, **settings) if finetune is None else tune(config, finetune, *fields, **settings)
+        if finetune is None:
+            result = train(config, *fields, start=start, **settings)
+        else:
+            result = tune(config, finetune, *fields, **settings)
         terminal.result(_end(terminal, result))
         return
-    results = train_seeds(config, seeds, *fields, output=output, force=force, progress=follow, begin=begin)
+    results = train_seeds(config, seeds, *fields, start=start, output=output, force=force, progress=follow, begin=begin)
     accuracy = spread(result.metrics["test_accuracy"] for result in results)
     runs = [_end(terminal, result) for result in results]
     terminal.say(f"test accuracy over {len(seeds)} seeds: {accuracy.mean:.2%} ± {accuracy.deviation:.2%}")
@@ -96,6 +111,9 @@ def _end(terminal: Terminal, result: TrainResult) -> dict[str, Any]:
         f"{metrics['test_accuracy']:.2%} on test ({metrics['test_samples']} samples), "
         f"best epoch {metrics['best_epoch']}"
     )
+    if "started_from" in metrics:
+        taken, parameters = metrics["parameters_taken_over"], metrics["parameters"]
+        terminal.say(f"{taken:,} of {parameters:,} parameters began as {metrics['started_from']} had learned them")
     speed, memory = metrics["train_samples_per_second"], metrics["peak_memory_bytes"] / 2**30
     terminal.say(f"{speed} samples a second in training, {memory:.1f} GiB of memory at most")
     return {"checkpoint": result.checkpoint, "metrics": metrics}

@@ -200,6 +200,7 @@ def test_activity_that_is_none(refused, tmp_path):
         (("--finetune", 5), "bits = 5: weights have 8, 6, 4 bits"),
         (("--finetune", 8, "model.tau=3"), "change 'model.tau=3': fine-tuning keeps the data and the model"),
         (("--finetune", 8, "--seed", 0, "--seed", 1), "--finetune 8: goes with one --seed, not 2"),
+        (("--finetune", 8, "--from", "digits"), "not from digits; leave --from out"),
     ],
 )
 def test_fine_tuning_that_cannot_be(refused, tiny, tmp_path, arguments, said):

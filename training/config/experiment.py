@@ -214,19 +214,28 @@ class TrainConfig:
             refuse([f"accumulate = {self.accumulate}: must cut batch_size = {self.batch_size} into parts of 2 or more"])
 
 
-@dataclass(frozen=True, config=STRICT)
-class FineTuning:
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Start:
+    """The trained network that a training began with.
+
+    Attributes:
+        source: name of its experiment.
+        sha256: of its checkpoint.
+    """
+
+    source: Name
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class FineTuning(Start):
     """What a network was fine-tuned from, and for what.
 
     Attributes:
         bits: that a weight has on the chip.
-        source: name of the experiment whose network it started from.
-        sha256: of that network's checkpoint.
     """
 
     bits: Literal[8, 6, 4]
-    source: Name
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -237,8 +246,9 @@ class Config:
         name: of the folder under the output root.
         data, model, train: sections; of the model one for each system.
         seed: of initialisation, order and noise of the training samples.
-        finetune: None of a network that is trained from the start. It is not written by hand: fine-tuning a checkpoint
-            fills it in.
+        start: None of a network that begins with random weights.
+        finetune: None of a network that is not rounded in training. Neither is written by hand: starting from a
+            checkpoint, and fine-tuning one, fill them in.
     """
 
     name: Name
@@ -246,6 +256,7 @@ class Config:
     model: AnySystem
     train: TrainConfig
     seed: Seed = 0
+    start: Start | None = None
     finetune: FineTuning | None = None
 
     def __post_init__(self) -> None:
@@ -299,9 +310,9 @@ def from_dict(fields: Any, origin: str) -> Config:
 
 
 def to_dict(config: Config) -> dict[str, Any]:
-    """Plain types only: what `from_dict` reads. `finetune` is there where it says something."""
+    """Plain types only: what `from_dict` reads. `start` and `finetune` are there where they say something."""
     fields: dict[str, Any] = _SCHEMA.dump_python(config, mode="json")
-    return fields if config.finetune else {key: value for key, value in fields.items() if key != "finetune"}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def to_yaml(config: Config) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import torch
@@ -20,6 +21,7 @@ from snnergy.training.config.experiment import Config
 from snnergy.training.data.dataset import Sample
 from snnergy.training.loop.captured import Pass, captured
 from snnergy.training.loop.evaluation import to_input
+from snnergy.training.loop.start import start_from
 from snnergy.training.model.system import Batch, Outputs
 from snnergy.training.systems.build import build
 
@@ -61,11 +63,18 @@ class Learner(LightningModule):
     about: Mapping[str, str | int] = MappingProxyType({})
     scales: HeldScales | None = None
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, start: Path | None = None) -> None:
+        """A network of its own, which begins with what that of the checkpoint `start` has learned.
+
+        Raises:
+            UserError: the checkpoint cannot be read, or nothing in it fits.
+        """
         super().__init__()
         self.train_config = config.train
         self.seed = config.seed
         self.network = build(config.model)
+        if start is not None:
+            self.about = start_from(self.network, start)
         self.seen: list[tuple[Outputs, Tensor]] = []  # outputs and labels of the parts of this step's batch
         self.captured: Pass | None = None
         # Weighted means over batches and, in several processes, over all of them.

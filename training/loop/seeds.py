@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from snnergy.artefacts.errors import UserError
 from snnergy.artefacts.extras import require
 from snnergy.training.loop.result import FIGURES, Progress, TrainResult
-from snnergy.training.loop.train import PACKAGES, train
+from snnergy.training.loop.train import PACKAGES, started_from, train
+from snnergy.training.source import checkpoint_of
 
 if TYPE_CHECKING:
     from snnergy.training.config.experiment import Config
@@ -42,6 +43,7 @@ def train_seeds(
     config: Config | Mapping[str, Any] | str | Path,
     seeds: Sequence[int],
     *changes: str,
+    start: str | Path | None = None,
     output: str | Path = "runs",
     force: bool = False,
     progress: Progress = None,
@@ -52,6 +54,7 @@ def train_seeds(
     Args:
         config, changes: of `train`; the folder of a run is `<name>-seed<seed>`.
         seeds: to run, in this order.
+        start: of `train`, for all seeds.
         output: holds the folders.
         force, progress, begin: of `train`; with `force` nothing is kept.
 
@@ -62,10 +65,12 @@ def train_seeds(
     from snnergy.training.config.experiment import load_config
 
     experiment = load_config(config, changes)
+    if start is not None:
+        experiment = started_from(experiment, checkpoint_of(start, Path(output), "this training"))
     results = []
     for seeded in [with_seed(experiment, seed) for seed in seeds]:
         result = None if force else finished(seeded, output)
-        results.append(result or train(seeded, output=output, force=force, progress=progress, begin=begin))
+        results.append(result or train(seeded, start=start, output=output, force=force, progress=progress, begin=begin))
     return results
 
 
