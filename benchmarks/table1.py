@@ -57,10 +57,9 @@ TASKS = {
     GRID: "grid",
     "correspondence": "digits-correspondence",
     "binding": "digits-binding",
-    "grid-correspondence": "grid-correspondence",
     QUICK: "digits",
 }
-_BOTH_NEEDED = ("correspondence", "binding", "grid-correspondence")
+_BOTH_NEEDED = ("correspondence", "binding")
 _OF_THE_TASK = ("time_steps", "image_size", "classes", "audio_encoding", "video_channels")
 LEARNING_RATES = (1e-3, 2e-3, 4e-3)
 SEEDS = (0, 1, 2)

@@ -51,7 +51,8 @@ def section(files: Sequence[Sequence[Row]]) -> list[str]:
         parts += [
             f"### {title(rows)[0].upper()}{title(rows)[1:]}",
             f"{model['classes']} classes, {model['image_size']} × {model['image_size']} pixels, D = "
-            f"{model['base_dim']}, T = {model['time_steps']}, {rows[0]['config']['train']['epochs']} epochs.",
+            f"{model['base_dim']}, T = {model['time_steps']}, {rows[0]['config']['train']['epochs']} epochs"
+            f"{_beginning(rows)}.",
             accuracy_table(rows),
             *sentences(rows),
             f"Means over the seeds, before → after training: {_SHARES}",
@@ -59,6 +60,11 @@ def section(files: Sequence[Sequence[Row]]) -> list[str]:
             *cost_section(rows),
         ]
     return parts
+
+
+def _beginning(rows: Sequence[Row]) -> str:
+    sources = {row["config"].get("start", {}).get("source") for row in rows} - {None}
+    return f", all rows of a seed begun with one network ({listed(sorted(sources))})" if sources else ""
 
 
 _SHARES = "the share of F's entries that are not 0, and, where two paths are fused, of P's spikes that F keeps."

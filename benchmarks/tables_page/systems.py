@@ -18,7 +18,6 @@ TASKS = {
     "grid": "GRID -12 dB",
     "correspondence": "digits, correspondence",
     "binding": "digits, binding",
-    "grid-correspondence": "GRID, correspondence",
     "digits": "digits",
 }
 OURS = ("snnergy", "snnergy-ssa", "snnergy-paper")

@@ -172,6 +172,11 @@ def test_what_a_fusion_carries_and_costs(fusions):
     assert "| `open_gate` | 2 | 16 | 4.0 | 48.0 | 0.0 | 16.0 | 1.00 | – | 1.00 |" in text  # nothing is beside it
     assert fusion.growth(rows)["fixed_gate"]["accumulates"] == {1: pytest.approx(1)}
     assert fusion.cost_section(rows[:3]) == []
+    assert "T = 4, 20 epochs.\n" in text
+    begun = [row["config"] | {"start": {"source": f"words-{row['seed']}"}} for row in rows[:2]]
+    started = [row | {"config": config} for row, config in zip(rows, begun, strict=False)]
+    beginning = "20 epochs, all rows of a seed begun with one network (`words-0`, `words-1`)."
+    assert any(beginning in part for part in fusion.section([started]))
 
 
 def test_systems_stand_in_groups_with_what_was_published():
