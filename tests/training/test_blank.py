@@ -70,6 +70,9 @@ def test_a_population_agrees(loop, monkeypatch):
 
 
 def test_a_single_spike_is_no_rounding():
-    spikes = torch.zeros(16, 1, 12, 12)
-    spikes[3, 0, 5, 5] = 0.02  # by a weight that is small
-    assert spikes.var() > 1e3 * batch_norm.STILL
+    current = torch.full((16, 2, 12, 12), 5.0)
+    current[3, 0, 5, 5] += 0.02  # by a weight that is small
+    assert current[:, 0].var() > 1e3 * batch_norm.STILL
+    current.requires_grad_()
+    (BatchNorm2d(2).train()(current) * torch.rand_like(current)).sum().backward()
+    assert current.grad[:, 0].any() and not current.grad[:, 1].any()

@@ -9,6 +9,8 @@ a deviation of 0: some three hundred times larger behind each layer of a network
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_reduce
@@ -52,6 +54,42 @@ def _where_varying(x: Tensor) -> Tensor:
     return torch.where(variance > STILL, x, x.detach())
 
 
+class _Normalise(torch.autograd.Function):
+    """torch's BatchNorm in training, whose pass back leaves out channels that are constant.
+
+    It finds them by the deviation that the pass forward has at hand, for which `_where_varying` reads the batch again.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, *constants: float
+    ) -> Tensor:
+        """`constants`: momentum and eps."""
+        normalised, *statistics = torch.native_batch_norm(x, weight, bias, mean, var, True, *constants)
+        ctx.save_for_backward(x, weight, *statistics)
+        ctx.eps = constants[1]
+        return normalised
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, inverse = ctx.saved_tensors
+        to_x, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(  # type: ignore[attr-defined]
+            grad, x, weight, None, None, mean, inverse, True, ctx.eps, [True, True, True]
+        )
+        still = inverse.double() ** -2 - ctx.eps <= STILL
+        if still.any():
+            to_x[:, still] = 0
+        return to_x, to_weight, to_bias, None, None, None, None
+
+
+def _alone(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """Normalise `(B, C, …)` on a CPU by mean and variance of this process."""
+    norm.get_buffer("num_batches_tracked").add_(1)
+    running = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+    normalised: Tensor = _Normalise.apply(x, norm.weight, norm.bias, *running, norm.momentum, norm.eps)
+    return normalised
+
+
 class BatchNorm1d(nn.BatchNorm1d):
     """For `(B, C)`."""
 
@@ -59,8 +97,9 @@ class BatchNorm1d(nn.BatchNorm1d):
         """Normalised `x`."""
         if not self.training:
             return super().forward(x)
-        processes = _processes()
-        return super().forward(_where_varying(x)) if processes == 1 else _normalise(self, x, processes)
+        if (processes := _processes()) > 1:
+            return _normalise(self, x, processes)
+        return super().forward(_where_varying(x)) if x.is_cuda else _alone(self, x)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -70,5 +109,6 @@ class BatchNorm2d(nn.BatchNorm2d):
         """Normalised `x`."""
         if not self.training:
             return super().forward(x)
-        processes = _processes()
-        return super().forward(_where_varying(x)) if processes == 1 else _normalise(self, x, processes)
+        if (processes := _processes()) > 1:
+            return _normalise(self, x, processes)
+        return super().forward(_where_varying(x)) if x.is_cuda else _alone(self, x)
