@@ -57,6 +57,8 @@ ROWS = {
     "spatial": ["model.variant=spatial"],
     "gated_sum, self-attention": ["model.stage3=ssa"],
     "paper": ["model.profile=paper"],
+    # A product of two means is a few thousandths at first: so it weighs about what spikes weigh.
+    "paper, alpha 30": ["model.profile=paper", "model.alpha_init=30"],
     "paper, self-attention": ["model.profile=paper", "model.stage3=ssa"],
 }
 FUSION = ".fusion."  # in the path of a fusion's populations
