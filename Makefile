@@ -66,6 +66,10 @@ tables: $(SYNCED) ## Train what is missing of the paper's tables (hours), and wr
 	OMP_NUM_THREADS=1 "$(BIN)/python" -m benchmarks.table1 --time -o $(call results,table1)
 	"$(BIN)/python" -m benchmarks.fusion $(if $(QUICK),train.epochs=1 train.batch_size=64 model.base_dim=8 --seeds 0 \
 	--runs runs/quick) --jobs 2 -o $(call results,fusion)
+	$(if $(QUICK),,"$(BIN)/python" -m benchmarks.fusion --config configs/digits-binding.yaml --jobs 2 \
+	-o benchmarks/results/fusion-binding.json)
+	$(if $(QUICK),,"$(BIN)/python" -m benchmarks.fusion --config configs/grid-correspondence.yaml --words --jobs 2 \
+	-o benchmarks/results/fusion-grid.json)
 	OMP_NUM_THREADS=1 "$(BIN)/python" -m benchmarks.attention $(if $(QUICK),--quick) -o $(call results,attention) \
 	--page $(if $(QUICK),runs/attention-quick.md,docs/attention.md)
 	"$(BIN)/python" -m benchmarks.tables_page $(call results,tables) \

@@ -2,14 +2,13 @@
 
     python -m benchmarks.fusion -o benchmarks/results/fusion.json
     python -m benchmarks.fusion --config configs/digits-binding.yaml -o benchmarks/results/fusion-binding.json
-    python -m benchmarks.fusion --config configs/grid-correspondence.yaml \
-        --from "runs/grid-words-seed{seed}/checkpoint.pt" -o benchmarks/results/fusion-grid.json
+    python -m benchmarks.fusion --config configs/grid-correspondence.yaml --words -o benchmarks/results/fusion-grid.json
 
 No head on two streams can tell (`none` stays at chance), so accuracy shows what the attention carries. Each row also
 has how much of it: the share of F's entries that are not 0, and of P's spikes that F keeps, by stage, before and after
-training. With --from, all rows of a seed begin with what one network has learned. The gates' rows have what they cost
-on the chip, from the ledger, and how that grows with the tokens. Rows that the output file holds already with the same
-settings are kept.
+training. With --words, all rows of a seed begin with one network that tells words apart without any fusion. The gates'
+rows have what they cost on the chip, from the ledger, and how that grows with the tokens. Rows that the output file
+holds already with the same settings are kept.
 """
 
 from __future__ import annotations
@@ -61,6 +60,10 @@ ROWS = {
     "paper, alpha 30": ["model.profile=paper", "model.alpha_init=30"],
     "paper, self-attention": ["model.profile=paper", "model.stage3=ssa"],
 }
+# What teaches words, each modality by itself: lips first, as the two together are learned by ear alone.
+_RECOGNITION = ("data.task=recognition", "model.classes=10", *ROWS["none"])
+_LIPS = ("model.blank=audio", "train.epochs=30", "train.learning_rate=2.0e-3", "train.warmup_epochs=2")
+_WORDS = ("train.modality_dropout=0.8",)
 FUSION = ".fusion."  # in the path of a fusion's populations
 SIDES = (32, 64, 96)  # of images, for the cost
 _SAMPLES = 64  # of the validation split, for shares
@@ -250,6 +253,25 @@ def measure(row: str, config: Config, start: Path | None, folder: Path, threads:
     )
 
 
+def words(experiment: Path, seed: int, folder: Path) -> Path:
+    """A network that knows the words of an experiment; trained, in two runs, or taken from `folder`."""
+    start = None
+    for name, changes in (("lips", _LIPS), ("words", _WORDS)):
+        config = load_config(experiment, [f"seed={seed}", *_RECOGNITION, *changes])
+        config = replace(config, name=f"{config.data.name}-{name}-seed{seed}")
+        if start is not None:
+            config = started_from(config, start)
+        start = (finished(config, folder) or train(config, start=start, output=folder, force=True)).checkpoint
+    assert start is not None
+    return start
+
+
+def _is_of(row: dict[str, Any], config: Config, begun: bool) -> bool:
+    """Whether a row has these settings. Which file it began with is none: that is trained anew on another machine."""
+    fields = dict(row["config"])
+    return begun == (fields.pop("start", None) is not None) and fields == to_dict(config)
+
+
 def _new(config: ModelConfig, start: Path | None) -> SNNergy:
     network = SNNergy(config)
     if start is not None:
@@ -262,7 +284,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=Path("configs/digits-correspondence.yaml"))
     parser.add_argument("changes", nargs="*", metavar="SECTION.FIELD=VALUE")
-    parser.add_argument("--from", dest="start", help="checkpoint that the rows of a seed begin with; {seed} is that")
+    parser.add_argument("--words", action="store_true", help="begin with networks that know the words, trained first")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--jobs", type=int, default=1, help="networks at a time, each with its share of the cores")
@@ -271,17 +293,18 @@ def main() -> None:
     arguments = parser.parse_args()
 
     rows = {(row["row"], row["seed"]): row for row in read_rows(arguments.output)}
-    tasks = []
+    tasks, starts = [], dict[int, Path]()
     for seed, name in itertools.product(arguments.seeds, arguments.rows):
         run = f"fusion-{name.replace(', ', '-')}-{seed}"
         config = load_config(arguments.config, [f"name={run}", f"seed={seed}", *arguments.changes, *ROWS[name]])
-        start = None
-        if arguments.start is not None:
-            start = Path(arguments.start.format(seed=seed))
-            config = started_from(config, start)
-        if rows.get((name, seed), {}).get("config") != to_dict(config):
-            folder = arguments.runs / arguments.config.stem  # networks of other tasks have the same names
-            tasks.append(delayed(measure)(name, config, start, folder, threads_a_job(arguments.jobs)))
+        if (name, seed) in rows and _is_of(rows[name, seed], config, arguments.words):
+            continue
+        folder = arguments.runs / arguments.config.stem  # networks of other tasks have the same names
+        if arguments.words and seed not in starts:
+            starts[seed] = words(arguments.config, seed, folder)
+        start = starts.get(seed)
+        config = config if start is None else started_from(config, start)
+        tasks.append(delayed(measure)(name, config, start, folder, threads_a_job(arguments.jobs)))
     for result in Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(tasks):
         rows[result.row, result.seed] = asdict(result)
         in_order = [rows[key] for key in sorted(rows, key=lambda key: (list(ROWS).index(key[0]), key[1]))]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from benchmarks import fusion
+from snnergy.training import checkpoint
+from snnergy.training.config.experiment import to_dict
+from snnergy.training.loop.result import TrainResult
 from snnergy.training.model.network import SNNergy
+from snnergy.training.systems.build import build
 from tests.training.helpers import TINY, randomise, tiny_config
 
 
@@ -73,3 +78,37 @@ def test_there_is_no_slope_of_one_size_nor_of_nothing():
     assert not any(fusion.exponents([one]).values())
     two = [one, one | {"tokens": 64, "synapses": 384, "pj": 8.0}]
     assert fusion.exponents(two) == {"synapses": {1: 1.0}, "accumulates": {}, "energy": {1: 0.5}}
+
+
+def test_rows_begin_with_a_network_that_learned_lips_and_then_words(monkeypatch, tmp_path):
+    runs = []
+
+    def learn(config, *, start, output, force):
+        runs.append((config, start))
+        torch.manual_seed(0)
+        path = output / config.name / "checkpoint.pt"
+        path.parent.mkdir(parents=True)
+        checkpoint.save(path, build(config.model).eval(), config, {"test_accuracy": 0.5})
+        return TrainResult(path, {})
+
+    monkeypatch.setattr(fusion, "train", learn)
+    experiment = Path(fusion.__file__).parents[1] / "configs/grid-correspondence.yaml"
+    begun = fusion.words(experiment, 1, tmp_path)
+    assert begun == tmp_path / "grid-words-seed1/checkpoint.pt"
+    (lips, none), (both, start) = runs
+    assert (none, start) == (None, tmp_path / "grid-lips-seed1/checkpoint.pt")
+    assert both.start.source == lips.name
+    assert (lips.model.blank, both.model.blank) == ("audio", "none")
+    for config in (lips, both):
+        assert (config.seed, config.data.task, config.model.classes) == (1, "recognition", 10)
+        assert (config.model.alpha_init, config.model.alpha_learnable) == (0, False)
+
+
+def test_a_row_is_kept_whatever_file_it_began_with():
+    config = tiny_config()
+    begun = {"config": to_dict(config) | {"start": {"source": "words", "sha256": 64 * "0"}}}
+    assert fusion._is_of({"config": to_dict(config)}, config, begun=False)
+    assert fusion._is_of(begun, config, begun=True)
+    assert not fusion._is_of(begun, config, begun=False)
+    assert not fusion._is_of({"config": to_dict(config)}, config, begun=True)
+    assert not fusion._is_of(begun, replace(config, seed=1), begun=True)
