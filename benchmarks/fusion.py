@@ -63,7 +63,7 @@ ROWS = {
 # What teaches words, each modality by itself: lips first, as the two together are learned by ear alone.
 _RECOGNITION = ("data.task=recognition", "model.classes=10", *ROWS["none"])
 _LIPS = ("model.blank=audio", "train.epochs=30", "train.learning_rate=2.0e-3", "train.warmup_epochs=2")
-_WORDS = ("train.modality_dropout=0.8",)
+_WORDS = ("train.modality_dropout=0.8", "train.epochs=12")
 FUSION = ".fusion."  # in the path of a fusion's populations
 SIDES = (32, 64, 96)  # of images, for the cost
 _SAMPLES = 64  # of the validation split, for shares
