@@ -110,9 +110,12 @@ def test_what_is_refused(start, tmp_path):
     assert [found.name for found in tmp_path.iterdir()] == ["trained"]
 
 
-def test_a_network_in_which_nothing_fits_is_refused(start):
-    with pytest.raises(UserError, match=r"none of its parameters fits .* 'snnergy' there"):
+def test_a_network_in_which_nothing_fits_is_refused(start, tmp_path):
+    with pytest.raises(UserError, match=r"none of its weights fits .* 'snnergy' there"):
         start_from(network("joint-concat"), start)
+    with pytest.raises(UserError, match="none of its weights fits"):
+        train(CONFIG, "name=wider", "model.base_dim=8", start=start, output=tmp_path)
+    assert [found.name for found in tmp_path.iterdir()] == ["trained"]
 
 
 def test_its_experiment_is_not_trained_without_the_start(start, tmp_path):

@@ -22,15 +22,15 @@ def start_from(network: nn.Module, start: Path) -> dict[str, str | int]:
         start: the checkpoint.
 
     Raises:
-        UserError: the checkpoint cannot be read, or no parameter of it fits.
+        UserError: the checkpoint cannot be read, or no weight of it fits.
     """
     loaded = checkpoint.load(start)
     learned = _learned(loaded.network)
     own = _learned(network)
     fitting = [name for name in own if name in learned and own[name].shape == learned[name].shape]
-    if not any(isinstance(own[name], nn.Parameter) for name in fitting):
+    if not any(own[name].ndim > 1 for name in fitting):  # a scale alone is nothing to begin with
         raise UserError(
-            f"{start}: none of its parameters fits the network to be trained, which has others or other shapes "
+            f"{start}: none of its weights fits the network to be trained, which has others or other shapes "
             f"(model.system = {loaded.config.model.system!r} there); start from a network of the same system and size"
         )
     with torch.no_grad():

@@ -95,6 +95,9 @@ def train(
     from snnergy.training.loop.learner import Learner
     from snnergy.training.loop.run import run
 
+    if trained is not None:
+        Learner(experiment, trained)  # what does not fit is refused before there is a folder
+
     def learner_of(config: Config) -> Learner:
         return Learner(config, trained)
 
