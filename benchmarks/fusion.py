@@ -295,7 +295,7 @@ def main() -> None:
     rows = {(row["row"], row["seed"]): row for row in read_rows(arguments.output)}
     tasks, starts = [], dict[int, Path]()
     for seed, name in itertools.product(arguments.seeds, arguments.rows):
-        run = f"fusion-{name.replace(', ', '-')}-{seed}"
+        run = f"fusion-{name.replace(', ', '-').replace(' ', '-')}-{seed}"
         config = load_config(arguments.config, [f"name={run}", f"seed={seed}", *arguments.changes, *ROWS[name]])
         if (name, seed) in rows and _is_of(rows[name, seed], config, arguments.words):
             continue

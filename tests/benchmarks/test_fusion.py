@@ -112,3 +112,17 @@ def test_a_row_is_kept_whatever_file_it_began_with():
     assert not fusion._is_of(begun, config, begun=False)
     assert not fusion._is_of({"config": to_dict(config)}, config, begun=True)
     assert not fusion._is_of(begun, replace(config, seed=1), begun=True)
+
+
+def test_every_row_is_an_experiment(monkeypatch, tmp_path):
+    named = []
+
+    def known(row, config, begun):
+        named.append(config.name)
+        return True
+
+    monkeypatch.setattr(fusion, "_is_of", known)
+    monkeypatch.setattr(fusion, "read_rows", lambda _: [{"row": row, "seed": 3} for row in fusion.ROWS])
+    monkeypatch.setattr("sys.argv", ["fusion", "--seeds", "3", "-o", str(tmp_path / "rows.json")])
+    fusion.main()
+    assert len(set(named)) == len(fusion.ROWS) and "fusion-paper-alpha-30-3" in named
