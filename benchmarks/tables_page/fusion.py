@@ -30,7 +30,8 @@ def validation(row: Row) -> float:
 def title(rows: Sequence[Row]) -> str:
     """Data set and task."""
     data = rows[0]["config"]["data"]
-    return f"{data['name']}, {data.get('task', 'recognition')}"
+    name = data["name"].upper() if data["name"] == "grid" else data["name"]
+    return f"{name}, {data.get('task', 'recognition')}"
 
 
 def by_name(rows: Sequence[Row]) -> dict[str, list[Row]]:
