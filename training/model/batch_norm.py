@@ -54,7 +54,7 @@ def _where_varying(x: Tensor) -> Tensor:
     return torch.where(variance > STILL, x, x.detach())
 
 
-class _Normalise(torch.autograd.Function):
+class _NormaliseVarying(torch.autograd.Function):
     """torch's BatchNorm in training, whose pass back leaves out channels that are constant.
 
     It finds them by the deviation that the pass forward has at hand, for which `_where_varying` reads the batch again.
@@ -82,11 +82,11 @@ class _Normalise(torch.autograd.Function):
         return to_x, to_weight, to_bias, None, None, None, None
 
 
-def _alone(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+def _normalise_alone(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
     """Normalise `(B, C, …)` on a CPU by mean and variance of this process."""
     norm.get_buffer("num_batches_tracked").add_(1)
     running = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
-    normalised: Tensor = _Normalise.apply(x, norm.weight, norm.bias, *running, norm.momentum, norm.eps)
+    normalised: Tensor = _NormaliseVarying.apply(x, norm.weight, norm.bias, *running, norm.momentum, norm.eps)
     return normalised
 
 
@@ -99,7 +99,7 @@ class BatchNorm1d(nn.BatchNorm1d):
             return super().forward(x)
         if (processes := _processes()) > 1:
             return _normalise(self, x, processes)
-        return super().forward(_where_varying(x)) if x.is_cuda else _alone(self, x)
+        return super().forward(_where_varying(x)) if x.is_cuda else _normalise_alone(self, x)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -111,4 +111,4 @@ class BatchNorm2d(nn.BatchNorm2d):
             return super().forward(x)
         if (processes := _processes()) > 1:
             return _normalise(self, x, processes)
-        return super().forward(_where_varying(x)) if x.is_cuda else _alone(self, x)
+        return super().forward(_where_varying(x)) if x.is_cuda else _normalise_alone(self, x)
