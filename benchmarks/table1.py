@@ -6,8 +6,9 @@
 All systems have the same budget of tuning: each learning rate is trained once with the first seed, and the one that is
 best on validation with the others; what a run that is not chosen does on the test split is never read. A row is one
 trained network. Rows and tuning that the output file holds already with the same settings are kept, and a network that
-is half trained goes on. The times of one sample are measured by a pass of its own, on a machine that has nothing else
-to do. `--quick` trains every system for one epoch on embedded data, to see that all of them work.
+is half trained goes on. The time of one sample and the memory of a training step are measured by a pass of its own, on
+a machine that has nothing else to do. `--quick` trains every system for one epoch on embedded data, to see that all of
+them work.
 
 On GRID a system is that of its file in configs/table1, with all its settings. On the other tasks, the task's file gives
 data, optimisation and size of the images, and the system's file the rest; SNNergy's network is that of the task's file.
@@ -31,12 +32,15 @@ from typing import Any
 
 import torch
 from joblib import Parallel, delayed
+from torch import Tensor
 
 from benchmarks.operations import energy_pj, measure_operations
+from benchmarks.peak_memory import peak_bytes
 from benchmarks.results_file import read_rows, write_rows
 from benchmarks.threads import threads_a_job
 from snnergy.training import checkpoint
 from snnergy.training.config.experiment import Config, from_dict, load_config, to_dict
+from snnergy.training.config.systems import SystemConfig
 from snnergy.training.data import arrays
 from snnergy.training.loop.result import TrainResult
 from snnergy.training.loop.seeds import finished
@@ -107,7 +111,7 @@ class Row:
         dense_macs, accumulates, multiply_accumulates: of `benchmarks.operations`, for the mean of `_SAMPLES` samples.
         energy_pj: of the latter two at 45 nm fp32 prices.
         milliseconds: a forward pass of one sample on one thread; None until it is measured.
-        peak_memory_bytes: of the process that trained it, on `device`.
+        peak_memory_bytes: of a training step, on a CPU; None until it is measured.
         git_revision, versions: of the code that trained it.
     """
 
@@ -125,7 +129,7 @@ class Row:
     multiply_accumulates: float
     energy_pj: float
     milliseconds: float | None
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     train_seconds: float
     device: str
     config: dict[str, Any]
@@ -222,7 +226,7 @@ def measure(run: Run, folder: Path, threads: int | None = None) -> Row:
         **asdict(operations),
         energy_pj=energy_pj(operations.accumulates, operations.multiply_accumulates),
         milliseconds=None,
-        peak_memory_bytes=metrics["peak_memory_bytes"],
+        peak_memory_bytes=None,
         train_seconds=metrics["train_seconds"],
         device=metrics["device"],
         config=to_dict(loaded.config),
@@ -241,16 +245,42 @@ def time_of(configs: Sequence[Config], rounds: int = _ROUNDS) -> list[float]:
     times: list[list[float]] = [[] for _ in configs]
     for _ in range(rounds):
         for network, found in zip(networks, times, strict=True):
-            model = network.config
-            side = (model.image_size, model.image_size)
-            video = torch.rand(model.time_steps, 1, model.video_channels, *side)
-            audio = torch.rand(model.time_steps, 1, 1, *side)
+            images = _images(network.config, 1)
             with torch.inference_mode():
-                network(video, audio)
+                network(*images)
                 begin = time.perf_counter()
-                network(video, audio)
+                network(*images)
                 found.append(1e3 * (time.perf_counter() - begin))
     return [round(statistics.median(found), 3) for found in times]
+
+
+def memory_of(config: Config) -> int:
+    """Bytes that training needs at its height: weights, gradients, moments, and what one batch leaves behind.
+
+    Of a new network's second step, the first that finds moments there; which weights it has decides nothing.
+    """
+
+    def two_steps() -> None:
+        network = build(config.model).train()
+        optimizer = torch.optim.AdamW(network.parameters())
+        for _ in range(2):
+            optimizer.zero_grad()
+            outputs = network.outputs(*images)
+            network.loss(outputs, labels, config.train.label_smoothing, 0.0).backward()
+            network.modulate({name: output.detach() for name, output in outputs.items()}, labels, 0.0)
+            optimizer.step()
+
+    images = _images(config.model, config.train.batch_size)
+    labels = torch.arange(config.train.batch_size) % config.model.classes
+    two_steps()  # with what torch and Python make once
+    return peak_bytes(two_steps)
+
+
+def _images(model: SystemConfig, batch: int) -> tuple[Tensor, Tensor]:
+    """Video and audio of noise."""
+    side = (model.image_size, model.image_size)
+    video, audio = (torch.rand(model.time_steps, batch, channels, *side) for channels in (model.video_channels, 1))
+    return video, audio
 
 
 class Results:
@@ -281,13 +311,15 @@ class Results:
             self.rows[result.system, result.task, result.seed] = asdict(result)
         self.write()
 
-    def fill_in_times(self, rounds: int = _ROUNDS) -> None:
-        """Measure how long each system of the rows takes on each task."""
-        first = {(row["system"], row["task"]): row["config"] for row in self.rows.values()}
-        times = time_of([from_dict(fields, fields["name"]) for fields in first.values()], rounds)
-        by_network = dict(zip(first, times, strict=True))
+    def fill_in_costs(self, rounds: int = _ROUNDS) -> None:
+        """Measure how long each system of the rows takes on each task, and the memory that it is trained in."""
+        fields = {(row["system"], row["task"]): row["config"] for row in self.rows.values()}
+        configs = {of: from_dict(given, given["name"]) for of, given in fields.items()}
+        times = dict(zip(configs, time_of(list(configs.values()), rounds), strict=True))
+        memory = {of: memory_of(config) for of, config in configs.items()}
         for row in self.rows.values():
-            row["milliseconds"] = by_network[row["system"], row["task"]]
+            of = row["system"], row["task"]
+            row |= {"milliseconds": times[of], "peak_memory_bytes": memory[of]}
         self.write()
 
     def write(self) -> None:
@@ -336,13 +368,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="networks at a time, each with its share of the cores")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trained networks")
     parser.add_argument("--quick", action="store_true", help="every system for one epoch, on embedded data, one seed")
-    parser.add_argument("--time", action="store_true", help="train nothing, but fill in the times of the rows")
+    parser.add_argument("--time", action="store_true", help="train nothing, but fill in time and memory of the rows")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
 
     results = Results(arguments.output)
     if arguments.time:
-        results.fill_in_times()
+        results.fill_in_costs()
     elif arguments.quick:
         wanted = runs(arguments.systems, [QUICK], LEARNING_RATES[:1], changes=_QUICK)
         complete(results, wanted, SEEDS[:1], arguments.runs / "quick", arguments.jobs)

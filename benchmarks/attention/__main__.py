@@ -11,10 +11,11 @@ from typing import Any
 import torch
 
 import benchmarks.attention as package
-from benchmarks.attention.counted import operations, peak_bytes
+from benchmarks.attention.counted import operations
 from benchmarks.attention.layers import HEADS, STEPS, Layer, layers, parts, streams
 from benchmarks.attention.page import write_page
 from benchmarks.emulator.turns import clocked, in_turns, medians
+from benchmarks.peak_memory import peak_bytes
 from benchmarks.results_file import write_rows
 
 Row = dict[str, Any]
@@ -57,8 +58,9 @@ def measure(channels: int, tokens: int, rounds: int) -> Iterator[Row]:
 def _in_turns(kind: str, calls: Mapping[str, Callable[[], object]], rounds: int) -> Iterator[Row]:
     with torch.inference_mode():
         seconds = medians(in_turns({name: clocked(call) for name, call in calls.items()}, rounds))
-    for name, call in calls.items():
-        yield {"kind": kind, "system": name, "seconds": round(seconds[name], 6), "peak_bytes": peak_bytes(call)}
+        peaks = {name: peak_bytes(call) for name, call in calls.items()}
+    for name, peak in peaks.items():
+        yield {"kind": kind, "system": name, "seconds": round(seconds[name], 6), "peak_bytes": peak}
 
 
 def main() -> None:

@@ -1,9 +1,7 @@
-"""What one run of a layer does: operations by where they arise, as torch calls them, and the memory that it holds."""
+"""The operations of one run of a layer, by where they arise, as torch calls them."""
 
 from __future__ import annotations
 
-import os
-import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
@@ -19,7 +16,6 @@ from snnergy.training.model.layers import Projection
 from snnergy.training.model.neurons import LIF
 from snnergy.training.systems.parts import TokenLinear
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # torch's profiler else announces each of its stages
 _aten: Any = torch.ops.aten  # type: ignore[attr-defined]
 # torch's own counter does not know the kernel that it takes on a CPU.
 _FUSED = {_aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}
@@ -109,22 +105,3 @@ def operations(module: nn.Module, call: Callable[[], object]) -> Operations:
             call()
         found.products = flops.get_total_flops() // 2 - found.projections
     return found
-
-
-def peak_bytes(call: Callable[[], object]) -> int:
-    """Most bytes of tensors and arrays that a run held at once, its result with them, its inputs not.
-
-    Tensors as torch's allocator reports them. Arrays of numpy are traced beside them, and their peak is added: a bound
-    from above where both are used. What is made once and kept is no part of a run: run it before.
-    """
-    with torch.inference_mode(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        tracemalloc.start()
-        call()
-        arrays = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    held = most = 0
-    for event in profiled.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            most = max(most, held)
-    return most + arrays

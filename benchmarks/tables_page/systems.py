@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import product, takewhile
-from statistics import fmean, mode
+from statistics import fmean
 from typing import Any
 
 from benchmarks.tables_page import published, sizes
@@ -32,8 +32,8 @@ _COSTS: dict[str, tuple[str, float, int]] = {
     "driven MAC, M": ("multiply_accumulates", 1e6, 2),
     "energy, µJ": ("energy_pj", 1e6, 2),
     "ms": ("milliseconds", 1, 1),
+    "peak memory, MiB": ("peak_memory_bytes", 2**20, 1),
 }
-_MEMORY = ("peak_memory_bytes", 2**20, 1)
 
 
 def group(model: Mapping[str, Any]) -> str:
@@ -72,8 +72,9 @@ def section(rows: Sequence[Row], tuning: Sequence[Row]) -> list[str]:
         f"Epochs: {', '.join(f'{_list(epochs[task])} ({TASKS[task]})' for task in tasks)}. Costs are those on "
         f"{TASKS[tasks[0]]}, of one sample: operations of all products, `dense` ones, and `driven` ones by what is "
         "not 0, in the mean (`benchmarks/operations.py`); energy of the driven ones at 45 nm fp32 prices; time of a "
-        f"forward pass on one thread. Memory is the peak of the processes that trained on {_device(rows)}, where most "
-        "did. The publication's columns are its own table 1, at 128 × 128 pixels on other data.",
+        "forward pass on one thread. Memory is the most that a training step of a batch holds: weights, gradients, "
+        "moments and all that the backward pass needs. The publication's columns are its own table 1, at 128 × 128 "
+        "pixels on other data.",
         table(rows),
         _tuning(rows, tuning),
         "### Where SNNergy stands",
@@ -84,11 +85,6 @@ def section(rows: Sequence[Row], tuning: Sequence[Row]) -> list[str]:
         "\n".join(f"- {what}: {listed(names)}" for what, names in [*shrunk().items(), *_own_sizes(rows).items()]),
         *sizes.section(),
     ]
-
-
-def _device(rows: Sequence[Row]) -> str:
-    """That most rows were trained on; memory of one says nothing of another's."""
-    return mode(row["device"] for row in rows)
 
 
 def _list(values: Sequence[object]) -> str:
@@ -103,7 +99,7 @@ def present(rows: Sequence[Row]) -> list[str]:
 def table(rows: Sequence[Row]) -> str:
     """A row for every system, in groups."""
     tasks = present(rows)
-    head = ["", *(f"{TASKS[task]}, %" for task in tasks), *_COSTS, "peak memory, MiB", "learning rate"]
+    head = ["", *(f"{TASKS[task]}, %" for task in tasks), *_COSTS, "learning rate"]
     head += [f"paper, {data}" for data in published.DATA_SETS]
     body: list[list[str]] = []
     for name, systems in grouped().items():
@@ -111,7 +107,6 @@ def table(rows: Sequence[Row]) -> str:
         for system in systems:
             accuracies = [cell(of(rows, system, task), percent, 1) for task in tasks]
             costs = [_cost(of(rows, system, tasks[0]), *how) for how in _COSTS.values()]
-            costs.append(_cost(of([row for row in rows if row["device"] == _device(rows)], system, tasks[0]), *_MEMORY))
             stated = published.SYSTEMS.get(system, (None,) * 3)
             body.append(
                 [f"`{system}`", *accuracies, *costs, _rates(rows, system, tasks)]

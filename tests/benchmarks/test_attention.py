@@ -7,14 +7,12 @@ import sys
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from benchmarks.attention import __main__ as command
 from benchmarks.attention import layers as compared
-from benchmarks.attention.counted import operations, peak_bytes
+from benchmarks.attention.counted import operations
 from benchmarks.attention.page import exponent
 
 CHANNELS, TOKENS = 16, 4
@@ -70,20 +68,6 @@ def test_both_orders_and_words_give_the_same():
     assert torch.equal(found["CMQKA"], found["CMQKA on words"]) and found["CMQKA"].any()
     for plain, words in zip(parts["CMQKA"], parts["CMQKA on words, packed and unpacked"], strict=True):
         assert torch.equal(plain, words) and plain.any()
-
-
-def test_memory_is_what_is_held_at_once():
-    mib = 1 << 20
-
-    def run():
-        first = torch.zeros(mib, dtype=torch.uint8)
-        second = torch.zeros(2 * mib, dtype=torch.uint8)
-        del first
-        return second, torch.zeros(2 * mib, dtype=torch.uint8)
-
-    assert peak_bytes(run) == pytest.approx(4 * mib, rel=0.01)
-    assert peak_bytes(lambda: np.zeros(mib, np.uint8)) == pytest.approx(mib, rel=0.01)
-    assert peak_bytes(lambda: nn.Identity()(torch.zeros(mib, dtype=torch.uint8))) == pytest.approx(mib, rel=0.01)
 
 
 def test_the_exponent_is_that_of_a_power():
