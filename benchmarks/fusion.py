@@ -65,7 +65,7 @@ _RECOGNITION = ("data.task=recognition", "model.classes=10", *ROWS["none"])
 _LIPS = ("model.blank=audio", "train.epochs=30", "train.learning_rate=2.0e-3", "train.warmup_epochs=2")
 _WORDS = ("train.modality_dropout=0.8", "train.epochs=12")
 FUSION = ".fusion."  # in the path of a fusion's populations
-SIDES = (32, 64, 96)  # of images, for the cost
+SIDES = (32, 64, 96)  # of images, for the cost, beside those that the network was trained on
 _SAMPLES = 64  # of the validation split, for shares
 COSTED = ("gated_sum", "open_gate", "fixed_gate")
 _COST_SAMPLES = 8  # for calibration, and as many for counting
@@ -158,7 +158,7 @@ def _maker(direction: Direction) -> tuple[torch.nn.Module, str]:
 def costs(config: Config, network: SNNergy) -> list[Cost]:
     """Compile the trained network for larger and larger images, and count what its fusions do in the emulator."""
     found = []
-    for side in SIDES:
+    for side in sorted({*SIDES, network.config.image_size}):
         model = replace(network.config, image_size=side)
         at = replace(config, model=model)
         larger = SNNergy(model).eval()

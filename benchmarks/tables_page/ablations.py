@@ -84,7 +84,7 @@ def rate_table(rows: Sequence[Row]) -> str:
 
 
 def gate_table(rows: Sequence[Row]) -> str:
-    """Rates of the binary fusion's gate: the share of F that is 1."""
+    """Rates of the binary fusion's gate."""
     columns = list(product(CONDITIONS, (1, 2, 3)))
     gated = [row for row in rows if "1 gate" in row["firing_rates"]]
     body = [
@@ -102,13 +102,9 @@ def gate_table(rows: Sequence[Row]) -> str:
 
 
 def _gates(rows: Sequence[Row]) -> str:
-    """Which gates the networks have; those from before there was a choice have the fixed one."""
-    models = [row["config"]["model"] for row in rows if row["profile"] == "loihi"]
-    names = sorted({str(model.get("fusion", "fixed_gate")) for model in models})
-    gates = f"These networks have `model.fusion={' and '.join(names)}`."
-    if "fixed_gate" not in names:
-        return gates
-    return f"{gates} At one time step its gain in time is raised: at the usual one no membrane reaches the threshold."
+    """Which fusions the networks have."""
+    names = sorted({row["config"]["model"]["fusion"] for row in rows if "1 gate" in row["firing_rates"]})
+    return f"These networks have `model.fusion={' and '.join(names)}`."
 
 
 def profile_table(rows: Sequence[Row]) -> str:
@@ -196,8 +192,8 @@ def section(rows: Sequence[Row], plot_name: str) -> list[str]:
         *filter(None, (comparison(rows, condition) for condition in CONDITIONS)),
         profile_table(rows),
         "### What the binary fusion lets through",
-        "Share of the entries of F that are 1 in `loihi`. Where it is near 0, a stream is what downsampling and MLPs "
-        f"make of it, and networks that differ in their attention alone differ little. {_gates(rows)}",
+        "Share of the gate's entries that are 1 in `loihi`: of F itself where the gate is all of it, and of what the "
+        f"temporal path adds to the spatial one's spikes where F is a gated sum. {_gates(rows)}",
         gate_table(rows),
     ]
     for table in ("2", "3", "stage 3"):

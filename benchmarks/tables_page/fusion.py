@@ -105,7 +105,7 @@ def sentences(rows: Sequence[Row]) -> list[str]:
     if others:
         apart = margin(named[best], named[others[0]])
         lines += [f"Best on validation is `{best}`{seeds(named[best])}; on test it has {apart} over `{others[0]}`."]
-    gates = {name: of for name, of in named.items() if all("kept" in row["after"] for row in of)}
+    gates = {name: of for name, of in named.items() if name != NONE and all("kept" in row["after"] for row in of)}
     opened = [name for name, of in gates.items() if min(k for row in of for k in row["after"]["kept"].values()) > _OPEN]
     if gates:
         lines += [f"After training the gate holds nothing of P back, in any stage, in: {listed(opened)}."]

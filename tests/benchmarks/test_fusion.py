@@ -45,13 +45,15 @@ def test_shares_are_those_of_the_attention_that_joins_the_stream(options, gated)
         assert all(0 < kept <= 1 for kept in found["kept"].values())
 
 
-def test_what_a_gate_costs(monkeypatch):
+def test_what_a_gate_costs_in_the_size_it_was_trained_in_and_in_others(monkeypatch):
     monkeypatch.setattr(fusion, "SIDES", (32,))
     monkeypatch.setattr(fusion, "_COST_SAMPLES", 2)
     config = tiny_config(mask_threshold=0.3)
     torch.manual_seed(0)
     found = fusion.costs(config, randomise(SNNergy(config.model)))
-    assert [(cost.image_size, cost.stage, cost.tokens) for cost in found] == [(32, 1, 64), (32, 2, 16), (32, 3, 4)]
+    assert config.model.image_size == 16
+    sizes = [(16, 1, 16), (16, 2, 4), (16, 3, 1), (32, 1, 64), (32, 2, 16), (32, 3, 4)]
+    assert [(cost.image_size, cost.stage, cost.tokens) for cost in found] == sizes
     for cost in found:
         channels = TINY.base_dim << cost.stage - 1
         assert cost.synapses == 2 * 3 * channels * cost.tokens

@@ -25,7 +25,7 @@ def table_row(name: str, profile: str, seed: int, accuracy: float, condition: st
         "loss": 0.3, "firing_rates": rates, "accumulates": 2e6, "multiply_accumulates": 1e6, "energy_pj": 6.4e6,
         "config": {
             "train": {"epochs": 8 if condition == "clean" else 30},
-            "data": {"name": "grid"}, "model": {"image_size": 48, "base_dim": 24},
+            "data": {"name": "grid"}, "model": {"image_size": 48, "base_dim": 24, "fusion": "gated_sum"},
         },
     }  # fmt: skip
 
@@ -164,7 +164,7 @@ def test_what_a_fusion_carries_and_costs(fusions):
         "`spatial`."
     ) in text
     assert "Best on validation is `open_gate` (2 seeds); on test it has +11.0 points over `spatial`." in text
-    assert "After training the gate holds nothing of P back, in any stage, in: `none`, `open_gate`." in text
+    assert "After training the gate holds nothing of P back, in any stage, in: `open_gate`." in text
     assert "| `fixed_gate` | 0.1250 → 0.2500 | 0.1250 → 0.2500 |" in text
     assert "| `spatial` | 0.1250 → 0.2500 | – |" in text
     line = "| `open_gate` | 1 | 64 | 10.0 (0.25×) | 192 (1.00×) | 600 (2.00×) | 64.0 (1.00×) | 1.00 | 1.00 | 1.00 |"
