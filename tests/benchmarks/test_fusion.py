@@ -17,6 +17,8 @@ from snnergy.training.model.network import SNNergy
 from snnergy.training.systems.build import build
 from tests.training.helpers import TINY, randomise, tiny_config
 
+EXPERIMENT = Path(__file__).parents[2] / "configs" / "grid-correspondence.yaml"
+
 
 @pytest.mark.parametrize(
     ("options", "gated"),
@@ -60,6 +62,15 @@ def test_what_a_gate_costs_in_the_size_it_was_trained_in_and_in_others(monkeypat
         assert cost.neurons == 2 * channels * (cost.tokens + 1)
         assert cost.operations["ac"] <= TINY.time_steps * cost.synapses
         assert cost.pj > 0
+
+
+def test_the_experiment_that_begins_with_words_says_how_they_are_learned():
+    """The commands at its top are those that the benchmark runs."""
+    commands = [line for line in EXPERIMENT.read_text().splitlines() if line.startswith("#     ")]
+    experiment, lips, words, _ = commands
+    assert all(change in experiment for change in fusion._RECOGNITION)
+    assert all(change in lips for change in fusion._LIPS)
+    assert all(change in words for change in fusion._WORDS)
 
 
 def test_slopes_are_those_of_powers_of_the_tokens():
